@@ -1,0 +1,73 @@
+# One target for each thing a person does here. The logic is in deploy/ and in the two packages, where tests reach it.
+
+PYTHON   ?= python3
+CAMERA   ?= auto
+CURRENCY ?= INR
+GOAL     ?= run
+VENV     := .venv/bin
+# A value only where the person gave one: $(call given,--option,VALUE)
+given = $(if $(2),$(1) "$(2)")
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-train setup-test run test check format train evaluate xts replay bench wheel deploy clean
+
+help: ## show this help
+	@printf 'saynote says what banknote is in your hand.\n\n'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\nFirst time here: make run (looks, decides and speaks), make test (proves that it does).\n'
+
+# Before anything slow: is every value there that the target cannot guess?
+need-%:
+	@$(if $($*),:,$(error $* is missing; `make` shows what each target takes))
+
+setup: ## install what is needed, nothing more: [GOAL=run|train|test]
+	@$(PYTHON) deploy/bootstrap.py $(GOAL)
+
+setup-train:
+	@$(PYTHON) deploy/bootstrap.py train
+
+setup-test:
+	@$(PYTHON) deploy/bootstrap.py test
+
+run: setup ## look, decide and speak, here: [CAMERA=auto|webcam|picamera|replay]
+	@$(VENV)/python -m edge run --camera $(CAMERA) --view
+
+test: check ## check, and the tests that start real programs
+	@$(VENV)/python -m pytest -m integration
+
+check: setup-test ## format, lint, types, import rules, fast tests
+	@$(VENV)/ruff format --check .
+	@$(VENV)/ruff check .
+	@$(VENV)/mypy
+	@$(VENV)/lint-imports
+	@$(VENV)/python -m pytest -m "not integration and not hardware"
+
+format: setup-test ## put the code into its one form
+	@$(VENV)/ruff format .
+	@$(VENV)/ruff check --fix .
+
+train: need-DATA need-OUT setup-train ## photographs to a bundle: DATA=folder OUT=folder [CURRENCY=INR] [BACKGROUND=folder] [WEIGHTS=file]
+	@$(VENV)/python -m training train "$(DATA)" --out "$(OUT)" --currency "$(CURRENCY)" \
+	  $(call given,--background,$(BACKGROUND)) $(call given,--weights,$(WEIGHTS))
+
+evaluate: need-BUNDLE need-DATA setup-train ## how good a bundle is: BUNDLE=folder DATA=folder [BACKGROUND=folder]
+	@$(VENV)/python -m training evaluate "$(BUNDLE)" "$(DATA)" $(call given,--background,$(BACKGROUND))
+
+xts: setup-train ## draw the play money and train its bundle anew: [OUT=folder]
+	@$(VENV)/python -m training play --out "$(or $(OUT),edge/bundles/xts)"
+
+replay: need-FOLDER setup ## play a recording through the device, faster than life: FOLDER=recording [BUNDLE=xts]
+	@$(VENV)/python -m edge replay "$(FOLDER)" $(call given,--bundle,$(BUNDLE))
+
+bench: setup ## how long a frame takes on this machine: [BUNDLE=xts]
+	@$(VENV)/python -m edge bench $(call given,--bundle,$(BUNDLE))
+
+wheel: setup ## build dist/saynote-VERSION-py3-none-any.whl
+	@$(VENV)/python -m deploy.wheel dist
+
+deploy: need-PI setup ## install on a Pi over ssh, with rollback: PI=user@host [BUNDLE=folder]
+	@$(VENV)/python -m deploy.send "$(PI)" $(call given,--bundle,$(BUNDLE))
+
+clean: ## remove what was built, .venv included
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

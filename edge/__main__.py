@@ -1,0 +1,308 @@
+"""Owns the device's command line: run, replay, check, say, bench. Every error ends in a sentence and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edge import __version__
+from edge.config import Config, load
+from edge.core.errors import EXIT_OK, BundleError, ConfigError, EdgeError, HardwareError, Reason
+
+if TYPE_CHECKING:
+    from edge.core.bundle import Bundle
+    from edge.outlets.view import View
+    from edge.ports import Camera
+
+log = logging.getLogger("edge")
+
+DEFAULT_CONFIG = Path("/etc/saynote/edge.toml")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    options = _parser().parse_args(arguments)
+    _set_up_logging(options.verbose, quiet=getattr(options, "view", False) and sys.stdout.isatty())
+    try:
+        return int(options.command(options))
+    except ConfigError as error:
+        for problem in error.problems:
+            _tell(f"configuration: {problem}")
+        _speak_fault(options, error)
+        return error.exit_code
+    except EdgeError as error:
+        _tell(str(error))
+        _speak_fault(options, error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_OK
+    except BrokenPipeError:
+        # Whoever read our output has gone; nothing more can be written, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="saynote", description="Says what banknote is in your hand.")
+    parser.add_argument("--version", action="version", version=f"saynote {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=about, description=about)
+        sub.add_argument("--config", type=Path, help=f"configuration file [{DEFAULT_CONFIG} where it exists]")
+        sub.add_argument("--verbose", action="store_true", help="log every frame")
+        sub.set_defaults(command=command)
+        return sub
+
+    run = add("run", _run, "look, decide and speak until stopped")
+    run.add_argument("--camera", choices=["auto", "picamera", "webcam", "replay"], help="instead of the configured one")
+    run.add_argument("--bundle", help="name or folder of the bundle, instead of the configured one")
+    run.add_argument("--view", action="store_true", help="show in the terminal what it sees; Space is the button")
+    run.add_argument("--wav", type=Path, default=Path("saynote.wav"), help="with --view: sound file where no card is")
+
+    replay = add("replay", _replay, "print what would be said to a folder of pictures or a recording")
+    replay.add_argument("folder", type=Path)
+    replay.add_argument("--bundle", help="name or folder of the bundle, instead of the configured one")
+
+    add("check", _check, "open every device, load the bundle, print the effective configuration")
+    say = add("say", _say, "speak a text, to hear whether it can be heard")
+    say.add_argument("text", nargs="?", default="")
+    say.add_argument("--fault", action="store_true", help="say why the service stopped, from $MONITOR_EXIT_STATUS")
+    bench = add("bench", _bench, "milliseconds of each stage, and the whole over the bare inference")
+    bench.add_argument("--bundle", help="name or folder of the bundle, instead of the configured one")
+    bench.add_argument("--frames", type=int, default=300)
+    return parser
+
+
+class _Line(logging.Formatter):
+    """logfmt where a machine reads it, plain words on a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if sys.stderr.isatty():
+            return text
+        return f"level={record.levelname.lower()} logger={record.name} {text}"
+
+
+def _set_up_logging(verbose: bool, quiet: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Line("%(message)s"))
+    log.handlers[:] = [handler]
+    log.propagate = False
+    # The live view owns the terminal: a log line in it would tear the picture.
+    log.setLevel(logging.DEBUG if verbose else logging.CRITICAL if quiet else logging.INFO)
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(f"saynote: {text}\n")
+
+
+def _put(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _config(options: argparse.Namespace) -> Config:
+    if options.config is not None:
+        return load(options.config)
+    return load(DEFAULT_CONFIG) if DEFAULT_CONFIG.exists() else Config()
+
+
+def _with_bundle(config: Config, bundle: str | None) -> Config:
+    return _replace(config, "model", bundle=bundle) if bundle else config
+
+
+def _replace(config: Config, group: str, **values: object) -> Config:
+    return msgspec.structs.replace(config, **{group: msgspec.structs.replace(getattr(config, group), **values)})
+
+
+def _run(options: argparse.Namespace) -> int:
+    from edge import app
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    config = _with_bundle(_config(options), options.bundle)
+    camera: Callable[[], Camera] | None = None
+    words = "ready"
+    if options.camera:
+        config, camera, words = _choose_camera(config, options)
+    if options.view:
+        config = _at_a_desk(config, options.wav)
+    devices = app.parts(config, camera=camera)
+    app.run(config, devices, stop, make_view=_view(config) if options.view else None, first_words=words)
+    return EXIT_OK
+
+
+def _choose_camera(config: Config, options: argparse.Namespace) -> tuple[Config, Callable[[], Camera] | None, str]:
+    """The configuration with the camera asked for, one that is open already, and the first words."""
+    from edge import app
+    from edge.drivers.clock import SystemClock
+
+    if options.camera in ("picamera", "webcam"):
+        return _replace(config, "camera", driver=options.camera), None, "ready"
+    missing = []
+    for driver in ("picamera", "webcam") if options.camera == "auto" else ():
+        tried = _replace(config, "camera", driver=driver)
+        try:
+            found = app.open_camera(tried, SystemClock())
+        except HardwareError as error:
+            missing.append(f"{driver}: {error.detail}")
+            continue
+        _put(f"camera: {driver}" + (f" ({'; '.join(missing)})" if missing else ""))
+        return tried, _first(found, tried), "ready"
+    why = f"no camera found ({'; '.join(missing)})" if missing else "chosen by name"
+    _put(f"camera: replay of play money, {why}")
+    shown = _replace(config, "camera", driver="files", path=str(app.REPLAY))
+    return shown if options.bundle else _replace(shown, "model", bundle="xts"), None, "demonstration"
+
+
+def _first(found: Camera, config: Config) -> Callable[[], Camera]:
+    """Give the camera that was opened to see whether it is there; open it anew only when it was lost."""
+    from edge import app
+    from edge.drivers.clock import SystemClock
+
+    ready = [found]
+    return lambda: ready.pop() if ready else app.open_camera(config, SystemClock())
+
+
+def _at_a_desk(config: Config, wav: Path) -> Config:
+    """Keyboard for button; a sound file where there is no card; silence where there is no synthesiser."""
+    from edge import app
+
+    config = _replace(config, "button", driver="keyboard" if sys.stdin.isatty() else "none")
+    try:
+        app.open_synth(config.voice)
+    except HardwareError as error:
+        _put(f"speech: shown, not spoken ({error.detail})")
+        return _replace(config, "voice", driver="none")
+    try:
+        app.open_speaker(config.voice).close()
+    except HardwareError as error:
+        if error.reason not in (Reason.MISSING, Reason.NOT_INSTALLED):
+            raise
+        _put(f"sound: no sound card ({error.detail}); speech goes to {wav}")
+        return _replace(config, "voice", driver="wav", path=str(wav))
+    return config
+
+
+def _view(config: Config) -> Callable[[Bundle], View]:
+    from edge.outlets.view import View
+
+    def make(bundle: Bundle) -> View:
+        title = (
+            f"saynote {__version__}   bundle {bundle.manifest.name} {bundle.manifest.version}   "
+            f"camera {config.camera.driver}   voice {config.voice.driver}"
+        )
+        return View(sys.stdout, bundle.labels, title, "Space repeats, Ctrl-C ends")
+
+    return make
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from edge import app
+    from edge.transcript import transcribe
+
+    config = _with_bundle(_config(options), options.bundle)
+    for line in transcribe(config, options.folder, lambda bundle: app.open_engine(config, bundle)):
+        _put(line)
+    return EXIT_OK
+
+
+def _check(options: argparse.Namespace) -> int:
+    from edge import app
+    from edge.drivers.clock import SystemClock
+
+    config = _config(options)
+    _put(msgspec.toml.encode(config).decode())
+    steps: list[tuple[str, Callable[[], object]]] = [
+        ("bundle", lambda: app.load(config, lambda bundle: app.open_engine(config, bundle))[1].close()),
+        ("speech", lambda: app.open_synth(config.voice)),
+        ("speaker", lambda: app.open_speaker(config.voice).close()),
+        ("camera", lambda: app.open_camera(config, SystemClock()).close()),
+    ]
+    if config.button.driver != "none":
+        steps.append(("button", lambda: app.open_button(config).close()))
+    code = EXIT_OK
+    for name, step in steps:
+        try:
+            step()
+            _put(f"{name:8} works")
+        except EdgeError as error:
+            _put(f"{name:8} {error}")
+            code = code or error.exit_code
+    return code
+
+
+def _say(options: argparse.Namespace) -> int:
+    text = options.text
+    config = _config(options) if not options.fault else _config_or_default(options)
+    if options.fault:
+        text = _fault_sentence(config, os.environ.get("MONITOR_EXIT_STATUS", ""))
+    if not text.strip():
+        raise ConfigError(["say needs a text"])
+    _speak(config, text)
+    return EXIT_OK
+
+
+def _config_or_default(options: argparse.Namespace) -> Config:
+    try:
+        return _config(options)
+    except ConfigError:
+        return Config()
+
+
+def _fault_sentence(config: Config, status: str) -> str:
+    from edge.core.messages import Fault
+    from edge.core.speech import Speech
+
+    device = {str(ConfigError.exit_code): "config", str(BundleError.exit_code): "bundle"}.get(status, "")
+    return Speech(config.voice.language, "XTS").fault(Fault(device, ""))
+
+
+def _speak(config: Config, text: str) -> None:
+    from edge import app
+
+    sound = app.open_synth(config.voice).render(text, config.voice.language)
+    speaker = app.open_speaker(config.voice)
+    speaker.play(sound)
+    speaker.wait(sound.seconds + 2)
+    speaker.close()
+
+
+def _speak_fault(options: argparse.Namespace, error: EdgeError) -> None:
+    """Say what stops us, where speech works: whoever holds the device cannot read.
+
+    Under systemd the fault service says it, after the last of the restarts.
+    """
+    if options.command is not _run or "NOTIFY_SOCKET" in os.environ:
+        return
+    config = _config_or_default(options)
+    with contextlib.suppress(EdgeError):
+        _speak(config, _fault_sentence(config, str(error.exit_code)))
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from edge import app
+    from edge.bench import measure
+
+    config = _with_bundle(_config(options), options.bundle)
+    bundle, engine = app.load(config, lambda loaded: app.open_engine(config, loaded))
+    for line in measure(bundle, engine, options.frames):
+        _put(line)
+    return EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

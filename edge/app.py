@@ -1,0 +1,382 @@
+"""Owns the putting together: which driver serves which port, which outlet hears what. Settings arrive here, once.
+
+Drivers are imported only when chosen. Nothing below this file knows what else there is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge import __version__
+from edge.config import Config, VoiceConfig
+from edge.core import bundle as bundles
+from edge.core import wire
+from edge.core.bundle import Bundle
+from edge.core.decide import Decider
+from edge.core.errors import BundleError, HardwareError
+from edge.core.gestures import Timings
+from edge.core.messages import Event, Fault, Notice, Observation, Recovered
+from edge.core.observe import Observer
+from edge.core.speech import Speech
+from edge.outlets.announcer import Announcer, Utterance
+from edge.outlets.health import HealthMonitor
+from edge.outlets.outbox import Outbox
+from edge.outlets.phrases import Phrases
+from edge.outlets.telemetry import Telemetry
+from edge.outlets.view import View
+from edge.pipeline import Pipeline
+from edge.ports import Board, Broker, Button, Camera, Clock, Engine, Speaker, Supervisor, Synth
+
+log = logging.getLogger(__name__)
+
+PACKAGE = Path(__file__).resolve().parent
+BUNDLES = PACKAGE / "bundles"
+REPLAY = PACKAGE / "replays" / "xts"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How to open each device; tests put shipped fakes here."""
+
+    camera: Callable[[], Camera]
+    engine: Callable[[Bundle], Engine]
+    synth: Callable[[], Synth]
+    speaker: Callable[[], Speaker]
+    button: Callable[[], Button] | None
+    broker: Callable[[wire.Topics, Callable[[], None]], Broker]
+    clock: Clock
+    supervisor: Supervisor
+    board: Board
+
+
+@dataclass
+class Hub:
+    """Hands everything on to the outlets; none of them blocks."""
+
+    announcer: Announcer
+    health: HealthMonitor
+    telemetry: Telemetry | None = None
+    closing: list[Callable[[], None]] = field(default_factory=list)  # what telemetry stands on
+    view: View | None = None
+    said: list[Utterance] = field(default_factory=list)
+
+    def turn(self) -> None:
+        """The main loop has turned."""
+        self.health.turn()
+
+    def observation(self, observation: Observation) -> None:
+        """One frame was looked at."""
+        self.health.observation(observation)
+        if self.view is not None:
+            self.view.offer(observation)
+
+    def event(self, event: Event) -> None:
+        """Something changed: every outlet takes from it what concerns it."""
+        self.announcer.offer(event)  # type: ignore[arg-type] # Health never comes this way
+        self.health.offer(event)
+        if self.telemetry is not None:
+            self.telemetry.offer(event)
+        if self.view is not None:
+            self.view.offer(event)
+
+
+def parts(config: Config, *, camera: Callable[[], Camera] | None = None) -> Parts:
+    """The real drivers that `config` names."""
+    from edge.drivers.board import PiBoard
+    from edge.drivers.clock import SystemClock
+    from edge.drivers.systemd import SystemdSupervisor
+
+    clock = SystemClock()
+    return Parts(
+        camera=camera or (lambda: open_camera(config, clock)),
+        engine=lambda bundle: open_engine(config, bundle),
+        synth=lambda: open_synth(config.voice),
+        speaker=lambda: open_speaker(config.voice),
+        button=None if config.button.driver == "none" else lambda: open_button(config),
+        broker=lambda topics, connected: open_broker(config, topics, connected),
+        clock=clock,
+        supervisor=SystemdSupervisor(),
+        board=PiBoard(),
+    )
+
+
+def open_camera(config: Config, clock: Clock) -> Camera:
+    """The configured camera."""
+    if config.camera.driver == "picamera":
+        from edge.drivers.picamera import PicameraCamera
+
+        return PicameraCamera(config.camera)
+    if config.camera.driver == "webcam":
+        from edge.drivers.webcam import WebcamCamera
+
+        return WebcamCamera(config.camera)
+    from edge.drivers.files import FilesCamera
+
+    return FilesCamera(Path(config.camera.path), pace=True, clock=clock, frames_per_s=config.camera.frames_per_s)
+
+
+def open_engine(config: Config, bundle: Bundle) -> Engine:
+    """What runs the model."""
+    from edge.drivers.tflite import TfliteEngine
+
+    return TfliteEngine(bundle.model, threads=config.model.threads, runtime=config.model.runtime)
+
+
+def open_synth(config: VoiceConfig) -> Synth:
+    """What renders speech; nothing is rendered where nothing is to be heard."""
+    if config.driver == "none":
+        from edge.drivers.fake import FakeSynth
+
+        return FakeSynth([config.language])
+    from edge.drivers.espeak import EspeakSynth
+
+    return EspeakSynth(config)
+
+
+def open_speaker(config: VoiceConfig) -> Speaker:
+    """Where the sound goes."""
+    if config.driver == "wav":
+        from edge.drivers.wav import WavSpeaker
+
+        return WavSpeaker(Path(config.path))
+    if config.driver == "none":
+        from edge.drivers.fake import SilentSpeaker
+
+        return SilentSpeaker()
+    from edge.drivers.audio import AudioSpeaker
+
+    return AudioSpeaker(config)
+
+
+def open_button(config: Config) -> Button:
+    """The one button."""
+    if config.button.driver == "keyboard":
+        from edge.drivers.keyboard import KeyboardButton
+
+        return KeyboardButton()
+    from edge.drivers.gpio import GpioButton
+
+    return GpioButton(config.button)
+
+
+def open_broker(config: Config, topics: wire.Topics, connected: Callable[[], None]) -> Broker:
+    """The owner's MQTT broker."""
+    from edge.drivers.mqtt import PahoBroker
+
+    broker = PahoBroker(config.mqtt, broker_password(), topics.availability(), wire.OFFLINE)
+    broker.on_connect = connected
+    return broker
+
+
+def broker_password() -> str | None:
+    """From the systemd credential or the environment, never from the file."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if folder and (path := Path(folder) / "mqtt-password").is_file():
+        # Without a password file the unit hands over an empty line.
+        return path.read_text(encoding="utf-8").strip("\r\n") or None
+    return os.environ.get("SAYNOTE_MQTT_PASSWORD")
+
+
+def find_bundle(name: str) -> Path:
+    """The folder of a shipped bundle, or of one given by its path."""
+    shipped = BUNDLES / name
+    if "/" not in name and shipped.is_dir():
+        return shipped
+    if not Path(name).is_dir() and "/" not in name:
+        known = ", ".join(sorted(path.name for path in BUNDLES.glob("*") if path.is_dir())) or "none"
+        raise BundleError(f"there is no bundle {name!r}; shipped are {known}")
+    return Path(name)
+
+
+def load(config: Config, open_engine_: Callable[[Bundle], Engine]) -> tuple[Bundle, Engine]:
+    """The configured bundle, whole and self-tested, with the engine that runs it. Raises BundleError."""
+    bundle = bundles.read(find_bundle(config.model.bundle))
+    engine = open_engine_(bundle)
+    expected = (1, bundle.manifest.input.height, bundle.manifest.input.width, 3)
+    if engine.input_shape() != expected:
+        raise BundleError(f"{bundle.path}: the model wants {engine.input_shape()}, the manifest says {expected}")
+    bundles.selftest(bundle, engine.invoke)
+    return bundle, engine
+
+
+def state_folder() -> Path:
+    """Where the outbox and kept phrases live: systemd's, or the user's."""
+    named = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(named) if named else Path(base) / "saynote"
+
+
+def device_id(config: Config) -> str:
+    """The configured id, else one made from the machine's, which itself is not to be published."""
+    if config.mqtt.device_id:
+        return config.mqtt.device_id
+    try:
+        machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except OSError:
+        machine = platform.node()
+    return "saynote-" + hashlib.sha256(f"saynote {machine}".encode()).hexdigest()[:10]
+
+
+def phrases_of(config: Config, synth: Synth, folder: Path | None) -> Phrases:
+    """The spoken phrases, kept by voice settings."""
+    voice = config.voice
+    kept = None if voice.driver == "none" else folder
+    return Phrases(synth, voice.language, f"{voice.words_per_minute}|{voice.pitch}|{voice.volume}", kept)
+
+
+def run(
+    config: Config,
+    devices: Parts,
+    stop: threading.Event,
+    *,
+    make_view: Callable[[Bundle], View] | None = None,
+    first_words: str = "ready",
+    state: Path | None = None,
+) -> list[Utterance]:
+    """Run the daemon until `stop` is set or a recording has ended; what was said.
+
+    Raises BundleError and HardwareError for what cannot be repaired while running.
+    """
+    state = state or state_folder()
+    bundle, engine = load(config, devices.engine)
+    speech = Speech(config.voice.language, bundle.manifest.currency)
+    phrases = phrases_of(config, devices.synth(), state / "phrases")
+    rendered = phrases.prepare(speech.fixed(bundle.denominations))
+    view = make_view(bundle) if make_view else None
+    hub = _hub(config, devices, speech, phrases, bundle, view, state)
+    _log_start(config, bundle, engine, rendered)
+    button = _start(hub, devices, first_words)
+    try:
+        observer = Observer(bundle, engine.invoke, time.perf_counter)
+        decider = Decider(bundle.labels, bundle.manifest.decision)
+        stalled = config.camera.stalled_after_s
+        pipeline = Pipeline(devices.camera, observer, decider, hub, stalled_after_s=stalled, random=random.random)
+        pipeline.run(stop)
+    finally:
+        _stop(hub, devices, button, engine)
+    return hub.said
+
+
+def _hub(
+    config: Config, devices: Parts, speech: Speech, phrases: Phrases, bundle: Bundle, view: View | None, state: Path
+) -> Hub:
+    said: list[Utterance] = []
+
+    def heard(utterance: Utterance) -> None:
+        said.append(utterance)
+        if view is not None:
+            view.offer(utterance)
+
+    button = config.button
+    timings = Timings(button.debounce_s, button.double_within_s, button.long_after_s, button.very_long_after_s)
+    announcer = Announcer(speech, phrases, devices.speaker, devices.clock, timings, heard=heard)
+    telemetry, closing = _telemetry(config, devices, bundle, announcer, state) if config.mqtt.enabled else (None, [])
+    health = HealthMonitor(
+        devices.clock,
+        devices.board,
+        devices.supervisor,
+        telemetry.offer if telemetry else _forget,
+        lambda: announcer.last_turn_s,
+        interval_s=config.health.interval_s,
+    )
+    return Hub(announcer, health, telemetry, closing, view, said)
+
+
+def _forget(event: Event) -> None:
+    """Health goes nowhere while telemetry is off."""
+
+
+def _telemetry(
+    config: Config, devices: Parts, bundle: Bundle, announcer: Announcer, state: Path
+) -> tuple[Telemetry, list[Callable[[], None]]]:
+    source = wire.Source(
+        device=device_id(config),
+        run=secrets.token_hex(4),
+        daemon=__version__,
+        currency=bundle.manifest.currency,
+        bundle=f"{bundle.manifest.name} {bundle.manifest.version}",
+        digest=bundle.manifest.digest,
+    )
+    topics = wire.Topics(config.mqtt.prefix, source.device)
+    state.mkdir(parents=True, exist_ok=True)
+    outbox = Outbox(state / "outbox.sqlite3", config.mqtt.outbox_rows)
+    telemetry: Telemetry | None = None
+
+    def connected() -> None:
+        if telemetry is not None:
+            telemetry.connected()
+
+    broker = devices.broker(topics, connected)
+
+    def report(event: Fault | Recovered) -> None:
+        announcer.offer(event)
+
+    telemetry = Telemetry(outbox, broker, devices.clock, topics, source, report=report)
+    return telemetry, [broker.close, outbox.close]
+
+
+def _start(hub: Hub, devices: Parts, first_words: str) -> Button | None:
+    if hub.view is not None:
+        hub.view.start()
+    hub.announcer.start()
+    if hub.telemetry is not None:
+        hub.telemetry.start()
+    hub.health.start()
+    button: Button | None = None
+    if devices.button is not None:
+        try:
+            button = devices.button()
+            button.listen(lambda edge: _pass(hub.announcer, edge))
+        except HardwareError as error:
+            # Without its button the device still says what it sees: that is worth more than stopping.
+            log.error("%s", error)
+            hub.event(Fault(error.device, error.reason.value, error.detail))
+    devices.supervisor.ready()
+    hub.event(Notice(first_words))
+    return button
+
+
+def _pass(announcer: Announcer, edge: object) -> None:
+    announcer.offer(edge)  # type: ignore[arg-type]
+
+
+def _stop(hub: Hub, devices: Parts, button: Button | None, engine: Engine) -> None:
+    devices.supervisor.stopping()
+    if button is not None:
+        button.close()
+    hub.announcer.close()
+    hub.health.close()
+    if hub.telemetry is not None:
+        hub.telemetry.close()
+        for close in hub.closing:
+            close()
+    if hub.view is not None:
+        hub.view.close()
+    engine.close()
+
+
+def _log_start(config: Config, bundle: Bundle, engine: Engine, rendered: int) -> None:
+    log.info(
+        "saynote %s python=%s bundle=%s-%s digest=%s engine=%s camera=%s voice=%s button=%s mqtt=%s rendered=%d",
+        __version__,
+        platform.python_version(),
+        bundle.manifest.name,
+        bundle.manifest.version,
+        bundle.manifest.digest[:12],
+        getattr(engine, "runtime", "unknown"),
+        config.camera.driver,
+        config.voice.driver,
+        config.button.driver,
+        "on" if config.mqtt.enabled else "off",
+        rendered,
+    )

@@ -1,0 +1,166 @@
+"""Owns the numbers that depend on the place: pin, camera, broker, volume, language. Knows no driver.
+
+TOML in, frozen structs out. Unknown keys, wrong types and values out of range are collected and shown
+together; an unknown key names the nearest known one. `deploy/edge.example.toml` is tested to equal the defaults.
+The broker's password never stands in the file: it comes from the systemd credential `mqtt-password` or from
+the environment variable SAYNOTE_MQTT_PASSWORD.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edge.core.errors import ConfigError
+
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One table of the file."""
+
+
+class CameraConfig(Group, frozen=True):
+    """Which eye."""
+
+    driver: Literal["picamera", "webcam", "files"] = "picamera"
+    index: Annotated[int, Meta(ge=0)] = 0  # which camera, where there are several
+    path: str = ""  # of the recording, for driver "files"
+    width_px: Annotated[int, Meta(ge=160, le=1920)] = 640
+    height_px: Annotated[int, Meta(ge=120, le=1080)] = 480
+    frames_per_s: Annotated[float, Meta(gt=0, le=60)] = 15.0
+    stalled_after_s: Positive = 3.0  # no new frame for so long: the camera has stopped
+
+
+class ModelConfig(Group, frozen=True):
+    """Which bundle, and what runs it."""
+
+    bundle: str = "inr"  # the name of a shipped bundle or the path of a bundle folder
+    threads: Annotated[int, Meta(ge=1, le=8)] = 2
+    runtime: Literal["auto", "tflite-runtime", "ai-edge-litert"] = "auto"
+
+
+class VoiceConfig(Group, frozen=True):
+    """How it speaks."""
+
+    driver: Literal["audio", "wav", "none"] = "audio"
+    device: str = ""  # part of the sound card's name; empty: the system's default
+    path: str = ""  # of the WAV file, for driver "wav"
+    language: str = "en"
+    words_per_minute: Annotated[int, Meta(ge=80, le=450)] = 165
+    pitch: Annotated[int, Meta(ge=0, le=99)] = 50
+    volume: Annotated[int, Meta(ge=0, le=200)] = 100
+
+
+class ButtonConfig(Group, frozen=True):
+    """Where the button is and how long a press lasts."""
+
+    driver: Literal["gpio", "keyboard", "none"] = "gpio"
+    pin: Annotated[int, Meta(ge=0, le=27)] = 17  # Broadcom numbering
+    pull_up: bool = True
+    debounce_s: Annotated[float, Meta(gt=0, le=0.2)] = 0.03
+    double_within_s: Annotated[float, Meta(gt=0, le=1)] = 0.35
+    long_after_s: Annotated[float, Meta(gt=0)] = 0.8
+    very_long_after_s: Annotated[float, Meta(gt=0)] = 4.0
+
+
+class MqttConfig(Group, frozen=True):
+    """Telemetry, off unless the owner wants it."""
+
+    enabled: bool = False
+    host: str = "localhost"
+    port: Annotated[int, Meta(ge=1, le=65535)] = 1883
+    username: str = ""
+    tls: bool = False
+    ca_file: str = ""
+    protocol: Literal["3.1.1", "5"] = "3.1.1"
+    prefix: str = "saynote"  # first level of every topic
+    device_id: str = ""  # empty: from the machine's id
+    outbox_rows: Annotated[int, Meta(ge=10)] = 10_000  # unsent messages kept at most
+
+
+class HealthConfig(Group, frozen=True):
+    """How often it reports on itself."""
+
+    interval_s: Annotated[float, Meta(ge=1)] = 60.0
+
+
+class Config(Group, frozen=True):
+    """The whole file."""
+
+    camera: CameraConfig = CameraConfig()
+    model: ModelConfig = ModelConfig()
+    voice: VoiceConfig = VoiceConfig()
+    button: ButtonConfig = ButtonConfig()
+    mqtt: MqttConfig = MqttConfig()
+    health: HealthConfig = HealthConfig()
+
+
+def load(path: Path) -> Config:
+    """The configuration in a TOML file; ConfigError holds every mistake in it."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError([f"there is no configuration file {path}"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path} cannot be read: {error}"]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{path} is not TOML: {error}"]) from error
+    return parse(raw)
+
+
+def parse(raw: dict[str, Any]) -> Config:
+    """The configuration in a parsed TOML document; ConfigError holds every mistake in it."""
+    problems: list[str] = []
+    groups = {f.name: f for f in msgspec.structs.fields(Config)}
+    checked: dict[str, Any] = {}
+    for name, table in raw.items():
+        if name not in groups:
+            problems.append(_unknown(name, list(groups), "table"))
+        elif not isinstance(table, dict):
+            problems.append(f"{name} must be a table: write [{name}] on a line of its own")
+        else:
+            checked[name] = _parse_group(groups[name].type, name, table, problems)
+    if problems:
+        raise ConfigError(problems)
+    config = Config(**checked)
+    _check_across(config)
+    return config
+
+
+def _parse_group(kind: type[Group], name: str, table: dict[str, Any], problems: list[str]) -> Group:
+    fields = {f.name: f for f in msgspec.structs.fields(kind)}
+    good = {}
+    for key, value in table.items():
+        if key not in fields:
+            problems.append(_unknown(f"{name}.{key}", [f"{name}.{known}" for known in fields], "key"))
+            continue
+        try:
+            good[key] = msgspec.convert(value, type=fields[key].type)
+        except msgspec.ValidationError as error:
+            problems.append(f"{name}.{key} = {value!r}: {str(error).lower()}")
+    return kind(**good)
+
+
+def _unknown(name: str, known: list[str], what: str) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"unknown {what} {name}" + (f", did you mean {near[0]}?" if near else f"; known are {', '.join(known)}")
+
+
+def _check_across(config: Config) -> None:
+    problems = []
+    if config.camera.driver == "files" and not config.camera.path:
+        problems.append('camera.driver = "files" needs camera.path')
+    if config.voice.driver == "wav" and not config.voice.path:
+        problems.append('voice.driver = "wav" needs voice.path')
+    if config.button.very_long_after_s <= config.button.long_after_s:
+        problems.append("button.very_long_after_s must be longer than button.long_after_s")
+    if any(character in config.mqtt.prefix for character in "+#"):
+        problems.append("mqtt.prefix must not hold the wildcards + and #")
+    if problems:
+        raise ConfigError(problems)

@@ -1,0 +1,1 @@
+"""Pure stages and contracts: data in, data out, no device, no clock, no thread."""

@@ -1,0 +1,26 @@
+"""Owns the way from the model's raw outputs to what they say; remembers nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.core.messages import Box, Scores
+
+
+def scores(logits: NDArray[np.float32], temperature: float) -> Scores:
+    """(labels,) log-probabilities from the first output (1, labels), softened by the bundle's temperature."""
+    scaled: Scores = logits.reshape(-1).astype(np.float32) / np.float32(temperature)
+    shifted = scaled - scaled.max()
+    result: Scores = (shifted - np.log(np.exp(shifted).sum())).astype(np.float32)
+    return result
+
+
+def box(outputs: Sequence[NDArray[np.float32]]) -> Box | None:
+    """Where the note is, from the optional second output (1, 5); None for a model without it."""
+    if len(outputs) < 2:
+        return None
+    values = np.clip(outputs[1].reshape(-1), 0.0, 1.0)
+    return Box(*(float(value) for value in values))

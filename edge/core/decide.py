@@ -1,0 +1,139 @@
+"""Owns the decision over several frames: the only stage with a memory, and that of recent observations alone.
+
+Scores are fused as the mean of log-probabilities over a short window (the geometric mean of what the frames
+say): frames of one hand are nearly copies of each other, so adding them up would pretend to a certainty that
+is not there. An amount needs enough frames, enough agreement among them and a fused probability above the
+bundle's threshold for it; everything else is silence, "not sure" or "one note at a time". It reads no clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge.core.bundle import BACKGROUND, RESERVED, SEVERAL, DecisionSpec
+from edge.core.messages import Decision, Look, Observation, Scores, Verdict
+
+NOTE_LIKE = float(np.log(0.5))  # less background than this: something like a note is in view
+SEVERAL_AT = 0.6  # fused probability from which two notes are taken for two
+CHANGE_FACTOR = 2  # another amount within one presence needs so many times the frames
+SEEN_SHARE = 0.7  # of the recent frames must have looked like a note before "not sure" is said
+
+
+class Decider:
+    """Turns observations, one by one in the order of time, into decisions."""
+
+    def __init__(self, labels: Sequence[str], spec: DecisionSpec) -> None:
+        self._labels = tuple(labels)
+        self._spec = spec
+        self._background = self._labels.index(BACKGROUND)
+        self._recent: deque[tuple[float, Scores]] = deque()
+        self._seen: deque[tuple[float, bool]] = deque()
+        self._presence = 0
+        self._since_s: float | None = None  # start of the presence, None while nothing is in view
+        self._last_note_s = 0.0
+        self._said: str | None = None  # the amount of this presence
+        self._told: set[Verdict] = set()  # what else was said in it
+
+    def step(self, observation: Observation) -> list[Decision]:
+        """What `observation` changes; usually nothing."""
+        note = self._looks_like_note(observation)
+        now = observation.t_s
+        if note:
+            self._last_note_s = now
+            if self._since_s is None:
+                self._begin(now)
+        if self._since_s is None:
+            return []
+        self._remember(observation, note)
+        if not note and now - self._last_note_s >= self._spec.rearm_s:
+            return [self._end(observation)]
+        decision = self._judge(observation)
+        return [decision] if decision else []
+
+    def _looks_like_note(self, observation: Observation) -> bool:
+        return observation.scores is not None and bool(observation.scores[self._background] < NOTE_LIKE)
+
+    def _begin(self, now: float) -> None:
+        self._presence += 1
+        self._since_s = now
+        self._said = None
+        self._told.clear()
+        self._recent.clear()
+        self._seen.clear()
+
+    def _end(self, observation: Observation) -> Decision:
+        decision = Decision(Verdict.GONE, observation.seq, observation.t_s, self._presence, self._said or "")
+        self._since_s = None
+        return decision
+
+    def _remember(self, observation: Observation, note: bool) -> None:
+        now = observation.t_s
+        # A blurred frame says nothing for or against; every other frame without scores says "no note".
+        if observation.scores is not None:
+            self._recent.append((now, observation.scores))
+        if observation.scene.look is not Look.BLURRED:
+            self._seen.append((now, note))
+        while self._recent and now - self._recent[0][0] > self._spec.window_s:
+            self._recent.popleft()
+        while self._seen and now - self._seen[0][0] > self._spec.unsure_after_s:
+            self._seen.popleft()
+
+    def _judge(self, observation: Observation) -> Decision | None:
+        if not self._recent:
+            return None
+        rows = np.stack([row for _, row in self._recent])
+        fused = _fuse(rows)
+        best = int(fused.argmax())
+        label, confidence = self._labels[best], float(fused[best])
+        if label not in RESERVED and self._sure(label, confidence, rows, best):
+            return self._amount(observation, label, confidence, len(rows))
+        if label == SEVERAL and confidence >= SEVERAL_AT and len(rows) >= self._spec.min_frames:
+            return self._once(Verdict.SEVERAL, observation, confidence, len(rows))
+        if self._said is None and self._hesitates(observation.t_s):
+            return self._once(Verdict.UNSURE, observation, confidence, len(rows))
+        return None
+
+    def _sure(self, label: str, confidence: float, rows: Scores, best: int) -> bool:
+        needed = self._spec.min_frames * (1 if self._said in (None, label) else CHANGE_FACTOR)
+        agree = float((rows.argmax(axis=1) == best).mean())
+        return len(rows) >= needed and confidence >= self._spec.thresholds[label] and agree >= self._spec.agree
+
+    def _amount(self, observation: Observation, label: str, confidence: float, frames: int) -> Decision | None:
+        if self._said == label:
+            return None
+        if self._said is not None:
+            # Another note slipped in before the first had left the picture.
+            self._presence += 1
+            self._told.clear()
+        self._said = label
+        return self._decision(Verdict.AMOUNT, observation, label, confidence, frames)
+
+    def _hesitates(self, now: float) -> bool:
+        assert self._since_s is not None
+        if now - self._since_s < self._spec.unsure_after_s or Verdict.SEVERAL in self._told:
+            return False
+        return sum(note for _, note in self._seen) >= SEEN_SHARE * len(self._seen)
+
+    def _once(self, verdict: Verdict, observation: Observation, confidence: float, frames: int) -> Decision | None:
+        if verdict in self._told:
+            return None
+        self._told.add(verdict)
+        return self._decision(verdict, observation, "", confidence, frames)
+
+    def _decision(
+        self, verdict: Verdict, observation: Observation, label: str, confidence: float, frames: int
+    ) -> Decision:
+        return Decision(
+            verdict, observation.seq, observation.t_s, self._presence, label, confidence, frames, observation.ms
+        )
+
+
+def _fuse(rows: Scores) -> Scores:
+    """(labels,) probabilities: the normalised geometric mean of (frames, labels) log-probabilities."""
+    mean = rows.mean(axis=0)
+    powers = np.exp(mean - mean.max())
+    fused: Scores = (powers / powers.sum()).astype(np.float32)
+    return fused

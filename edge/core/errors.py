@@ -1,0 +1,74 @@
+"""Owns the error tree of the daemon and the exit code of each branch; knows nothing of who raises them.
+
+EdgeError
+├── ConfigError       permanent  78  the configuration file cannot be used
+├── BundleError       permanent  65  the model bundle is damaged, foreign or too new
+├── HardwareError     retried    69  a device is missing, busy, silent or broken (says which, and why)
+└── TransientError    retried    75  the other end did not answer; trying again may help
+
+`systemd/saynote.service` does not restart on the permanent ones: `PERMANENT_EXIT_CODES` is compared
+with the unit by a test. The numbers are those of `sysexits.h`.
+"""
+
+from __future__ import annotations
+
+import enum
+
+EXIT_OK = 0
+EXIT_USAGE = 64
+EXIT_BUNDLE = 65
+EXIT_HARDWARE = 69
+EXIT_TRANSIENT = 75
+EXIT_CONFIG = 78
+PERMANENT_EXIT_CODES = (EXIT_USAGE, EXIT_BUNDLE, EXIT_CONFIG)
+
+
+class EdgeError(Exception):
+    """Any failure that saynote names; `str()` is one sentence for a person."""
+
+    exit_code = 70
+
+
+class ConfigError(EdgeError, ValueError):
+    """The configuration cannot be used; `problems` holds one sentence for each mistake found."""
+
+    exit_code = EXIT_CONFIG
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class BundleError(EdgeError, ValueError):
+    """The model bundle must not be used; the sentence says why."""
+
+    exit_code = EXIT_BUNDLE
+
+
+class Reason(enum.Enum):
+    """Why a device failed, in the terms that decide what its owner can do about it."""
+
+    MISSING = "missing"
+    BUSY = "busy"
+    DENIED = "denied"
+    STOPPED = "stopped"
+    NOT_INSTALLED = "not installed"
+    BROKEN = "broken"
+
+
+class HardwareError(EdgeError, OSError):
+    """A device failed; `device` is the port's name in lower case ("camera", "speaker", ...)."""
+
+    exit_code = EXIT_HARDWARE
+
+    def __init__(self, device: str, reason: Reason, detail: str) -> None:
+        super().__init__(f"{device} {reason.value}: {detail}")
+        self.device = device
+        self.reason = reason
+        self.detail = detail
+
+
+class TransientError(EdgeError, ConnectionError):
+    """The other end did not answer this time; retried with back-off."""
+
+    exit_code = EXIT_TRANSIENT

@@ -1,0 +1,193 @@
+"""Owns the nouns that travel inside the process; knows nothing of who makes or takes them.
+
+Times named `t_s` are seconds on the camera's monotonic clock: a recording carries its own, so it replays
+exactly and faster than life. Pixels are RGB, uint8, shape (height, width, 3).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels: TypeAlias = NDArray[np.uint8]
+Scores: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture from a camera."""
+
+    seq: int  # counts up by one for each frame the camera took, given out or not
+    t_s: float  # when it was taken
+    pixels: Pixels  # (height, width, 3) RGB
+    name: str = ""  # the file it came from, for recordings
+
+
+class Look(enum.Enum):
+    """What the scene gate makes of a frame before any inference."""
+
+    CLEAR = "clear"  # worth an inference
+    DARK = "dark"
+    COVERED = "covered"  # dark and without any structure: a finger or a pocket
+    EMPTY = "empty"  # lit, but nothing with detail in view
+    BLURRED = "blurred"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The scene gate's measurements of one frame."""
+
+    look: Look
+    luma: float  # mean brightness, 0..255
+    detail: float  # standard deviation of brightness, 0..127
+    sharpness: float  # variance of the Laplacian of the small grey picture
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Where the note is, in shares of the frame: 0..1 from the left and from the top."""
+
+    centre_x: float
+    centre_y: float
+    width: float
+    height: float
+    visible: float  # share of the note that is inside the frame, 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one frame says; `scores` is None where the scene gate stopped it before inference."""
+
+    seq: int
+    t_s: float
+    scene: Scene
+    scores: Scores | None = None  # (labels,) log-probabilities after temperature, natural log
+    box: Box | None = None
+    ms: dict[str, float] = field(default_factory=dict)  # milliseconds per stage, by its name
+    name: str = ""
+
+
+class Verdict(enum.Enum):
+    """What the decision stage says about the note in view."""
+
+    AMOUNT = "amount"
+    UNSURE = "unsure"
+    SEVERAL = "several"  # two different notes in view: never an amount
+    GONE = "gone"  # the note has left; the next one may be announced
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A change worth acting on. One presence of a note gives at most one AMOUNT per amount."""
+
+    verdict: Verdict
+    seq: int
+    t_s: float
+    presence: int  # counts notes shown since start; the same number until the note has gone
+    label: str = ""  # the denomination, for AMOUNT
+    confidence: float = 0.0  # fused probability of `label`
+    frames: int = 0  # observations that went into it
+    ms: dict[str, float] = field(default_factory=dict)  # of the last frame's stages
+
+
+class Hint(enum.Enum):
+    """What would help the hand that holds the note."""
+
+    TOO_DARK = "too dark"
+    COVERED = "camera covered"
+    HOLD_STILL = "hold still"
+    CLOSER = "closer"
+    FURTHER = "further away"
+    LEFT = "left"
+    RIGHT = "right"
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """One hint for the hand."""
+
+    hint: Hint
+    t_s: float
+
+
+class Press(enum.Enum):
+    """A finished gesture on the one button."""
+
+    SHORT = "short"
+    DOUBLE = "double"
+    LONG = "long"
+    VERY_LONG = "very long"
+
+
+@dataclass(frozen=True, slots=True)
+class Gesture:
+    """One press, as understood; `t_s` is on the monotonic clock of the process."""
+
+    press: Press
+    t_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One raw change of the button's contact, bounces included."""
+
+    down: bool
+    t_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A device failed; spoken, since its owner cannot read a log."""
+
+    device: str  # the port's name in lower case, as in HardwareError
+    reason: str  # a value of errors.Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A device that had failed works again."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to say that no note caused: "ready", "demonstration, play money", ..."""
+
+    phrase: str  # a key of edge.core.speech
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the daemon does, for telemetry and the watchdog."""
+
+    uptime_s: float
+    frames: int  # seen since start
+    inferences: int  # run since start
+    announced: int  # amounts said since start
+    ms: dict[str, float]  # mean milliseconds per stage since the last beat
+    temperature_c: float | None = None
+    throttled: bool | None = None  # under-voltage or heat, as the board reports it
+
+
+Event: TypeAlias = Decision | Guidance | Fault | Recovered | Notice | Health
+
+
+@dataclass(frozen=True, slots=True)
+class Pcm:
+    """Sound in memory."""
+
+    samples: NDArray[np.int16]  # (n,) mono
+    rate_hz: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it sounds."""
+        return len(self.samples) / self.rate_hz

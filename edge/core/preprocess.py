@@ -1,0 +1,39 @@
+"""Owns the way from a picture to the model's tensor; training imports it, so both see the same pixels."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.core.bundle import InputSpec
+from edge.core.messages import Pixels
+
+LETTERBOX_GREY = 114  # neither dark nor bright, as in darknet's letterbox
+
+
+def to_tensor(pixels: Pixels, spec: InputSpec) -> NDArray[np.uint8]:
+    """(1, spec.height, spec.width, 3) uint8 RGB 0..255 from a picture of any size.
+
+    Pixels are averaged when the picture shrinks (INTER_AREA), so that fine print does not alias.
+    Raises ValueError unless `pixels` is (height, width, 3) uint8.
+    """
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or pixels.size == 0:
+        raise ValueError(f"a picture must be (height, width, 3) uint8, not {pixels.shape} {pixels.dtype}")
+    if pixels.shape[:2] == (spec.height, spec.width):
+        return np.ascontiguousarray(pixels)[None]
+    if spec.fit == "squash":
+        return _resize(pixels, spec.width, spec.height)[None]
+    scale = min(spec.width / pixels.shape[1], spec.height / pixels.shape[0])
+    width = max(1, min(spec.width, round(pixels.shape[1] * scale)))
+    height = max(1, min(spec.height, round(pixels.shape[0] * scale)))
+    canvas = np.full((spec.height, spec.width, 3), LETTERBOX_GREY, np.uint8)
+    top, left = (spec.height - height) // 2, (spec.width - width) // 2
+    canvas[top : top + height, left : left + width] = _resize(pixels, width, height)
+    return canvas[None]
+
+
+def _resize(pixels: Pixels, width: int, height: int) -> Pixels:
+    shrinks = width < pixels.shape[1] or height < pixels.shape[0]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=interpolation), np.uint8)

@@ -1,0 +1,168 @@
+"""Owns what is spoken, in which language: every sentence a person can hear is made here. Knows no sound.
+
+Amounts: the number by Babel (CLDR) and the currency's spoken name from our catalogue, which may say it better
+than CLDR ("500 rupees", not "500.00 Indian rupees"); a currency without one takes CLDR's name. Everything else
+comes from the gettext catalogues in `edge/locale`; English stands here.
+"""
+
+from __future__ import annotations
+
+import gettext
+from decimal import Decimal
+from pathlib import Path
+
+from babel import Locale, UnknownLocaleError
+from babel.numbers import format_decimal, get_currency_name
+
+from edge.core.errors import ConfigError, Reason
+from edge.core.messages import Decision, Fault, Guidance, Hint, Recovered, Verdict
+
+CATALOGUES = Path(__file__).resolve().parent.parent / "locale"
+
+
+def _(text: str) -> str:
+    """Mark a text for the catalogues without translating it yet."""
+    return text
+
+
+PHRASES = {
+    "ready": _("Ready"),
+    "goodbye": _("Goodbye"),
+    "demonstration": _("Demonstration, play money"),
+    "not genuine": _("I do not tell genuine notes from counterfeits"),
+    "not sure": _("Not sure, turn the note"),
+    "one note": _("One note at a time"),
+    "nothing yet": _("No note yet"),
+    "total none": _("Total: nothing"),
+    "undone": _("Last note taken back"),
+    "nothing to undo": _("Nothing to take back"),
+    "confirm clear": _("Clear the total? Press once for yes"),
+    "cleared": _("Total cleared"),
+    "kept": _("Total kept"),
+    "stopped for good": _("I cannot go on"),
+}
+
+HINTS = {
+    Hint.TOO_DARK: _("Too dark"),
+    Hint.COVERED: _("Camera covered"),
+    Hint.HOLD_STILL: _("Hold still"),
+    Hint.CLOSER: _("Closer"),
+    Hint.FURTHER: _("Further away"),
+    Hint.LEFT: _("Left"),
+    Hint.RIGHT: _("Right"),
+    Hint.UP: _("Up"),
+    Hint.DOWN: _("Down"),
+}
+
+FAULTS = {
+    ("camera", Reason.MISSING.value): _("No camera, I keep looking for it"),
+    ("camera", Reason.BUSY.value): _("Another program uses the camera"),
+    ("camera", Reason.STOPPED.value): _("The camera has stopped, I keep trying"),
+    ("camera", Reason.NOT_INSTALLED.value): _("The camera software is not installed"),
+    ("camera", ""): _("The camera does not work"),
+    ("speaker", ""): _("The sound card does not work"),
+    ("button", ""): _("The button does not work"),
+    ("broker", ""): _("The message broker does not answer"),
+    ("outbox", ""): _("The disk is full or broken, nothing is recorded"),
+    ("config", ""): _("The settings file has a mistake"),
+    ("bundle", ""): _("The model is damaged, I cannot read notes"),
+    ("engine", ""): _("The recogniser does not work"),
+}
+
+RECOVERED = {
+    "camera": _("The camera works again"),
+    "speaker": _("The sound works again"),
+}
+
+# Spoken names that are better than CLDR's, or that CLDR lacks.
+CURRENCIES = {"INR": ("{number} rupee", "{number} rupees"), "XTS": ("{number} play crown", "{number} play crowns")}
+
+
+class Speech:
+    """Says things in one language about one currency."""
+
+    def __init__(self, language: str, currency: str) -> None:
+        try:
+            self._locale = Locale.parse(language, sep="-" if "-" in language else "_")
+        except (ValueError, UnknownLocaleError):
+            raise ConfigError([f"voice.language: {language!r} is no language Babel knows"]) from None
+        self.language = language
+        self.currency = currency
+        self._catalogue = _catalogue(language)
+
+    def amount(self, label: str, count: Decimal | None = None) -> str:
+        """The amount `label`, or a total of `count`, in words to be spoken: "500 rupees"."""
+        value = count if count is not None else Decimal(label)
+        number = format_decimal(value, locale=self._locale, group_separator=False)
+        if self.currency in CURRENCIES:
+            one, many = CURRENCIES[self.currency]
+            whole = int(value) if value == int(value) else 2
+            return self._catalogue.ngettext(one, many, whole).format(number=number)
+        return f"{number} {get_currency_name(self.currency, count=float(value), locale=self._locale)}"
+
+    def phrase(self, key: str) -> str:
+        """The fixed phrase `key` of PHRASES. Raises KeyError for another."""
+        return self._catalogue.gettext(PHRASES[key])
+
+    def decision(self, decision: Decision) -> str | None:
+        """What `decision` sounds like; None for silence."""
+        if decision.verdict is Verdict.AMOUNT:
+            return self.amount(decision.label)
+        return {
+            Verdict.UNSURE: self.phrase("not sure"),
+            Verdict.SEVERAL: self.phrase("one note"),
+        }.get(decision.verdict)
+
+    def guidance(self, guidance: Guidance) -> str:
+        """What a hint sounds like."""
+        return self._catalogue.gettext(HINTS[guidance.hint])
+
+    def fault(self, fault: Fault) -> str:
+        """What a fault sounds like: the device and what is done about it."""
+        text = FAULTS.get((fault.device, fault.reason)) or FAULTS.get((fault.device, "")) or PHRASES["stopped for good"]
+        return self._catalogue.gettext(text)
+
+    def recovered(self, recovered: Recovered) -> str | None:
+        """What a repair sounds like; None where nobody needs to hear of it."""
+        text = RECOVERED.get(recovered.device)
+        return self._catalogue.gettext(text) if text else None
+
+    def repeated(self, text: str, seconds_ago: float) -> str:
+        """The last utterance again, with its age where that matters (over 10 s)."""
+        if seconds_ago <= 10:
+            return text
+        if seconds_ago < 90:
+            age = self._count("{number} second ago", "{number} seconds ago", round(seconds_ago))
+        else:
+            age = self._count("{number} minute ago", "{number} minutes ago", round(seconds_ago / 60))
+        return f"{text}, {age}"
+
+    def total(self, total: Decimal, notes: int) -> str:
+        """The running total and how many notes are in it."""
+        if notes == 0:
+            return self.phrase("total none")
+        count = self._count("{number} note", "{number} notes", notes)
+        return self._catalogue.gettext("Total: {amount}, {notes}").format(amount=self.amount("", total), notes=count)
+
+    def _count(self, one: str, many: str, number: int) -> str:
+        return self._catalogue.ngettext(one, many, number).format(number=number)
+
+    def fixed(self, denominations: tuple[str, ...]) -> list[str]:
+        """Every text that may be said without warning, the amounts first: rendered before it is needed."""
+        texts = [self.amount(label) for label in denominations]
+        texts += [self.phrase(key) for key in PHRASES]
+        texts += [self._catalogue.gettext(text) for table in (HINTS, FAULTS, RECOVERED) for text in table.values()]
+        return list(dict.fromkeys(texts))
+
+
+def _catalogue(language: str) -> gettext.NullTranslations:
+    base = language.replace("-", "_").split("_")[0]
+    if base == "en":
+        return gettext.NullTranslations()
+    try:
+        return gettext.translation("saynote", CATALOGUES, languages=[language.replace("-", "_"), base])
+    except FileNotFoundError:
+        known = sorted(path.name for path in CATALOGUES.glob("*") if path.is_dir()) if CATALOGUES.is_dir() else []
+        raise ConfigError(
+            [f"voice.language: there is no catalogue for {language!r}; there are {', '.join(['en', *known])}"]
+        ) from None

@@ -1,0 +1,165 @@
+"""Owns the sound card through PortAudio; knows nothing of words.
+
+The stream is opened once and never stops: a card that sleeps swallows the first second of speech, and opening one
+takes up to half a second. Between phrases it plays silence.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.config import VoiceConfig
+from edge.core.errors import HardwareError, Reason
+from edge.core.messages import Pcm
+from edge.drivers.clock import SystemClock
+from edge.drivers.resample import resample
+from edge.ports import Clock
+
+log = logging.getLogger(__name__)
+
+SPEECH_HZ = 22_050  # what espeak-ng gives: asked for first, so that nothing need be resampled here
+LATENCY_S = 0.06  # shorter ones stutter on a Pi
+STALLED_AFTER_S = 1.0  # a card that asks for no samples for so long is dead
+
+
+class AudioSpeaker:
+    """Plays samples from memory; `backend` stands in for the sounddevice module."""
+
+    def __init__(self, config: VoiceConfig, backend: Any = None, clock: Clock | None = None) -> None:
+        self._sound = backend or _import_sounddevice()
+        self._clock = clock or SystemClock()
+        self._change = threading.Condition()
+        self._samples = np.zeros(0, np.int16)
+        self._position = 0
+        self._dead = False
+        self._asked_s = self._clock.now_s()
+        card = _find_card(self._sound, config.device)
+        self._stream: Any = self._open(card)
+        log.debug("speaker up card=%s rate_hz=%d", card["name"], self._rate_hz)
+
+    def play(self, pcm: Pcm) -> None:
+        """Start `pcm` now, cutting off what is still playing."""
+        self._check()
+        samples = resample(pcm, self._rate_hz)
+        # What lies in the card's own buffer is not heard yet: the phrase lasts until that has gone, too.
+        tail = np.zeros(int(LATENCY_S * self._rate_hz), np.int16)
+        self._swap(np.concatenate([samples, tail]))
+
+    def stop(self) -> None:
+        """Silence, now."""
+        self._swap(np.zeros(0, np.int16))
+
+    def wait(self, timeout_s: float) -> bool:
+        """True once nothing is playing: at its end, or because the card died."""
+        with self._change:
+            return self._change.wait_for(lambda: self._dead or self._position >= len(self._samples), timeout_s)
+
+    def close(self) -> None:
+        """Cut off and let the card go."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.abort(ignore_errors=True)
+            stream.close(ignore_errors=True)
+        self._finished()
+
+    def _swap(self, samples: NDArray[np.int16]) -> None:
+        with self._change:
+            self._samples, self._position = samples, 0
+            self._change.notify_all()
+
+    def _check(self) -> None:
+        if self._dead or self._stream is None:
+            raise HardwareError("speaker", Reason.STOPPED, "the sound card is gone")
+        if self._clock.now_s() - self._asked_s > STALLED_AFTER_S:
+            raise HardwareError("speaker", Reason.STOPPED, "the sound card takes no more samples")
+
+    def _open(self, card: dict[str, Any]) -> Any:
+        channels = min(2, card["max_output_channels"])
+        try:
+            self._rate_hz = self._choose_rate(card, channels)
+            stream = self._sound.OutputStream(
+                samplerate=self._rate_hz,
+                device=card["index"],
+                channels=channels,
+                dtype="int16",
+                latency=LATENCY_S,
+                callback=self._fill,
+                finished_callback=self._finished,
+            )
+        except self._sound.PortAudioError as error:
+            raise HardwareError("speaker", Reason.BUSY, f"{card['name']} cannot be opened: {error}") from error
+        try:
+            stream.start()
+        except self._sound.PortAudioError as error:
+            stream.close(ignore_errors=True)
+            raise HardwareError("speaker", Reason.BROKEN, f"{card['name']} does not start: {error}") from error
+        return stream
+
+    def _choose_rate(self, card: dict[str, Any], channels: int) -> int:
+        try:
+            self._sound.check_output_settings(
+                device=card["index"], channels=channels, dtype="int16", samplerate=SPEECH_HZ
+            )
+        except self._sound.PortAudioError:
+            return int(card["default_samplerate"])
+        return SPEECH_HZ
+
+    def _fill(self, out: NDArray[np.int16], frames: int, _time: Any, status: Any) -> None:
+        with self._change:
+            self._asked_s = self._clock.now_s()
+            part = self._samples[self._position : self._position + frames]
+            playing = self._position < len(self._samples)
+            self._position += len(part)
+            if playing and self._position >= len(self._samples):
+                self._change.notify_all()
+        out[: len(part)] = part[:, np.newaxis]
+        out[len(part) :] = 0
+        if status:
+            log.debug("speaker stuttered status=%s", status)
+
+    def _finished(self) -> None:
+        with self._change:
+            self._dead = True
+            self._change.notify_all()
+
+
+def _import_sounddevice() -> Any:
+    try:
+        return importlib.import_module("sounddevice")
+    except ImportError as error:
+        raise HardwareError("speaker", Reason.NOT_INSTALLED, "install it with: pip install sounddevice") from error
+    except OSError as error:
+        hint = "PortAudio is missing; install it with: sudo apt install libportaudio2"
+        raise HardwareError("speaker", Reason.NOT_INSTALLED, hint) from error
+
+
+def _find_card(sound: Any, part: str) -> dict[str, Any]:
+    """The first card whose name holds `part`, the system's default where `part` is empty."""
+    card, names = _look_up(sound, part)
+    if card is None:
+        # PortAudio lists cards once, at its start; one that was plugged in since needs a new start.
+        sound._terminate()
+        sound._initialize()
+        card, names = _look_up(sound, part)
+    if card is None:
+        wanted = f"no sound card is called {part!r}" if part else "there is no sound card"
+        known = f"; there are: {', '.join(names)}" if names else ""
+        raise HardwareError("speaker", Reason.MISSING, wanted + known)
+    return card
+
+
+def _look_up(sound: Any, part: str) -> tuple[dict[str, Any] | None, list[str]]:
+    cards = [card for card in sound.query_devices() if card["max_output_channels"] > 0]
+    names = [card["name"] for card in cards]
+    if part:
+        return next((card for card in cards if part.lower() in card["name"].lower()), None), names
+    try:
+        return sound.query_devices(kind="output"), names
+    except (sound.PortAudioError, ValueError):
+        return None, names

@@ -1,0 +1,136 @@
+"""Owns the Pi's camera through picamera2; knows nothing of what it sees.
+
+The image processor scales, not Python: the one stream we ask for has the small size already. picamera2 names its
+formats after the order in a little-endian word, so "BGR888" is the one whose bytes in memory are red, green, blue.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from concurrent.futures import CancelledError
+from typing import Any
+
+import numpy as np
+
+from edge.config import CameraConfig
+from edge.core.errors import HardwareError, Reason
+from edge.core.messages import Frame
+
+log = logging.getLogger(__name__)
+
+FORMAT = "BGR888"  # red, green, blue in memory
+BUFFERS = 4  # fewer and the camera drops frames while one is read
+# libcamera's numbers for these controls; its own enumerations live in a second package.
+FOCUS = {"AfMode": 2, "AfRange": 1, "AfSpeed": 1}  # continuous, macro, fast: a note is held near
+EXPOSURE = {"AeExposureMode": 1}  # short: gain before time, because hands move
+
+
+class PicameraCamera:
+    """Gives the newest frame; `backend` stands in for the picamera2 module."""
+
+    def __init__(self, config: CameraConfig, backend: Any = None) -> None:
+        self._module = backend or _import_picamera2()
+        self._camera: Any = self._open(config.index)
+        self._seq = -1
+        try:
+            self._start(config)
+        except (RuntimeError, OSError, ValueError) as error:
+            self.close()
+            raise HardwareError("camera", Reason.BROKEN, f"it cannot be started: {error}") from error
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The newest frame not given before.
+
+        picamera2 holds one finished frame, exchanged for each newer one: it is at most one frame old, and waiting
+        for one exposed after this call (its `flush`) would halve the rate.
+        """
+        if self._camera is None:
+            raise HardwareError("camera", Reason.STOPPED, "it was closed")
+        try:
+            request = self._camera.capture_request(wait=max(timeout_s, 0.001))
+        except (TimeoutError, CancelledError) as error:
+            # The job that timed out would stay in the queue and be served first.
+            self._camera.cancel_all_and_flush()
+            raise HardwareError("camera", Reason.STOPPED, f"no frame for {timeout_s:.1f} s") from error
+        except (RuntimeError, OSError) as error:
+            raise HardwareError("camera", Reason.STOPPED, str(error)) from error
+        try:
+            return self._frame(request)
+        finally:
+            request.release()
+
+    def close(self) -> None:
+        """Stop the camera and let it go."""
+        camera, self._camera = self._camera, None
+        if camera is None:
+            return
+        camera.cancel_all_and_flush()
+        try:
+            camera.stop()
+        finally:
+            camera.close()
+
+    def _frame(self, request: Any) -> Frame:
+        pixels = np.ascontiguousarray(request.make_array("main"))
+        t_s = request.get_metadata()["SensorTimestamp"] / 1e9
+        self._seq = max(self._seq + 1, int(getattr(request.request, "sequence", 0)))
+        return Frame(self._seq, t_s, pixels)
+
+    def _open(self, index: int) -> Any:
+        known = self._module.Picamera2.global_camera_info()
+        if index >= len(known):
+            hint = f"camera {index} is not there ({len(known)} found); check the cable at both ends"
+            raise HardwareError("camera", Reason.MISSING, hint)
+        try:
+            return self._module.Picamera2(index)
+        except (RuntimeError, OSError) as error:
+            raise HardwareError("camera", Reason.BUSY, f"is another program using it? ({error})") from error
+
+    def _start(self, config: CameraConfig) -> None:
+        camera = self._camera
+        settings = camera.create_video_configuration(
+            main={"format": FORMAT, "size": (config.width_px, config.height_px)},
+            raw=None,
+            sensor=_sensor_mode(camera.sensor_modes, config.frames_per_s),
+            buffer_count=BUFFERS,
+            controls=_controls(camera.camera_controls, config.frames_per_s),
+            display=None,
+            encode=None,
+        )
+        camera.configure(settings)
+        camera.start()
+        log.debug("camera up main=%s sensor=%s", settings["main"], settings["sensor"])
+
+
+def _controls(known: Any, frames_per_s: float) -> dict[str, Any]:
+    """Those of our wishes that this camera understands: one without a lens motor has no AfMode."""
+    frame_us = round(1e6 / frames_per_s)
+    wishes: dict[str, Any] = {**FOCUS, **EXPOSURE, "FrameDurationLimits": (frame_us, frame_us)}
+    return {name: value for name, value in wishes.items() if name in known}
+
+
+def _sensor_mode(modes: list[dict[str, Any]], frames_per_s: float) -> dict[str, Any]:
+    """The smallest mode that is fast enough and sees the whole width.
+
+    Left alone, picamera2 takes the mode nearest to the small stream, which on some sensors is a cut from the middle.
+    """
+    fast = [mode for mode in modes if mode["fps"] >= frames_per_s] or modes
+    widest = max(_area(mode["crop_limits"][2:]) for mode in fast)
+    whole = [mode for mode in fast if _area(mode["crop_limits"][2:]) >= 0.9 * widest]
+    best = min(whole, key=lambda mode: _area(mode["size"]))
+    return {"output_size": tuple(best["size"]), "bit_depth": best["bit_depth"]}
+
+
+def _area(size: Any) -> int:
+    return int(size[0]) * int(size[1])
+
+
+def _import_picamera2() -> Any:
+    try:
+        return importlib.import_module("picamera2")
+    except ImportError as error:
+        hint = (
+            "install it with: sudo apt install python3-picamera2, and make the environment with --system-site-packages"
+        )
+        raise HardwareError("camera", Reason.NOT_INSTALLED, hint) from error

@@ -1,0 +1,56 @@
+"""Owns the notification socket of systemd (sd_notify), without a dependency; does nothing where there is none."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Mapping
+
+log = logging.getLogger(__name__)
+
+
+class SystemdSupervisor:
+    """Tells systemd how we do; `environment` stands in for the process's own."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        path = environment.get("NOTIFY_SOCKET", "")
+        # "@" is how an abstract socket is written; its real name begins with a zero byte.
+        self._address = "\0" + path[1:] if path.startswith("@") else path
+
+    def ready(self) -> None:
+        """Start-up is over."""
+        self._send("READY=1")
+
+    def alive(self) -> None:
+        """Feed the watchdog."""
+        self._send("WATCHDOG=1")
+
+    def status(self, text: str) -> None:
+        """One line for `systemctl status`."""
+        self._send("STATUS=" + " ".join(text.split()))
+
+    def stopping(self) -> None:
+        """The end has begun."""
+        self._send("STOPPING=1")
+
+    def _send(self, message: str) -> None:
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+                channel.setblocking(False)
+                channel.sendto(message.encode(), self._address)
+        except OSError as error:
+            # Not fatal: if systemd hears nothing, its watchdog restarts us.
+            log.warning("systemd does not listen message=%s error=%s", message, error)
+
+
+def watchdog_s(environment: Mapping[str, str] = os.environ) -> float | None:
+    """Within how many seconds systemd wants `alive`, None if it does not."""
+    for_us = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    try:
+        limit_s = int(environment.get("WATCHDOG_USEC", "0")) / 1e6
+    except ValueError:
+        return None
+    return limit_s if for_us and limit_s > 0 else None

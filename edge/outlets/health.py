@@ -1,0 +1,116 @@
+"""Owns how the daemon does: counts the main loop's turns and frames, reports each interval, lets the watchdog live.
+
+    main loop   turn(), observation(), offer(): counting under a lock, never waiting
+    own thread  each interval a messages.Health, since the board's files may be slow
+
+The watchdog is fed inside `turn` by the main loop itself, at most once a second, and only while the announcer
+turns: a loop stuck in a driver or a stale announcer is restarted. It must not know where reports go.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from edge.core.messages import Decision, Event, Health, Observation, Verdict
+from edge.ports import Board, Clock, Supervisor
+
+log = logging.getLogger(__name__)
+
+FEED_EVERY_S = 1.0
+STALE_AFTER_S = 10.0  # the announcer turns at least twice a second, and while it speaks
+CLOSE_S = 0.4
+
+
+class HealthMonitor:
+    """Counts, reports and feeds; counters begin at construction."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        board: Board,
+        supervisor: Supervisor,
+        report: Callable[[Health], object],
+        announcer_turned_s: Callable[[], float],
+        *,
+        interval_s: float,
+        stale_after_s: float = STALE_AFTER_S,
+    ) -> None:
+        self._clock, self._board, self._supervisor = clock, board, supervisor
+        self._report = report
+        self._announcer_turned_s = announcer_turned_s  # on the clock: when it last turned
+        self._interval_s = interval_s
+        self._stale_after_s = stale_after_s
+        self._began_s = clock.now_s()
+        self._fed_s = float("-inf")
+        self._stale = False
+        self._lock = threading.Lock()
+        self._frames = self._inferences = self._announced = 0
+        self._ms: dict[str, tuple[float, int]] = {}  # sum and count per stage since the last report
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="health", daemon=True)
+
+    def start(self) -> None:
+        """Report at once and then each interval."""
+        self._thread.start()
+
+    def turn(self) -> None:
+        """The main loop turns; called by its thread only."""
+        now_s = self._clock.now_s()
+        if now_s - self._fed_s < FEED_EVERY_S:
+            return
+        silent_s = now_s - self._announcer_turned_s()
+        stale = silent_s > self._stale_after_s
+        if stale and not self._stale:
+            log.error("the announcer has not turned for %.1f s: the watchdog is fed no more", silent_s)
+        self._stale = stale
+        if not stale:
+            self._fed_s = now_s
+            self._supervisor.alive()
+
+    def observation(self, observation: Observation) -> None:
+        """One frame was looked at."""
+        with self._lock:
+            self._frames += 1
+            self._inferences += observation.scores is not None
+            for stage, ms in observation.ms.items():
+                total, count = self._ms.get(stage, (0.0, 0))
+                self._ms[stage] = (total + ms, count + 1)
+
+    def offer(self, event: Event) -> bool:
+        """Counts amounts; True, as from any outlet that took the event."""
+        if isinstance(event, Decision) and event.verdict is Verdict.AMOUNT:
+            with self._lock:
+                self._announced += 1
+        return True
+
+    def measure(self) -> Health:
+        """How it does now; the means begin anew."""
+        temperature_c, throttled = self._board.temperature_c(), self._board.throttled()
+        with self._lock:
+            means = {stage: total / count for stage, (total, count) in self._ms.items()}
+            self._ms = {}
+            return Health(
+                uptime_s=self._clock.now_s() - self._began_s,
+                frames=self._frames,
+                inferences=self._inferences,
+                announced=self._announced,
+                ms=means,
+                temperature_c=temperature_c,
+                throttled=throttled,
+            )
+
+    def close(self) -> None:
+        """End the reports; may be called twice."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_S)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._report(self.measure())
+            except Exception:  # this thread's outermost frame: a report may fail, the next one is due
+                log.exception("no health report")
+            self._stopping.wait(self._interval_s)

@@ -1,0 +1,143 @@
+"""Owns the live view in a terminal: what the camera sees in words, scores, decision, speech, milliseconds.
+
+On a terminal one block is redrawn in place; elsewhere only changes are written, a line each. It shows, and
+knows nothing of how to decide.
+
+    inbox: 32 items, the oldest makes room
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from typing import TextIO
+
+from edge.core.messages import Box, Decision, Event, Fault, Guidance, Look, Observation, Recovered, Verdict
+from edge.outlets.announcer import Utterance
+from edge.outlets.inbox import Inbox
+
+BAR = 24  # characters of a full bar
+REDRAW_S = 0.1
+
+
+class View:
+    """Writes to `out`; `title` stands on top."""
+
+    def __init__(self, out: TextIO, labels: Sequence[str], title: str, keys: str) -> None:
+        self._out, self._labels, self._title, self._keys = out, tuple(labels), title, keys
+        self._live = out.isatty()
+        self._inbox: Inbox[Observation | Event | Utterance] = Inbox(32, drop="oldest")
+        self._thread = threading.Thread(target=self._run, name="view", daemon=True)
+        self._observation: Observation | None = None
+        self._decision, self._spoken = "", ""
+        self._drawn = 0  # lines of the block on the screen
+
+    def start(self) -> None:
+        """Begin to show."""
+        if not self._live:
+            self._write(self._title + "\n")
+        self._thread.start()
+
+    def offer(self, item: Observation | Event | Utterance) -> bool:
+        """Never waits."""
+        if not self._live and isinstance(item, Observation):
+            return True
+        return self._inbox.offer(item)
+
+    def close(self) -> None:
+        """Show what was offered, then stop."""
+        self._inbox.close()
+        if self._thread.is_alive():
+            self._thread.join(2.0)
+
+    def _run(self) -> None:
+        while not self._inbox.ended:
+            item = self._inbox.take(REDRAW_S)
+            if item is not None:
+                self._take(item)
+            if self._live and len(self._inbox) == 0:
+                self._draw()
+
+    def _take(self, item: Observation | Event | Utterance) -> None:
+        if isinstance(item, Observation):
+            self._observation = item
+            return
+        line = describe(item)
+        if isinstance(item, Utterance):
+            self._spoken = line
+        elif line:
+            self._decision = line
+        if not self._live and line:
+            self._write(f"{'spoken' if isinstance(item, Utterance) else 'decided'}  {line}\n")
+
+    def _draw(self) -> None:
+        lines = [
+            self._title,
+            f"sees      {_sees(self._observation, self._labels)}",
+            *_bars(self._observation, self._labels),
+            f"decision  {self._decision}",
+            f"spoken    {self._spoken}",
+            f"ms        {_milliseconds(self._observation)}",
+            self._keys,
+        ]
+        back = f"\x1b[{self._drawn}F" if self._drawn else ""
+        self._write(back + "".join(f"\x1b[2K{line}\n" for line in lines))
+        self._drawn = len(lines)
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+
+
+def describe(item: Event | Utterance) -> str:
+    """One line for a person; "" for what need not be shown."""
+    if isinstance(item, Utterance):
+        return f"“{item.text}”" + ("" if item.sounded else " (not heard: no sound card)")
+    if isinstance(item, Decision):
+        if item.verdict is Verdict.GONE:
+            return "nothing in view"
+        about = f"{item.label} " if item.label else ""
+        return f"{item.verdict.value} {about}({item.confidence:.2f}, {item.frames} frames)"
+    if isinstance(item, Guidance):
+        return f"hint: {item.hint.value}"
+    if isinstance(item, Fault):
+        return f"fault: {item.device} {item.reason} {item.detail}".rstrip()
+    if isinstance(item, Recovered):
+        return f"works again: {item.device}"
+    return ""
+
+
+def _sees(observation: Observation | None, labels: tuple[str, ...]) -> str:
+    if observation is None:
+        return "no picture yet"
+    if observation.scores is None:
+        words = {Look.DARK: "too dark", Look.COVERED: "covered", Look.EMPTY: "nothing", Look.BLURRED: "a blur"}
+        return words[observation.scene.look]
+    best = labels[int(observation.scores.argmax())]
+    if best == "background":
+        return "no note"
+    if best == "several":
+        return "several notes"
+    return "a note" + (_place(observation.box) if observation.box else "")
+
+
+def _place(box: Box) -> str:
+    across = "left" if box.centre_x < 0.4 else "right" if box.centre_x > 0.6 else "middle"
+    return f", {across}, {box.visible:.0%} of it in view"
+
+
+def _bars(observation: Observation | None, labels: tuple[str, ...]) -> list[str]:
+    rows = []
+    for index, label in enumerate(labels):
+        scores = observation.scores if observation else None
+        share = math.exp(float(scores[index])) if scores is not None else 0.0
+        rows.append(f"  {label:>10}  {'█' * round(share * BAR):<{BAR}} {share:5.2f}")
+    return rows
+
+
+def _milliseconds(observation: Observation | None) -> str:
+    if observation is None:
+        return ""
+    stages = "  ".join(f"{stage} {ms:.1f}" for stage, ms in observation.ms.items())
+    return f"{stages}  total {sum(observation.ms.values()):.1f}"

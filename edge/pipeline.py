@@ -1,0 +1,133 @@
+"""Owns the main loop: frame in, observation out, perhaps an event, offered to the outlets. One page, one thread.
+
+A lost camera is said once and looked for again, for ever; the loop goes on turning meanwhile, so the watchdog
+stays fed. It must not know which drivers or outlets there are.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from edge.core import backoff
+from edge.core.decide import Decider
+from edge.core.errors import HardwareError
+from edge.core.messages import Decision, Event, Fault, Observation, Recovered, Verdict
+from edge.core.observe import Observer
+from edge.ports import Camera
+
+log = logging.getLogger(__name__)
+
+REOPEN_FIRST_S, REOPEN_CAP_S = 0.5, 5.0
+
+
+class Sink(Protocol):
+    """Where the loop hands things on; none of these may block."""
+
+    def turn(self) -> None:
+        """The loop has turned, with or without a frame."""
+
+    def observation(self, observation: Observation) -> None:
+        """One frame was looked at."""
+
+    def event(self, event: Event) -> None:
+        """Something changed."""
+
+
+class Pipeline:
+    """Looks with one camera until it is told to stop or its recording ends."""
+
+    def __init__(
+        self,
+        open_camera: Callable[[], Camera],
+        observer: Observer,
+        decider: Decider,
+        sink: Sink,
+        *,
+        stalled_after_s: float,
+        random: Callable[[], float],
+    ) -> None:
+        self._open_camera, self._observer, self._decider, self._sink = open_camera, observer, decider, sink
+        self._stalled_after_s = stalled_after_s
+        self._random = random
+        self._told = False  # that the camera is lost
+
+    def run(self, stop: threading.Event, camera: Camera | None = None) -> None:
+        """Look until `stop` is set or a recording has ended; `camera`: one that is open already."""
+        try:
+            while not stop.is_set():
+                camera = camera or self._find_camera(stop)
+                if camera is None:
+                    return
+                try:
+                    if not self._turn(camera):
+                        return
+                except HardwareError as error:
+                    if error.device != "camera":
+                        raise
+                    self._tell(error)
+                    camera.close()
+                    camera = None
+        finally:
+            if camera is not None:
+                camera.close()
+
+    def _turn(self, camera: Camera) -> bool:
+        """One frame; False once a recording has ended."""
+        self._sink.turn()
+        frame = camera.read(self._stalled_after_s)
+        if frame is None:
+            return False
+        if self._told:
+            self._told = False
+            self._sink.event(Recovered("camera"))
+        observation = self._observer.observe(frame)
+        self._sink.observation(observation)
+        for decision in self._decider.step(observation):
+            _log_decision(decision)
+            self._sink.event(decision)
+        return True
+
+    def _find_camera(self, stop: threading.Event) -> Camera | None:
+        """The camera, as soon as there is one; None when told to stop first."""
+        waits = backoff.delays(REOPEN_FIRST_S, REOPEN_CAP_S, random=self._random)
+        while not stop.is_set():
+            self._sink.turn()
+            try:
+                return self._open_camera()
+            except HardwareError as error:
+                self._tell(error)
+            self._rest(next(waits), stop)
+        return None
+
+    def _rest(self, seconds: float, stop: threading.Event) -> None:
+        """Wait in slices, so that the watchdog is fed."""
+        left = seconds
+        while left > 0 and not stop.wait(min(left, 1.0)):
+            left -= 1.0
+            self._sink.turn()
+
+    def _tell(self, error: HardwareError) -> None:
+        if self._told:
+            log.debug("camera still lost: %s", error)
+            return
+        self._told = True
+        log.error("%s", error)
+        self._sink.event(Fault(error.device, error.reason.value, error.detail))
+
+
+def _log_decision(decision: Decision) -> None:
+    if decision.verdict is Verdict.GONE:
+        log.debug("presence %d has ended", decision.presence)
+        return
+    log.info(
+        "%s label=%s confidence=%.3f frames=%d presence=%d ms=%s",
+        decision.verdict.value,
+        decision.label or "-",
+        decision.confidence,
+        decision.frames,
+        decision.presence,
+        " ".join(f"{stage}:{ms:.1f}" for stage, ms in decision.ms.items()),
+    )

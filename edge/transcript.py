@@ -1,0 +1,46 @@
+"""Owns the transcript of a recording: what would be said to it, as fast as the model allows, without devices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from edge import app
+from edge.config import Config
+from edge.core.bundle import Bundle
+from edge.core.decide import Decider
+from edge.core.observe import Observer
+from edge.core.speech import Speech
+from edge.drivers.clock import SystemClock
+from edge.drivers.files import FilesCamera
+from edge.ports import Engine
+
+SILENCE = "(silence)"
+
+
+def transcribe(config: Config, folder: Path, open_engine: Callable[[Bundle], Engine]) -> Iterator[str]:
+    """A line for each thing said, with the file it was said to; stills to which nothing is said get a line too.
+
+    Raises BundleError, and HardwareError where there are no pictures.
+    """
+    bundle, engine = app.load(config, open_engine)
+    speech = Speech(config.voice.language, bundle.manifest.currency)
+    camera = FilesCamera(folder, pace=False, clock=SystemClock(), frames_per_s=config.camera.frames_per_s)
+    observer = Observer(bundle, engine.invoke, time.perf_counter)
+    decider = Decider(bundle.labels, bundle.manifest.decision)
+    shown, spoke = "", False  # the still in view, and whether anything was said to it
+    while (frame := camera.read(1.0)) is not None:
+        # Between two stills there is a frame without a name; the frames of a recording all have theirs.
+        if not frame.name and shown and not spoke:
+            yield f"{shown}: {SILENCE}"
+        if frame.name != shown:
+            shown, spoke = frame.name, False
+        for decision in decider.step(observer.observe(frame)):
+            if text := speech.decision(decision):
+                spoke = True
+                yield f"{frame.name or f'{frame.t_s:.1f} s'}: {text}"
+    for name in camera.broken:
+        yield f"{name}: cannot be opened, left out"
+    camera.close()
+    engine.close()

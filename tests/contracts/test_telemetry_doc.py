@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.core import wire
+from edge.core.messages import Decision, Event, Fault, Health, Recovered, Verdict
+
+PAGE = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text(encoding="utf-8")
+KINDS = sorted(set(wire.schema()) - {"availability"})
+EVENTS: dict[str, Event] = {
+    "detection": Decision(Verdict.AMOUNT, 1, 1.0, 1, "500"),
+    "unsure": Decision(Verdict.UNSURE, 1, 1.0, 1),
+    "fault": Fault("camera", "stopped"),
+    "recovered": Recovered("camera"),
+    "health": Health(1.0, 1, 1, 1, {}),
+}
+
+
+def properties(kind: str) -> dict[str, Any]:
+    (definition,) = wire.schema()[kind]["$defs"].values()
+    return {name: field for name, field in definition["properties"].items() if name != "kind"}
+
+
+def shared() -> list[str]:
+    """Fields that every payload has."""
+    return [name for name in properties(KINDS[0]) if all(name in properties(kind) for kind in KINDS)]
+
+
+def words(field: dict[str, Any]) -> str:
+    """A field's type, for people."""
+    if "anyOf" in field:
+        return " or ".join(words(choice) for choice in field["anyOf"])
+    if "enum" in field:
+        return " or ".join(f'"{word}"' for word in field["enum"])
+    return {"object": "object of numbers"}.get(field["type"], field["type"])
+
+
+def table(fields: dict[str, Any]) -> str:
+    rows = [f"| `{name}` | {words(field)} | {field['description']} |" for name, field in fields.items()]
+    return "\n".join(["| field | type | meaning |", "|---|---|---|", *rows])
+
+
+def section(heading: str) -> str:
+    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert found, f"docs/telemetry.md has no section {heading!r}"
+    return found[1]
+
+
+def test_the_topic_table_is_the_codes() -> None:
+    topics = wire.Topics("PREFIX", "DEVICE")
+    expected: dict[str, tuple[str, list[str]]] = {topics.availability(): ("yes", ["online", "offline"])}
+    for kind, event in EVENTS.items():
+        keeps = "yes" if wire.retained(event) else "no"
+        expected.setdefault(topics.of(event), (keeps, []))[1].append(kind)
+    rows = [
+        f"| `{topic.replace('PREFIX', '<prefix>').replace('DEVICE', '<device>')}` | {keeps} "
+        f"| {', '.join(f'`{kind}`' for kind in kinds)} |"
+        for topic, (keeps, kinds) in expected.items()
+    ]
+    assert "\n".join(["| topic | retained | payload |", "|---|---|---|", *rows]) in section("Topics")
+
+
+def test_every_kind_of_payload_is_on_some_topic() -> None:
+    assert sorted(EVENTS) == KINDS
+
+
+def test_the_table_of_shared_fields_is_the_codes() -> None:
+    assert table({name: properties("fault")[name] for name in shared()}) in section("In every payload")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_table_of_each_kind_is_the_codes(kind: str) -> None:
+    own = {name: field for name, field in properties(kind).items() if name not in shared()}
+    assert table(own) in section(f"`{kind}`")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_example_of_each_kind_is_a_message_we_could_have_sent(kind: str) -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", section(f"`{kind}`"), re.DOTALL)
+    message = json.loads(example)
+    assert message["kind"] == kind
+    assert json.loads(wire.encode(wire.decode(example.encode()))) == message

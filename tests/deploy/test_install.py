@@ -1,0 +1,197 @@
+"""install.sh, run for real in a folder of its own, with a stand-in for systemctl that can be told to fail."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+MakeRelease = Callable[..., tuple[Path, str]]
+
+SYSTEMCTL = """#!/bin/sh
+# The service runs unless the release it would run is named in the file "broken".
+echo "$*" >> "{folder}/calls"
+runs() {{ ! grep -qsx "$(basename "$(readlink "{root}/opt/saynote/current")")" "{folder}/broken"; }}
+case "$1" in
+    restart) runs && touch "{folder}/up" || {{ rm -f "{folder}/up"; exit 1; }} ;;
+    is-active) test -e "{folder}/up" ;;
+esac
+"""
+
+
+class Pi:
+    """A root folder with a systemctl of its own."""
+
+    def __init__(self, folder: Path, options: list[str]) -> None:
+        self.folder, self.root, self.options = folder, folder / "root", options
+        self.home = self.root / "opt" / "saynote"
+        program = folder / "bin" / "systemctl"
+        program.parent.mkdir(parents=True)
+        program.write_text(SYSTEMCTL.format(folder=folder, root=self.root))
+        program.chmod(0o755)
+
+    def install(self, release: Path, *more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", str(release / "install.sh"), "--root", str(self.root), "--settle", "0", *self.options, *more],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"},
+        )
+
+    def breaks_with(self, name: str) -> None:
+        (self.folder / "broken").write_text(name + "\n")
+
+    @property
+    def calls(self) -> list[str]:
+        file = self.folder / "calls"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def points_to(self, link: str) -> str:
+        return (self.home / link).resolve().name
+
+    @property
+    def config(self) -> Path:
+        return self.root / "etc" / "saynote" / "edge.toml"
+
+
+@pytest.fixture
+def pi(tmp_path: Path, install_options: list[str]) -> Pi:
+    return Pi(tmp_path / "pi", install_options)
+
+
+def test_a_first_installation_is_complete_and_running(pi: Pi, make_release: MakeRelease) -> None:
+    folder, name = make_release()
+    done = pi.install(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert pi.points_to("current") == name
+    program = pi.home / "current" / "venv" / "bin" / "saynote"
+    assert os.access(program, os.X_OK)
+    version = subprocess.run(
+        [program.parent / "python", "-c", "import edge; print(edge.__version__)"],
+        capture_output=True,
+        text=True,
+        cwd="/",
+    )
+    assert version.stdout.strip() == name.partition("-")[0]
+    assert pi.config.read_text() == (folder / "edge.example.toml").read_text()
+    units = pi.root / "etc" / "systemd" / "system"
+    assert {unit.name for unit in units.iterdir()} == {"saynote.service", "saynote-fault.service"}
+    assert "enable --quiet saynote.service" in pi.calls
+    assert "restart saynote.service" in pi.calls
+
+
+def test_the_same_release_again_changes_nothing_and_interrupts_nothing(pi: Pi, make_release: MakeRelease) -> None:
+    folder, name = make_release()
+    pi.install(folder)
+    pi.config.write_text("# the owner's own\n")
+    venv = pi.home / "releases" / name / "venv"
+    made_ns = venv.stat().st_mtime_ns
+    restarts = pi.calls.count("restart saynote.service")
+    done = pi.install(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert pi.config.read_text() == "# the owner's own\n"
+    assert venv.stat().st_mtime_ns == made_ns
+    assert pi.calls.count("restart saynote.service") == restarts
+    assert not (pi.home / "previous").exists()
+
+
+def test_the_release_before_is_kept_and_older_ones_go(pi: Pi, make_release: MakeRelease) -> None:
+    for name in ("1.0.0-aaa", "1.0.1-bbb", "1.0.2-ccc"):
+        done = pi.install(make_release(name)[0])
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (pi.points_to("current"), pi.points_to("previous")) == ("1.0.2-ccc", "1.0.1-bbb")
+    assert {folder.name for folder in (pi.home / "releases").iterdir()} == {"1.0.2-ccc", "1.0.1-bbb"}
+
+
+def test_a_release_that_does_not_come_up_is_rolled_back(pi: Pi, make_release: MakeRelease) -> None:
+    pi.install(make_release("1.0.0-good")[0])
+    pi.breaks_with("1.0.1-bad")
+    done = pi.install(make_release("1.0.1-bad")[0])
+    assert done.returncode != 0
+    assert "rolled back to releases/1.0.0-good, which is running" in done.stderr
+    assert pi.points_to("current") == "1.0.0-good"
+    assert not (pi.home / "previous").exists()
+    assert (pi.folder / "up").exists()
+
+
+def test_a_first_release_that_does_not_come_up_says_where_to_look(pi: Pi, make_release: MakeRelease) -> None:
+    pi.breaks_with("1.0.0-bad")
+    done = pi.install(make_release("1.0.0-bad")[0])
+    assert done.returncode != 0
+    assert "journalctl -u saynote" in done.stderr
+
+
+def test_going_back_by_hand(pi: Pi, make_release: MakeRelease) -> None:
+    for name in ("1.0.0-aaa", "1.0.1-bbb"):
+        pi.install(make_release(name)[0])
+    done = pi.install(pi.home / "current", "--rollback")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (pi.points_to("current"), pi.points_to("previous")) == ("1.0.0-aaa", "1.0.1-bbb")
+
+
+def test_an_installation_that_broke_off_is_made_anew(pi: Pi, make_release: MakeRelease) -> None:
+    folder, name = make_release()
+    (pi.home / "releases" / name / "venv").mkdir(parents=True)
+    done = pi.install(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (pi.home / "current" / "venv" / "bin" / "saynote").exists()
+
+
+def test_without_systemd_no_service_is_touched(pi: Pi, make_release: MakeRelease) -> None:
+    done = pi.install(make_release()[0], "--no-systemd")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert pi.calls == []
+    assert (pi.root / "etc" / "systemd" / "system" / "saynote.service").exists()
+
+
+def test_a_bundle_that_is_sent_at_first_is_the_one_in_use(
+    pi: Pi, make_release: MakeRelease, make_bundle: Callable[[str], Path]
+) -> None:
+    done = pi.install(make_release(bundle=make_bundle("first"))[0])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 'bundle = "/opt/saynote/bundles/crowns"' in pi.config.read_text()
+    assert (pi.home / "bundles" / "crowns" / "model.tflite").read_text() == "first"
+
+
+def test_a_new_bundle_restarts_and_the_old_one_stays(
+    pi: Pi, make_release: MakeRelease, make_bundle: Callable[[str], Path]
+) -> None:
+    pi.install(make_release(bundle=make_bundle("first"))[0])
+    restarts = pi.calls.count("restart saynote.service")
+    pi.install(make_release(bundle=make_bundle("second"))[0])
+    assert (pi.home / "bundles" / "crowns" / "model.tflite").read_text() == "second"
+    assert len(list((pi.home / "bundles").glob("crowns-*"))) == 2
+    assert pi.calls.count("restart saynote.service") == restarts + 1
+
+
+def test_a_bundle_goes_back_together_with_its_release(
+    pi: Pi, make_release: MakeRelease, make_bundle: Callable[[str], Path]
+) -> None:
+    pi.install(make_release("1.0.0-good", make_bundle("first"))[0])
+    pi.breaks_with("1.0.1-bad")
+    assert pi.install(make_release("1.0.1-bad", make_bundle("second"))[0]).returncode != 0
+    assert (pi.home / "bundles" / "crowns" / "model.tflite").read_text() == "first"
+
+
+def test_an_unknown_option_is_refused(pi: Pi, make_release: MakeRelease) -> None:
+    done = pi.install(make_release()[0], "--fast")
+    assert done.returncode != 0
+    assert "unknown option --fast" in done.stderr
+
+
+def test_without_a_release_beside_it_it_says_how_to_send_one(pi: Pi, make_release: MakeRelease) -> None:
+    folder, _ = make_release()
+    (folder / "RELEASE").unlink()
+    assert "make deploy" in pi.install(folder).stderr
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_the_shell_is_clean(make_release: MakeRelease) -> None:
+    folder, _ = make_release()
+    done = subprocess.run(["shellcheck", str(folder / "install.sh")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,114 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge.config import Config
+from edge.core.errors import PERMANENT_EXIT_CODES
+
+PROJECT = Path(__file__).parents[2]
+SERVICE = PROJECT / "systemd" / "saynote.service"
+FAULT = PROJECT / "systemd" / "saynote-fault.service"
+INSTALLER = (PROJECT / "deploy" / "install.sh").read_text()
+
+
+def values(unit: Path, key: str) -> list[str]:
+    return [line.partition("=")[2] for line in unit.read_text().splitlines() if line.startswith(f"{key}=")]
+
+
+def value(unit: Path, key: str) -> str:
+    (only,) = values(unit, key)
+    return only
+
+
+def help_of(*command: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "edge", *command, "--help"], capture_output=True, text=True, cwd=PROJECT, check=True
+    )
+    return done.stdout
+
+
+def test_it_is_not_restarted_after_what_trying_again_cannot_mend() -> None:
+    assert tuple(map(int, value(SERVICE, "RestartPreventExitStatus").split())) == PERMANENT_EXIT_CODES
+    assert value(SERVICE, "Restart") == "on-failure"
+
+
+def test_the_watchdog_is_patient_with_a_camera_that_has_stopped() -> None:
+    assert int(value(SERVICE, "WatchdogSec")) > 2 * Config().camera.stalled_after_s
+
+
+def test_the_installer_waits_longer_for_it_to_come_up_than_systemd_does() -> None:
+    assert int(INSTALLER.partition(" wait_s=")[2].split()[0]) > int(value(SERVICE, "TimeoutStartSec"))
+
+
+def test_systemd_hears_from_the_daemon_itself() -> None:
+    assert value(SERVICE, "Type") == "notify"
+    assert value(SERVICE, "NotifyAccess") == "main"
+
+
+def test_it_does_not_wait_for_a_network() -> None:
+    assert "network" not in " ".join(values(SERVICE, "After") + values(SERVICE, "Wants") + values(SERVICE, "Requires"))
+
+
+def test_it_runs_what_the_installer_installs_as_the_user_the_installer_makes() -> None:
+    program, *_, config = value(SERVICE, "ExecStart").split()
+    assert program == "/opt/saynote/current/venv/bin/saynote"
+    assert "base=$root/opt/saynote\n" in INSTALLER
+    assert config == "/etc/saynote/edge.toml"
+    assert f"config=$root{config}\n" in INSTALLER
+    assert f"useradd --system --user-group --no-create-home --home-dir /var/lib/{value(SERVICE, 'User')} " in INSTALLER
+    for group in value(SERVICE, "SupplementaryGroups").split():
+        assert group in INSTALLER.partition("for group in ")[2].partition(";")[0].split()
+
+
+def test_a_missing_password_file_does_not_keep_it_from_starting() -> None:
+    name, _, path = value(SERVICE, "LoadCredential").partition(":")
+    assert value(SERVICE, "SetCredential") == f"{name}:\\n"
+    assert path in (PROJECT / "deploy" / "edge.example.toml").read_text()
+
+
+def test_a_fault_is_spoken_by_a_unit_that_exists() -> None:
+    assert value(SERVICE, "OnFailure") == FAULT.name
+    assert "saynote say --fault" in value(FAULT, "ExecStart")
+
+
+@pytest.mark.integration
+def test_the_commands_in_the_units_exist() -> None:
+    assert "--config" in help_of("run")
+    assert "--fault" in help_of("say")
+
+
+@pytest.fixture
+def analyze() -> str:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd-analyze is not installed: sudo apt-get install systemd")
+    return program
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("unit", [SERVICE, FAULT], ids=lambda unit: unit.name)
+def test_systemd_understands_every_line(unit: Path, analyze: str, tmp_path: Path) -> None:
+    for each in (SERVICE, FAULT):  # where saynote is not installed, its absence is all that systemd would see
+        (tmp_path / each.name).write_text(
+            each.read_text().replace("/opt/saynote/current/venv/bin/saynote", "/bin/true")
+        )
+    done = subprocess.run(
+        [analyze, "verify", "--man=no", str(tmp_path / unit.name)], capture_output=True, text=True, check=False
+    )
+    complaints = [line for line in (done.stdout + done.stderr).splitlines() if "saynote" in line]
+    assert complaints == []
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("unit", "most"), [(SERVICE, 20), (FAULT, 15)], ids=["daemon", "fault"])
+def test_the_sandbox_stays_closed(unit: Path, most: int, analyze: str) -> None:
+    done = subprocess.run(
+        [analyze, "security", "--offline=true", f"--threshold={most}", "--no-pager", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-300:] + done.stderr

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.core import wire
+from edge.core.errors import ConfigError
+from edge.core.messages import (
+    Decision,
+    Event,
+    Fault,
+    Guidance,
+    Health,
+    Hint,
+    Notice,
+    Recovered,
+    Verdict,
+)
+
+SOURCE = wire.Source("pi-1", "a1b2c3d4", "0.1.0", "INR", "inr 1.0.0", "ab" * 32)
+TOPICS = wire.Topics("saynote", "pi-1")
+ENTRY = wire.Entry(seq=7, waiting=2, lost=1, today=3)
+WALL_S = 1_750_000_000.0
+AMOUNT = Decision(Verdict.AMOUNT, 40, 12.5, 3, "500", 0.98761, 6, {"classify": 20.1234})
+TRAVEL: list[Event] = [
+    AMOUNT,
+    Decision(Verdict.UNSURE, 41, 13.0, 3, frames=9, ms={"classify": 20.0}),
+    Decision(Verdict.SEVERAL, 42, 14.0, 4, frames=5),
+    Fault("camera", "stopped", "no frame for 3 s"),
+    Recovered("camera"),
+    Health(60.0, 900, 800, 4, {"scene": 0.5}, 51.2, False),
+]
+STAY: list[Event] = [
+    Decision(Verdict.GONE, 43, 15.0, 3),
+    Guidance(Hint.CLOSER, 1.0),
+    Notice("ready"),
+]
+
+
+def payload(event: Event, wall_s: float | None = WALL_S) -> wire.AnyPayload:
+    return wire.payload(event, SOURCE, ENTRY, t_s=12.3456789, wall_s=wall_s)
+
+
+@pytest.mark.parametrize("event", TRAVEL, ids=lambda event: type(event).__name__)
+def test_a_payload_arrives_as_it_was_sent(event: Event) -> None:
+    sent = payload(event)
+    assert wire.decode(wire.encode(sent)) == sent
+
+
+@pytest.mark.parametrize("event", TRAVEL, ids=lambda event: type(event).__name__)
+def test_every_payload_says_its_version_its_device_and_its_number(event: Event) -> None:
+    found = json.loads(wire.encode(payload(event)))
+    assert (found["version"], found["device"], found["run"], found["seq"]) == (1, "pi-1", "a1b2c3d4", 7)
+    assert (found["t_s"], found["wall_s"]) == (12.346, WALL_S)
+    assert (found["daemon"], found["bundle"], found["digest"]) == ("0.1.0", "inr 1.0.0", "ab" * 32)
+
+
+def test_a_detection_says_the_amount_and_how_it_came_about() -> None:
+    found = json.loads(wire.encode(payload(AMOUNT)))
+    assert (found["kind"], found["amount"], found["currency"], found["confidence"]) == (
+        "detection",
+        "500",
+        "INR",
+        0.9876,
+    )
+    assert (found["frames"], found["presence"], found["today"], found["ms"]) == (6, 3, 3, {"classify": 20.12})
+
+
+@pytest.mark.parametrize("event", STAY, ids=lambda event: type(event).__name__)
+def test_hints_notices_and_the_end_of_a_presence_stay_on_the_device(event: Event) -> None:
+    assert not wire.reported(event)
+    with pytest.raises(ValueError, match="does not travel"):
+        payload(event)
+
+
+@pytest.mark.parametrize("event", TRAVEL, ids=lambda event: type(event).__name__)
+def test_the_rest_travels(event: Event) -> None:
+    assert wire.reported(event)
+
+
+def test_an_unsure_decision_never_names_an_amount() -> None:
+    likeliest = dataclasses.replace(AMOUNT, verdict=Verdict.UNSURE)
+    assert "500" not in json.loads(wire.encode(payload(likeliest))).values()
+
+
+@pytest.mark.parametrize("event", TRAVEL, ids=lambda event: type(event).__name__)
+def test_a_payload_holds_numbers_and_short_texts_only_so_no_picture_can_travel(event: Event) -> None:
+    data = wire.encode(payload(event))
+    assert len(data) < 1024
+    for value in json.loads(data).values():
+        assert isinstance(value, str | int | float | dict | None)
+
+
+def test_pixels_cannot_be_smuggled_through_a_field() -> None:
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    with pytest.raises(TypeError):
+        wire.encode(payload(dataclasses.replace(AMOUNT, label=pixels)))  # type: ignore[arg-type]
+
+
+def test_the_detail_of_a_fault_is_cut_short() -> None:
+    found = payload(Fault("camera", "broken", "x" * 5000))
+    assert isinstance(found, wire.FaultPayload)
+    assert len(found.detail) == wire.MAX_DETAIL
+
+
+def test_a_file_name_that_is_no_unicode_does_not_stop_a_fault() -> None:
+    found = json.loads(wire.encode(payload(Fault("camera", "missing", "/dev/vid\udcffeo"))))
+    assert found["detail"] == "/dev/vid?eo"
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_json_cannot_hold_is_refused(number: float) -> None:
+    with pytest.raises(ValueError, match="cannot travel"):
+        payload(dataclasses.replace(AMOUNT, confidence=number))
+
+
+@pytest.mark.parametrize(("clock_s", "sent_s"), [(0.0, None), (1.0e9, None), (WALL_S, WALL_S)])
+def test_a_clock_that_was_never_set_counts_as_none(clock_s: float, sent_s: float | None) -> None:
+    assert wire.unset_as_none(clock_s) == sent_s
+    assert json.loads(wire.encode(payload(AMOUNT, wire.unset_as_none(clock_s))))["wall_s"] == sent_s
+
+
+def test_a_reader_ignores_fields_of_a_later_version() -> None:
+    later = json.loads(wire.encode(payload(AMOUNT))) | {"version": 2, "mood": "good"}
+    assert wire.decode(json.dumps(later).encode()).version == 2
+
+
+@pytest.mark.parametrize("data", [b"", b"online", b"{}", b'{"kind":"detection"}', b"\xff", b'{"kind":"other"}'])
+def test_what_is_no_payload_of_ours_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 -- msgspec words it
+        wire.decode(data)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_payload_or_a_value_error(data: bytes) -> None:
+    try:
+        wire.decode(data)
+    except ValueError:
+        return
+
+
+def test_topics_are_prefix_device_and_one_word() -> None:
+    assert TOPICS.availability() == "saynote/pi-1/availability"
+    assert [TOPICS.of(event) for event in TRAVEL] == [
+        "saynote/pi-1/detection",
+        "saynote/pi-1/event",
+        "saynote/pi-1/event",
+        "saynote/pi-1/event",
+        "saynote/pi-1/event",
+        "saynote/pi-1/health",
+    ]
+    assert wire.Topics.all_devices("saynote") == "saynote/+/+"
+
+
+def test_only_health_is_retained_so_that_no_old_amount_is_taken_for_a_new_one() -> None:
+    assert [type(event) for event in TRAVEL if wire.retained(event)] == [Health]
+
+
+@pytest.mark.parametrize("device", ["", "a/b", "a+b", "#", "zwei wörter", "x" * 65, "a\n"])
+def test_a_device_name_that_would_break_a_topic_is_refused(device: str) -> None:
+    with pytest.raises(ConfigError, match=r"mqtt\.device_id"):
+        wire.Topics("saynote", device)
+
+
+@pytest.mark.parametrize("prefix", ["", "/a", "a/", "a/+", "#", "$SYS", "a\0b", "a\nb"])
+def test_a_prefix_that_would_break_a_topic_is_refused(prefix: str) -> None:
+    with pytest.raises(ConfigError, match=r"mqtt\.prefix"):
+        wire.Topics(prefix, "pi-1")
+
+
+@pytest.mark.parametrize("prefix", ["s", "saynote", "home/hall/saynote", "laden münze"])
+def test_any_other_prefix_is_taken(prefix: str) -> None:
+    assert wire.Topics(prefix, "pi-1").health() == f"{prefix}/pi-1/health"
+
+
+def test_there_is_a_schema_for_every_kind_and_it_names_every_field() -> None:
+    schemas = wire.schema()
+    assert set(schemas) == {"detection", "unsure", "fault", "recovered", "health", "availability"}
+    for event in TRAVEL:
+        sent = json.loads(wire.encode(payload(event)))
+        (definition,) = schemas[sent["kind"]]["$defs"].values()
+        assert set(sent) == set(definition["properties"])
+        assert all("description" in field for name, field in definition["properties"].items() if name != "kind")
+    json.dumps(schemas)
+
+
+def test_a_missing_field_is_an_error_that_names_it() -> None:
+    sent = json.loads(wire.encode(payload(AMOUNT)))
+    del sent["amount"]
+    with pytest.raises(msgspec.ValidationError, match=re.escape("`amount`")):
+        wire.decode(json.dumps(sent).encode())

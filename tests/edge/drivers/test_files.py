@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.core.errors import HardwareError, Reason
+from edge.core.messages import Frame
+from edge.drivers.fake import FakeClock
+from edge.drivers.files import FilesCamera
+from tests.ports.standins import write_picture, write_recording, write_video
+
+
+def read_all(camera: FilesCamera) -> list[Frame]:
+    frames = []
+    while (frame := camera.read(5.0)) is not None:
+        frames.append(frame)
+    return frames
+
+
+def open_camera(path: Path, *, pace: bool = False, clock: FakeClock | None = None) -> FilesCamera:
+    return FilesCamera(path, pace=pace, clock=clock or FakeClock())
+
+
+def test_a_recording_gives_its_pictures_in_order_of_name_at_its_own_rate(tmp_path: Path) -> None:
+    camera = open_camera(write_recording(tmp_path / "r", 3, 'announce = "demonstration, play money"'))
+    frames = read_all(camera)
+    assert camera.announce == "demonstration, play money"
+    assert [(frame.seq, frame.t_s, frame.name) for frame in frames] == [
+        (0, 0.0, "000.png"),
+        (1, 0.1, "001.png"),
+        (2, 0.2, "002.png"),
+    ]
+
+
+def test_a_photograph_is_shown_for_a_second_and_away_for_a_second(tmp_path: Path) -> None:
+    write_picture(tmp_path / "b.JPG")
+    write_picture(tmp_path / "a.webp", np.zeros((20, 30, 3), np.uint8))
+    (tmp_path / "notes.txt").write_text("not a picture", encoding="utf-8")
+    (tmp_path / "inner").mkdir()
+    write_picture(tmp_path / "inner" / "c.png")
+    camera = open_camera(tmp_path)
+    frames = read_all(camera)
+    assert [frame.name for frame in frames] == ["a.webp"] * 10 + [""] * 10 + ["b.JPG"] * 10 + [""] * 10
+    assert [frame.t_s for frame in frames] == [seq / 10 for seq in range(40)]
+    assert frames[10].pixels.shape == (20, 30, 3)
+    assert set(np.unique(frames[10].pixels)) == {128}
+    assert camera.announce == ""
+
+
+def test_one_photograph_may_be_given_by_itself(tmp_path: Path) -> None:
+    assert len(read_all(open_camera(write_picture(tmp_path / "note.png")))) == 20
+
+
+def test_a_video_gives_every_frame_at_its_own_rate(tmp_path: Path) -> None:
+    frames = read_all(open_camera(write_video(tmp_path / "v.avi", 5)))
+    assert [(frame.seq, frame.t_s, frame.name) for frame in frames] == [(i, i / 10, "v.avi") for i in range(5)]
+
+
+def test_a_broken_photograph_is_named_once_and_takes_no_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_picture(tmp_path / "a.png")
+    whole = write_picture(tmp_path / "b.jpg").read_bytes()
+    (tmp_path / "b.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "c.png").write_bytes(b"")
+    (tmp_path / "d.webp").write_text("words", encoding="utf-8")
+    write_picture(tmp_path / "e.png")
+    camera = open_camera(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        frames = read_all(camera)
+    assert [frame.name for frame in frames if frame.name] == ["a.png"] * 10 + ["e.png"] * 10
+    assert [frame.seq for frame in frames] == list(range(40))
+    assert camera.broken == ["b.jpg", "c.png", "d.webp"]
+    assert len(caplog.records) == 3
+
+
+def test_a_broken_frame_of_a_recording_leaves_a_gap_in_time(tmp_path: Path) -> None:
+    folder = write_recording(tmp_path / "r", 3)
+    (folder / "001.png").write_bytes(b"damaged")
+    camera = open_camera(folder)
+    assert [frame.seq for frame in read_all(camera)] == [0, 2]
+    assert camera.broken == ["001.png"]
+
+
+def test_only_broken_pictures_are_an_end_not_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"damaged")
+    camera = open_camera(tmp_path)
+    assert read_all(camera) == []
+    assert camera.broken == ["a.png"]
+
+
+@pytest.mark.parametrize("name", ["empty", "missing", "words.avi"])
+def test_what_holds_no_pictures_is_a_missing_camera(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "words.avi").write_text("words", encoding="utf-8")
+    with pytest.raises(HardwareError, match=name) as caught:
+        open_camera(tmp_path / name)
+    assert (caught.value.device, caught.value.reason) == ("camera", Reason.MISSING)
+
+
+@pytest.mark.parametrize("text", ["frames_per_s = 0", 'frames_per_s = "ten"', "announce = 5", "frames_per_s =", ""])
+def test_a_recording_that_says_nonsense_is_broken(tmp_path: Path, text: str) -> None:
+    folder = write_recording(tmp_path / "r", 1)
+    (folder / "recording.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(HardwareError, match=r"recording\.toml") as caught:
+        open_camera(folder)
+    assert caught.value.reason is Reason.BROKEN
+
+
+def test_in_real_time_each_frame_comes_when_it_was_taken(tmp_path: Path) -> None:
+    clock = FakeClock(100.0)
+    camera = open_camera(write_recording(tmp_path / "r", 4), pace=True, clock=clock)
+    given = []
+    while (frame := camera.read(5.0)) is not None:
+        given.append((frame.seq, clock.now_s()))
+    assert [seq for seq, _ in given] == [0, 1, 2, 3]
+    assert [at_s for _, at_s in given] == pytest.approx([100.0, 100.1, 100.2, 100.3])
+
+
+@pytest.mark.parametrize("form", ["recording", "video"])
+def test_in_real_time_a_slow_reader_gets_the_newest_frame(tmp_path: Path, form: str) -> None:
+    clock = FakeClock()
+    path = write_recording(tmp_path / "r", 10) if form == "recording" else write_video(tmp_path / "v.avi", 10)
+    camera = open_camera(path, pace=True, clock=clock)
+    numbers = []
+    while (frame := camera.read(5.0)) is not None:
+        numbers.append(frame.seq)
+        clock.advance(0.35)
+    assert numbers == [0, 3, 7, 9]
+
+
+def test_in_real_time_a_frame_that_is_not_due_in_time_is_a_stop(tmp_path: Path) -> None:
+    clock = FakeClock()
+    camera = open_camera(write_recording(tmp_path / "r", 2), pace=True, clock=clock)
+    camera.read(1.0)
+    with pytest.raises(HardwareError) as caught:
+        camera.read(0.05)
+    assert caught.value.reason is Reason.STOPPED
+    assert clock.now_s() == pytest.approx(0.05)
+    assert camera.read(0.06) is not None

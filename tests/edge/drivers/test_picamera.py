@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edge.config import CameraConfig
+from edge.core.errors import HardwareError, Reason
+from edge.drivers.picamera import PicameraCamera
+
+CONFIG = CameraConfig(frames_per_s=20.0)
+
+
+def test_the_image_processor_scales_and_the_whole_sensor_is_seen(picamera2: Any) -> None:
+    camera = PicameraCamera(CONFIG, backend=picamera2)
+    configuration = picamera2.Picamera2.opened[0].configuration
+    assert configuration["main"]["size"] == (640, 480)
+    assert configuration["raw"] is None
+    assert configuration["sensor"] == {"output_size": (1640, 1232), "bit_depth": 10}
+    camera.close()
+
+
+def test_focus_is_continuous_and_near_and_exposure_short(picamera2: Any) -> None:
+    camera = PicameraCamera(CONFIG, backend=picamera2)
+    assert picamera2.Picamera2.opened[0].configuration["controls"] == {
+        "AfMode": 2,
+        "AfRange": 1,
+        "AfSpeed": 1,
+        "AeExposureMode": 1,
+        "FrameDurationLimits": (50_000, 50_000),
+    }
+    camera.close()
+
+
+def test_a_camera_without_a_lens_motor_is_not_asked_to_focus(picamera2: Any) -> None:
+    picamera2.Picamera2.autofocus = False
+    camera = PicameraCamera(CONFIG, backend=picamera2)
+    assert "AfMode" not in picamera2.Picamera2.opened[0].configuration["controls"]
+    camera.close()
+
+
+def test_no_mode_is_fast_enough_and_one_is_taken_all_the_same(picamera2: Any) -> None:
+    camera = PicameraCamera(CameraConfig(frames_per_s=60.0), backend=picamera2)
+    assert picamera2.Picamera2.opened[0].configuration["sensor"]["output_size"] == (640, 480)
+    camera.close()
+
+
+def test_times_are_those_of_the_sensor(picamera2: Any) -> None:
+    camera = PicameraCamera(CONFIG, backend=picamera2)
+    frame = camera.read(1.0)
+    assert frame is not None
+    assert (frame.seq, frame.t_s) == (1, pytest.approx(0.066666))
+    camera.close()
+
+
+def test_no_buffer_is_kept_from_the_camera(picamera2: Any) -> None:
+    camera = PicameraCamera(CONFIG, backend=picamera2)
+    for _ in range(10):
+        camera.read(1.0)
+    assert picamera2.Picamera2.opened[0].held == 0
+    camera.close()
+
+
+def test_a_loose_cable_is_a_stop_and_closing_still_works(picamera2: Any) -> None:
+    camera = PicameraCamera(CONFIG, backend=picamera2)
+    stack = picamera2.Picamera2.opened[0]
+    stack.stalled = True
+    with pytest.raises(HardwareError, match=r"no frame for 3\.0 s") as caught:
+        camera.read(3.0)
+    assert caught.value.reason is Reason.STOPPED
+    assert stack.flushed == 1
+    camera.close()
+    assert (stack.closed, stack.started, stack.flushed) == (True, False, 2)
+
+
+def test_a_camera_that_is_not_there_is_missing(picamera2: Any) -> None:
+    with pytest.raises(HardwareError, match="check the cable") as caught:
+        PicameraCamera(CameraConfig(index=1), backend=picamera2)
+    assert caught.value.reason is Reason.MISSING
+
+
+def test_a_camera_in_use_is_busy(picamera2: Any) -> None:
+    picamera2.Picamera2.in_use = True
+    with pytest.raises(HardwareError) as caught:
+        PicameraCamera(CONFIG, backend=picamera2)
+    assert caught.value.reason is Reason.BUSY
+
+
+def test_a_camera_that_does_not_start_is_let_go(picamera2: Any) -> None:
+    class Broken(picamera2.Picamera2):  # type: ignore[misc,name-defined]
+        def start(self) -> None:
+            raise RuntimeError("Failed to start camera")
+
+    picamera2.Picamera2 = Broken
+    with pytest.raises(HardwareError, match="Failed to start camera") as caught:
+        PicameraCamera(CONFIG, backend=picamera2)
+    assert caught.value.reason is Reason.BROKEN
+    assert Broken.opened[0].closed

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from edge.core.messages import Decision, Health, Look, Observation, Scene, Verdict
+from edge.drivers.fake import FakeBoard, FakeClock, FakeSupervisor
+from edge.outlets.health import HealthMonitor
+
+SCENE = Scene(Look.CLEAR, 120.0, 40.0, 300.0)
+SCORES = np.zeros(3, np.float32)
+
+
+class Bench:
+    """A monitor, and an announcer that turns when told."""
+
+    def __init__(self, interval_s: float = 3600.0) -> None:
+        self.clock = FakeClock(now_s=1000.0)
+        self.board = FakeBoard(51.5, False)
+        self.supervisor = FakeSupervisor()
+        self.announcer_turned_s = 1000.0
+        self.reports: list[Health] = []
+        self.reported = threading.Semaphore(0)
+        self.monitor = HealthMonitor(
+            self.clock,
+            self.board,
+            self.supervisor,
+            self.take,
+            lambda: self.announcer_turned_s,
+            interval_s=interval_s,
+        )
+
+    def take(self, health: Health) -> None:
+        self.reports.append(health)
+        self.reported.release()
+
+    def pass_time(self, seconds: float, *, announcer: bool = True, every_s: float = 0.1) -> None:
+        """Let the main loop turn for `seconds`."""
+        for _ in range(round(seconds / every_s)):
+            self.clock.advance(every_s)
+            if announcer:
+                self.announcer_turned_s = self.clock.now_s()
+            self.monitor.turn()
+
+
+def test_it_counts_frames_inferences_amounts_and_the_mean_time_of_each_stage() -> None:
+    bench = Bench()
+    bench.monitor.observation(Observation(1, 0.0, SCENE, SCORES, ms={"scene": 1.0, "classify": 20.0}))
+    bench.monitor.observation(Observation(2, 0.1, SCENE, SCORES, ms={"scene": 3.0, "classify": 30.0}))
+    bench.monitor.observation(Observation(3, 0.2, SCENE, None, ms={"scene": 2.0}))
+    for verdict in Verdict:
+        assert bench.monitor.offer(Decision(verdict, 3, 0.2, 1))
+    bench.clock.advance(12.0)
+    assert bench.monitor.measure() == Health(12.0, 3, 2, 1, {"scene": 2.0, "classify": 25.0}, 51.5, False)
+
+
+def test_counters_go_on_and_means_begin_anew_after_a_report() -> None:
+    bench = Bench()
+    bench.monitor.observation(Observation(1, 0.0, SCENE, ms={"scene": 10.0}))
+    bench.monitor.measure()
+    assert bench.monitor.measure().ms == {}
+    bench.monitor.observation(Observation(2, 0.0, SCENE, ms={"scene": 2.0}))
+    later = bench.monitor.measure()
+    assert (later.frames, later.ms) == (2, {"scene": 2.0})
+
+
+def test_a_board_that_knows_nothing_is_reported_as_unknown() -> None:
+    bench = Bench()
+    bench.board.temperature, bench.board.slowed = None, None
+    found = bench.monitor.measure()
+    assert (found.temperature_c, found.throttled) == (None, None)
+
+
+def test_the_watchdog_is_fed_once_a_second_however_fast_the_loop_turns() -> None:
+    bench = Bench()
+    bench.pass_time(10.0, every_s=0.05)
+    assert 9 <= bench.supervisor.alives <= 10
+
+
+def test_a_loop_that_does_not_turn_feeds_nobody_although_the_reports_go_on() -> None:
+    bench = Bench(interval_s=0.001)
+    bench.monitor.start()
+    for _ in range(3):
+        assert bench.reported.acquire(timeout=30)
+    bench.monitor.close()
+    assert bench.supervisor.alives == 0
+
+
+def test_turns_without_any_frame_feed_the_watchdog_too() -> None:
+    bench = Bench()
+    bench.pass_time(30.0, every_s=1.0)
+    assert bench.supervisor.alives == 30
+    assert bench.monitor.measure().frames == 0
+
+
+def test_a_stale_announcer_stops_the_food_and_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.pass_time(5.0)
+    fed = bench.supervisor.alives
+    bench.pass_time(60.0, announcer=False)
+    assert bench.supervisor.alives <= fed + 11
+    assert [record.getMessage() for record in caplog.records] == [
+        "the announcer has not turned for 10.1 s: the watchdog is fed no more"
+    ]
+
+
+def test_an_announcer_that_turns_again_is_fed_for_again() -> None:
+    bench = Bench()
+    bench.pass_time(60.0, announcer=False)
+    fed = bench.supervisor.alives
+    bench.pass_time(5.0)
+    assert bench.supervisor.alives >= fed + 4
+
+
+def test_the_first_report_comes_at_once_and_the_others_each_interval() -> None:
+    bench = Bench(interval_s=0.01)
+    bench.monitor.start()
+    for _ in range(3):
+        assert bench.reported.acquire(timeout=30)
+    bench.monitor.close()
+    bench.monitor.close()
+    assert len(bench.reports) >= 3
+
+
+def test_the_end_does_not_wait_for_the_interval() -> None:
+    bench = Bench(interval_s=3600.0)
+    bench.monitor.start()
+    assert bench.reported.acquire(timeout=30)
+    bench.monitor.close()
+    assert not any(thread.name == "health" for thread in threading.enumerate())
+
+
+def test_a_board_that_fails_costs_one_report_and_not_the_thread(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench(interval_s=0.001)
+    healthy, failed = bench.board.temperature_c, threading.Event()
+
+    def fail_once() -> float | None:
+        if not failed.is_set():
+            failed.set()
+            raise OSError("no such file")
+        return healthy()
+
+    bench.board.temperature_c = fail_once  # type: ignore[method-assign]
+    bench.monitor.start()
+    assert bench.reported.acquire(timeout=30)
+    bench.monitor.close()
+    assert "no health report" in caplog.text

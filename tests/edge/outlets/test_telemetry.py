@@ -1,0 +1,398 @@
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.core import wire
+from edge.core.errors import TransientError
+from edge.core.messages import Decision, Event, Fault, Guidance, Health, Hint, Notice, Recovered, Verdict
+from edge.drivers.fake import FakeBroker, FakeClock, Message
+from edge.outlets.outbox import Outbox
+from edge.outlets.telemetry import INBOX, Telemetry
+
+WALL_S = 1_750_000_000.0
+SOURCE = wire.Source("pi-1", "a1b2c3d4", "0.1.0", "INR", "inr 1.0.0", "ab" * 32)
+TOPICS = wire.Topics("saynote", "pi-1")
+HEALTH = Health(60.0, 900, 800, 4, {"scene": 0.5}, 51.2, False)
+
+
+class Changes:
+    """Wakes the test whenever something happened, so that it need not sleep."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+
+    def tell(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_until(self, true: Callable[[], bool]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(true, 30), "that never became true"
+
+
+class WatchedOutbox(Outbox):
+    """An Outbox that tells of every row that comes and goes."""
+
+    def __init__(self, path: Path, rows: int, changes: Changes) -> None:
+        super().__init__(path, rows)
+        self._changes = changes
+
+    def add(self, *args: Any, **options: Any) -> int:
+        seq = super().add(*args, **options)
+        self._changes.tell()
+        return seq
+
+    def delete_up_to(self, seq: int) -> None:
+        super().delete_up_to(seq)
+        self._changes.tell()
+
+
+class WatchedBroker(FakeBroker):
+    """A FakeBroker that can be waited for, made to hang, and made to refuse some messages."""
+
+    def __init__(self, changes: Changes) -> None:
+        super().__init__()
+        self._changes = changes
+        self.attempts = 0
+        self.refused: Callable[[bytes], Exception | None] = lambda payload: None
+        self.answering = threading.Event()
+        self.answering.set()
+        self.entered = threading.Event()  # somebody is inside publish
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        self.entered.set()
+        self.answering.wait(60)
+        error = self.refused(payload)
+        try:
+            if error is not None:
+                raise error
+            super().publish(topic, payload, retain=retain)
+        finally:
+            self.attempts += 1
+            self._changes.tell()
+
+    def wait_until(self, true: Callable[[], bool]) -> None:
+        self._changes.wait_until(true)
+
+    def payloads(self) -> list[dict[str, Any]]:
+        """All but availability, in order of arrival."""
+        rows = [message for message in self.messages if message.topic != TOPICS.availability()]
+        return [json.loads(message.payload) for message in rows]
+
+    def seqs(self) -> list[int]:
+        return [payload["seq"] for payload in self.payloads()]
+
+    def wait_for_payloads(self, count: int) -> list[dict[str, Any]]:
+        self.wait_until(lambda: len(self.payloads()) >= count)
+        return self.payloads()
+
+
+class Bench:
+    """Telemetry with a disk, a broker and a clock of its own."""
+
+    def __init__(self, folder: Path, rows: int = 1000, delay_s: float = 0.001) -> None:
+        self.path = folder / "outbox.db"
+        self.rows = rows
+        self.delay_s = delay_s
+        self.changes = Changes()
+        self.broker = WatchedBroker(self.changes)
+        self.clock = FakeClock(wall_s=WALL_S)
+        self.reports: list[Fault | Recovered] = []
+        self.outbox = WatchedOutbox(self.path, rows, self.changes)
+        self.telemetry = self.make()
+
+    def make(self) -> Telemetry:
+        return Telemetry(
+            self.outbox,
+            self.broker,
+            self.clock,
+            TOPICS,
+            SOURCE,
+            report=self.take,
+            delays=lambda: itertools.repeat(self.delay_s),
+        )
+
+    def restart(self) -> None:
+        self.telemetry.close()
+        self.outbox.close()
+        self.outbox = WatchedOutbox(self.path, self.rows, self.changes)
+        self.telemetry = self.make()
+
+    def take(self, report: Fault | Recovered) -> None:
+        self.reports.append(report)
+        self.changes.tell()
+
+    def wait_for_rows(self, count: int) -> None:
+        """Until the disk holds `count`."""
+        self.changes.wait_until(lambda: self.outbox.waiting() == count)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.broker.answering.set()
+    made.telemetry.close()
+    made.outbox.close()
+
+
+def amount(presence: int, label: str = "500") -> Decision:
+    return Decision(Verdict.AMOUNT, presence * 10, presence * 1.0, presence, label, 0.99, 6, {"classify": 20.0})
+
+
+def test_an_amount_reaches_the_broker_and_leaves_the_disk(bench: Bench) -> None:
+    bench.telemetry.start()
+    bench.clock.advance(12.5)
+    assert bench.telemetry.offer(amount(1))
+    (found,) = bench.broker.wait_for_payloads(1)
+    assert (found["kind"], found["amount"], found["seq"]) == ("detection", "500", 1)
+    assert (found["t_s"], found["wall_s"]) == (12.5, WALL_S + 12.5)
+    bench.wait_for_rows(0)
+
+
+def test_the_device_is_online_before_anything_else_and_offline_at_a_wanted_end(bench: Bench) -> None:
+    bench.telemetry.offer(amount(1))
+    bench.telemetry.start()
+    bench.broker.wait_for_payloads(1)
+    bench.telemetry.close()
+    said = [message for message in bench.broker.messages if message.topic == TOPICS.availability()]
+    assert bench.broker.messages[0] == Message("saynote/pi-1/availability", b"online", True)
+    assert [message.payload for message in said] == [b"online", b"offline"]
+    assert bench.broker.retained[TOPICS.availability()] == b"offline"
+
+
+def test_online_is_said_again_after_a_reconnect(bench: Bench) -> None:
+    bench.telemetry.start()
+    bench.broker.wait_until(lambda: len(bench.broker.messages) == 1)
+    bench.telemetry.connected()
+    bench.broker.wait_until(lambda: len(bench.broker.messages) == 2)
+    assert bench.broker.messages[1].payload == b"online"
+
+
+def test_every_kind_of_event_that_travels_arrives_on_its_topic_in_order(bench: Bench) -> None:
+    events: list[Event] = [
+        HEALTH,
+        Guidance(Hint.CLOSER, 1.0),
+        amount(1),
+        Decision(Verdict.GONE, 3, 2.0, 1),
+        Decision(Verdict.UNSURE, 4, 3.0, 2),
+        Notice("ready"),
+        Fault("camera", "stopped"),
+        Recovered("camera"),
+    ]
+    bench.telemetry.start()
+    assert all(bench.telemetry.offer(event) for event in events)
+    found = bench.broker.wait_for_payloads(5)
+    assert [payload["kind"] for payload in found] == ["health", "detection", "unsure", "fault", "recovered"]
+    topics = [message.topic for message in bench.broker.messages if message.topic != TOPICS.availability()]
+    assert [topic.rsplit("/", 1)[1] for topic in topics] == ["health", "detection", "event", "event", "event"]
+    assert set(bench.broker.retained) == {TOPICS.availability(), TOPICS.health()}
+
+
+def test_with_the_broker_down_everything_waits_on_the_disk_and_arrives_in_order_later(bench: Bench) -> None:
+    bench.broker.down = True
+    bench.telemetry.start()
+    for presence in range(1, 101):
+        bench.telemetry.offer(amount(presence))
+    bench.wait_for_rows(100)
+    bench.broker.down = False
+    assert [payload["presence"] for payload in bench.broker.wait_for_payloads(100)] == list(range(1, 101))
+    bench.wait_for_rows(0)
+    assert bench.reports == [Fault("broker", "stopped", "the broker does not answer"), Recovered("broker")]
+
+
+def test_what_was_not_sent_goes_first_after_a_restart(bench: Bench) -> None:
+    bench.broker.down = True
+    bench.telemetry.start()
+    bench.telemetry.offer(amount(1))
+    bench.wait_for_rows(1)
+    bench.restart()
+    bench.broker.down = False
+    bench.telemetry.offer(amount(2))
+    bench.telemetry.start()
+    bench.broker.wait_for_payloads(2)
+    assert bench.broker.seqs() == [1, 2]
+
+
+def test_what_was_offered_just_before_the_end_is_on_the_disk_after_it(bench: Bench) -> None:
+    bench.broker.down = True
+    bench.telemetry.start()
+    for presence in range(20):
+        bench.telemetry.offer(amount(presence))
+    bench.telemetry.close()
+    assert bench.outbox.waiting() == 20
+
+
+def test_the_disk_does_not_wait_for_a_broker_that_does_not_answer(bench: Bench) -> None:
+    bench.broker.answering.clear()
+    bench.telemetry.start()
+    assert bench.broker.entered.wait(30)
+    bench.telemetry.offer(amount(1))
+    bench.wait_for_rows(1)
+    assert bench.broker.attempts == 0
+    bench.broker.answering.set()
+    bench.broker.wait_for_payloads(1)
+
+
+def test_the_end_comes_within_a_second_although_the_broker_hangs(bench: Bench) -> None:
+    bench.broker.answering.clear()
+    bench.telemetry.start()
+    bench.telemetry.offer(amount(1))
+    assert bench.broker.entered.wait(30)
+    began_s = time.monotonic()
+    bench.telemetry.close()
+    assert time.monotonic() - began_s < 1.0
+    assert bench.outbox.waiting() == 1
+
+
+def test_the_end_does_not_wait_for_the_back_off(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, delay_s=3600.0)
+    bench.broker.down = True
+    bench.telemetry.start()
+    bench.broker.wait_until(lambda: bench.broker.attempts >= 1)
+    began_s = time.monotonic()
+    bench.telemetry.close()
+    assert time.monotonic() - began_s < 1.0
+    assert {thread.name for thread in threading.enumerate()}.isdisjoint({"telemetry", "publisher"})
+
+
+def test_a_reconnect_ends_the_back_off(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, delay_s=3600.0)
+    bench.broker.down = True
+    bench.telemetry.start()
+    bench.telemetry.offer(amount(1))
+    bench.broker.wait_until(lambda: bench.broker.attempts >= 1)
+    bench.broker.down = False
+    bench.telemetry.connected()
+    bench.broker.wait_for_payloads(1)
+    bench.telemetry.close()
+
+
+def test_a_lost_acknowledgement_gives_a_duplicate_that_can_be_recognised(bench: Bench) -> None:
+    bench.telemetry.start()
+    bench.broker.wait_until(lambda: len(bench.broker.messages) == 1)
+    bench.broker.lose_acks = 1
+    bench.telemetry.offer(amount(1))
+    bench.telemetry.offer(amount(2))
+    first, again, second = bench.broker.wait_for_payloads(3)
+    assert first == again
+    assert [(found["device"], found["run"], found["seq"]) for found in (again, second)] == [
+        ("pi-1", "a1b2c3d4", 1),
+        ("pi-1", "a1b2c3d4", 2),
+    ]
+    bench.wait_for_rows(0)
+
+
+@pytest.mark.parametrize("error", [TransientError("not authorised"), ValueError("too large")])
+def test_a_message_that_the_broker_refuses_does_not_stand_in_the_way_and_is_counted(
+    bench: Bench, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.broker.refused = lambda payload: error if b'"seq":2,' in payload else None
+    for presence in (1, 2, 3):
+        bench.telemetry.offer(amount(presence))
+    bench.telemetry.start()
+    bench.broker.wait_for_payloads(2)
+    assert bench.broker.seqs() == [1, 3]
+    bench.wait_for_rows(0)
+    assert bench.outbox.lost() == 1
+    assert "message 2 on saynote/pi-1/detection is refused" in caplog.text
+
+
+def test_a_broker_that_is_down_for_long_never_costs_a_message(bench: Bench) -> None:
+    bench.broker.down = True
+    bench.telemetry.start()
+    bench.telemetry.offer(amount(1))
+    bench.wait_for_rows(1)
+    attempts = bench.broker.attempts
+    bench.broker.wait_until(lambda: bench.broker.attempts > attempts + 50)
+    assert (bench.outbox.waiting(), bench.outbox.lost()) == (1, 0)
+
+
+def test_a_broker_that_goes_in_the_middle_costs_nothing(bench: Bench) -> None:
+    """It takes some, then nothing at all, then all again; the order stands."""
+    bench.telemetry.start()
+    for presence in range(1, 31):
+        bench.telemetry.offer(amount(presence))
+        if presence == 10:
+            bench.broker.wait_for_payloads(10)
+            bench.broker.down = True
+    bench.wait_for_rows(20)
+    attempts = bench.broker.attempts
+    bench.broker.wait_until(lambda: bench.broker.attempts > attempts + 10)
+    bench.broker.down = False
+    bench.broker.wait_for_payloads(30)
+    assert bench.broker.seqs() == list(range(1, 31))
+
+
+def test_an_event_that_cannot_be_encoded_is_counted_and_the_next_one_arrives(bench: Bench) -> None:
+    bench.telemetry.start()
+    bench.telemetry.offer(Decision(Verdict.AMOUNT, 1, 1.0, 1, "500", float("nan")))
+    bench.telemetry.offer(amount(2))
+    bench.telemetry.offer(HEALTH)
+    found = bench.broker.wait_for_payloads(2)
+    assert [payload["seq"] for payload in found] == [1, 2]
+    assert found[1]["lost"] == 1
+
+
+def test_a_disk_that_fails_for_a_while_costs_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.write_text("a file where the folder should be")
+    bench = Bench(folder)
+    bench.telemetry.start()
+    for presence in (1, 2, 3):
+        bench.telemetry.offer(amount(presence))
+    bench.changes.wait_until(lambda: bool(bench.reports))
+    folder.unlink()
+    assert [payload["presence"] for payload in bench.broker.wait_for_payloads(3)] == [1, 2, 3]
+    bench.telemetry.close()
+    assert [type(report) for report in bench.reports] == [Fault, Recovered]
+    assert bench.reports[0].device == "outbox"
+
+
+def test_offering_never_waits_and_says_when_an_event_is_lost_which_health_reports(bench: Bench) -> None:
+    taken = [bench.telemetry.offer(amount(presence)) for presence in range(INBOX + 5)]  # nobody takes yet
+    assert taken == [True] * INBOX + [False] * 5
+    bench.telemetry.start()
+    bench.broker.wait_for_payloads(INBOX)
+    bench.telemetry.offer(HEALTH)
+    assert bench.broker.wait_for_payloads(INBOX + 1)[-1]["lost"] == 5
+
+
+def test_health_says_what_waits_and_what_a_full_outbox_cost(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, rows=10)
+    bench.broker.down = True
+    bench.telemetry.start()
+    for presence in range(15):
+        bench.telemetry.offer(amount(presence))
+    bench.telemetry.offer(HEALTH)
+    bench.telemetry.close()
+    health = json.loads(bench.outbox.oldest(20)[-1].payload)
+    assert (health["waiting"], health["lost"]) == (9, 6)
+
+
+def test_the_first_amount_of_the_day_is_number_one(bench: Bench) -> None:
+    bench.telemetry.start()
+    for presence, label in enumerate(["500", "500", "100"]):
+        bench.telemetry.offer(amount(presence, label))
+    bench.clock.advance(86_400)
+    bench.telemetry.offer(amount(9))
+    assert [payload["today"] for payload in bench.broker.wait_for_payloads(4)] == [1, 2, 1, 1]
+
+
+def test_with_a_clock_that_was_never_set_there_is_no_day_and_no_wall_time(bench: Bench) -> None:
+    bench.clock.set_wall(100.0)
+    bench.telemetry.start()
+    bench.telemetry.offer(amount(1))
+    (found,) = bench.broker.wait_for_payloads(1)
+    assert (found["wall_s"], found["today"]) == (None, None)
+    bench.clock.set_wall(WALL_S)
+    bench.telemetry.offer(amount(2))
+    assert bench.broker.wait_for_payloads(2)[1]["today"] == 1

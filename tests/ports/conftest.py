@@ -1,0 +1,41 @@
+"""Fixtures over the stand-ins."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.ports.standins import FakePicamera2, Mosquitto, StubBroker
+
+
+@pytest.fixture
+def picamera2() -> Any:
+    """A module with its own class, so that tests may set its habits."""
+    return SimpleNamespace(Picamera2=type("Picamera2", (FakePicamera2,), {"opened": []}))
+
+
+@pytest.fixture
+def start_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
+    if shutil.which("mosquitto") is None and not Path("/usr/sbin/mosquitto").exists():
+        pytest.skip("install mosquitto and mosquitto-clients to run this test")
+    started: list[Mosquitto] = []
+
+    def start(settings: str = "allow_anonymous true\n") -> Mosquitto:
+        started.append(Mosquitto(tmp_path, settings))
+        return started[-1]
+
+    yield start
+    for mosquitto in started:
+        mosquitto.stop()
+
+
+@pytest.fixture
+def stub_broker() -> Iterator[StubBroker]:
+    broker = StubBroker()
+    yield broker
+    broker.close()

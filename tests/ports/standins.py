@@ -1,0 +1,325 @@
+"""Stand-ins for what is not here, below the drivers: what a card, a camera stack or a broker would do."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+
+from edge.core.messages import Frame
+
+RED = (200, 10, 30)  # as RGB
+
+
+def red_picture(width: int = 64, height: int = 48) -> np.ndarray:
+    return np.full((height, width, 3), RED, np.uint8)
+
+
+def red_frames(count: int) -> list[Frame]:
+    return [Frame(seq, seq / 10, red_picture(), f"{seq}.png") for seq in range(count)]
+
+
+def write_picture(file: Path, pixels: np.ndarray | None = None) -> Path:
+    pixels = red_picture() if pixels is None else pixels
+    good, data = cv2.imencode(file.suffix.lower(), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    assert good
+    file.write_bytes(data.tobytes())
+    return file
+
+
+def write_recording(folder: Path, count: int, extra: str = "") -> Path:
+    folder.mkdir()
+    (folder / "recording.toml").write_text(f"frames_per_s = 10.0\n{extra}", encoding="utf-8")
+    for number in range(count):
+        write_picture(folder / f"{number:03}.png")
+    return folder
+
+
+def write_video(file: Path, count: int) -> Path:
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    for _ in range(count):
+        writer.write(cv2.cvtColor(red_picture(), cv2.COLOR_RGB2BGR))
+    writer.release()
+    return file
+
+
+class FakeCapture:
+    """What cv2.VideoCapture does: a frame when one is fed, then False; BGR."""
+
+    def __init__(self, opened: bool = True) -> None:
+        self._opened = opened
+        self._fed = threading.Semaphore(0)
+        self._ended = False
+        self.taken = threading.Semaphore(0)  # released each time the reader comes back for more
+        self.released = False
+
+    def isOpened(self) -> bool:  # noqa: N802 -- OpenCV's name
+        return self._opened
+
+    def feed(self, frames: int = 1) -> None:
+        for _ in range(frames):
+            self._fed.release()
+
+    def end(self) -> None:
+        self._ended = True
+        self._fed.release()
+
+    def read(self) -> tuple[bool, Any]:
+        self.taken.release()
+        self._fed.acquire()
+        return (False, None) if self._ended else (True, cv2.cvtColor(red_picture(), cv2.COLOR_RGB2BGR))
+
+    def release(self) -> None:
+        self.released = True
+
+
+class FakePicamera2:
+    """As much of picamera2 as the driver uses, with its habits: names of formats, jobs that time out, requests."""
+
+    cameras: ClassVar[list[dict[str, Any]]] = [{"Model": "imx708"}]
+    autofocus = True
+    in_use = False
+    opened: ClassVar[list[FakePicamera2]] = []
+
+    def __init__(self, camera_num: int = 0) -> None:
+        if self.in_use:
+            raise RuntimeError("Camera __init__ sequence did not complete.")
+        self.sequence = 0
+        self.held = 0  # requests that were not released
+        self.stalled = self.started = self.closed = False
+        self.flushed = 0
+        self.configuration: dict[str, Any] = {}
+        self.sensor_modes = [
+            {"size": (640, 480), "bit_depth": 10, "fps": 206.0, "crop_limits": (1000, 752, 1280, 960)},
+            {"size": (1640, 1232), "bit_depth": 10, "fps": 41.8, "crop_limits": (0, 0, 3280, 2464)},
+            {"size": (3280, 2464), "bit_depth": 10, "fps": 21.2, "crop_limits": (0, 0, 3280, 2464)},
+        ]
+        names = ["AeExposureMode", "FrameDurationLimits"] + self.autofocus * ["AfMode", "AfRange", "AfSpeed"]
+        self.camera_controls = dict.fromkeys(names, (0, 10, 0))
+        self.opened.append(self)
+
+    @classmethod
+    def global_camera_info(cls) -> list[dict[str, Any]]:
+        return cls.cameras
+
+    def create_video_configuration(self, **settings: Any) -> dict[str, Any]:
+        unknown = set(settings["controls"]) - set(self.camera_controls)
+        if unknown:
+            raise RuntimeError(f"Control {unknown} is not advertised by libcamera")
+        return settings
+
+    def configure(self, settings: dict[str, Any]) -> None:
+        self.configuration = settings
+
+    def start(self) -> None:
+        self.started = True
+
+    def capture_request(self, wait: float) -> Any:
+        if self.stalled:
+            raise TimeoutError
+        self.sequence += 1
+        self.held += 1
+        return SimpleNamespace(
+            make_array=self._array,
+            get_metadata=lambda at=self.sequence: {"SensorTimestamp": at * 66_666_000},
+            request=SimpleNamespace(sequence=self.sequence),
+            release=self._release,
+        )
+
+    def cancel_all_and_flush(self) -> None:
+        self.flushed += 1
+
+    def stop(self) -> None:
+        self.started = False
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _release(self) -> None:
+        self.held -= 1
+
+    def _array(self, stream: str) -> np.ndarray:
+        width, height = self.configuration[stream]["size"]
+        # picamera2's names run against the order in memory.
+        order = {"BGR888": RED, "RGB888": RED[::-1]}[self.configuration[stream]["format"]]
+        return np.full((height, width, 3), order, np.uint8)
+
+
+class FakeSoundDevice:
+    """As much of sounddevice as the driver uses: cards, and a stream that asks for samples from a thread of its own."""
+
+    class PortAudioError(Exception):
+        pass
+
+    def __init__(self, rates: tuple[int, ...] = (22_050, 48_000)) -> None:
+        self.cards = [
+            {"index": 0, "name": "Camera mic", "max_output_channels": 0, "default_samplerate": 48_000.0},
+            {"index": 1, "name": "bcm2835 Headphones", "max_output_channels": 8, "default_samplerate": 48_000.0},
+            {"index": 2, "name": "USB Audio Device", "max_output_channels": 2, "default_samplerate": 48_000.0},
+        ]
+        self.hidden: list[dict[str, Any]] = []  # plugged in since PortAudio started
+        self.rates = rates
+        self.streams: list[FakeStream] = []
+
+    def query_devices(self, kind: str | None = None) -> Any:
+        if kind is None:
+            return self.cards
+        outputs = [card for card in self.cards if card["max_output_channels"] > 0]
+        if not outputs:
+            raise self.PortAudioError("Error querying device -1")
+        return outputs[0]
+
+    def check_output_settings(self, *, device: int, channels: int, dtype: str, samplerate: int) -> None:
+        if samplerate not in self.rates:
+            raise self.PortAudioError("Invalid sample rate")
+
+    def OutputStream(self, **settings: Any) -> FakeStream:  # noqa: N802 -- sounddevice's name
+        stream = FakeStream(settings)
+        self.streams.append(stream)
+        return stream
+
+    def _terminate(self) -> None:
+        self.cards = []
+
+    def _initialize(self) -> None:
+        fresh = FakeSoundDevice()
+        self.cards = fresh.cards + self.hidden
+
+
+class FakeStream:
+    """A card: takes 256 samples whenever it feels like it and keeps them."""
+
+    BLOCK = 256
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
+        self.heard: list[np.ndarray] = []
+        self._end = threading.Event()
+        self._hold = threading.Event()
+        self._hold.set()
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def pause(self) -> None:
+        self._hold.clear()
+
+    def go_on(self) -> None:
+        self._hold.set()
+
+    def die(self) -> None:
+        """What happens when a USB card is pulled out."""
+        self._end.set()
+        self._hold.set()
+        self._thread.join()
+
+    def abort(self, ignore_errors: bool = True) -> None:
+        self.die()
+
+    def close(self, ignore_errors: bool = True) -> None:
+        assert not self._thread.is_alive()
+
+    def sound(self) -> np.ndarray:
+        """All that was heard, without the silence around it."""
+        every = np.concatenate([block[:, 0] for block in self.heard])
+        loud = np.flatnonzero(every)
+        return every[loud[0] : loud[-1] + 1] if len(loud) else every[:0]
+
+    def _run(self) -> None:
+        while not self._end.wait(0.0005):  # the card's own crystal: about 20 times faster than life
+            self._hold.wait()
+            block = np.full((self.BLOCK, self.settings["channels"]), 77, np.int16)
+            self.settings["callback"](block, self.BLOCK, None, None)
+            self.heard.append(block)
+        self.settings["finished_callback"]()
+
+
+class Mosquitto:
+    """The real broker, on a free port of this machine."""
+
+    def __init__(self, folder: Path, settings: str = "allow_anonymous true\n") -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._file = folder / "mosquitto.conf"
+        self._file.write_text(f"listener {self.port} 127.0.0.1\n{settings}", encoding="utf-8")
+        self._process: subprocess.Popen[str] | None = None
+        self.start()
+
+    def start(self) -> None:
+        program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        command = [program, "-v", "-c", str(self._file)]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        assert self._process.stderr is not None
+        assert any("running" in line for line in self._process.stderr), "mosquitto did not start"
+        # Somebody must go on reading what it says, or it blocks.
+        threading.Thread(target=self._process.stderr.read, daemon=True).start()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            # It keeps nothing, and on a busy machine it sometimes sleeps through a SIGTERM.
+            self._process.kill()
+            self._process.wait(10)
+            self._process = None
+
+    def subscriber(self, topic: str, count: int = 1, options: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        """mosquitto_sub: prints "retained topic payload" for `count` messages, then ends."""
+        command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.port), "-t", topic, "-q", "1"]
+        command += ["-C", str(count), "-W", "20", "-F", "%r %t %p", *options]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+class StubBroker:
+    """An MQTT 3.1.1 broker of forty lines that acknowledges only when told to."""
+
+    def __init__(self) -> None:
+        self.acknowledge = False
+        self.received: list[bytes] = []  # whole PUBLISH packets
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._connections: list[socket.socket] = []
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+        for connection in self._connections:
+            connection.close()
+
+    def send_acks(self) -> None:
+        """Acknowledge all that was received so far."""
+        for packet in self.received:
+            self._connections[-1].sendall(b"\x40\x02" + self._message_id(packet))
+
+    def _run(self) -> None:
+        try:
+            while True:
+                connection, _ = self._listener.accept()
+                self._connections.append(connection)
+                self._serve(connection)
+        except OSError:
+            return
+
+    def _serve(self, connection: socket.socket) -> None:
+        stream = connection.makefile("rb")
+        while head := stream.read(2):
+            assert head[1] < 128, "this stub reads short packets only"
+            packet = head + stream.read(head[1])
+            if head[0] >> 4 == 1:
+                connection.sendall(b"\x20\x02\x00\x00")
+            elif head[0] >> 4 == 3:
+                self.received.append(packet)
+                if self.acknowledge:
+                    connection.sendall(b"\x40\x02" + self._message_id(packet))
+
+    @staticmethod
+    def _message_id(packet: bytes) -> bytes:
+        topic = int.from_bytes(packet[2:4], "big")
+        return packet[4 + topic : 6 + topic]

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge.drivers.board import PiBoard
+from edge.drivers.fake import FakeBoard
+from edge.ports import Board
+
+PI_4 = "sys/devices/platform/soc/soc:firmware/get_throttled"
+PI_5 = "sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled"
+
+
+def write(root: Path, name: str, text: str) -> None:
+    file = root / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="ascii")
+
+
+@pytest.mark.parametrize("board", [FakeBoard(), FakeBoard(None, None), PiBoard()])
+def test_every_board_reports_or_does_not_know(board: Board) -> None:
+    temperature_c = board.temperature_c()
+    assert temperature_c is None or -40 < temperature_c < 150
+    assert board.throttled() in {None, True, False}
+
+
+def test_temperature_is_in_degrees(tmp_path: Path) -> None:
+    write(tmp_path, "sys/class/thermal/thermal_zone0/temp", "48312\n")
+    assert PiBoard(tmp_path).temperature_c() == pytest.approx(48.312)
+
+
+@pytest.mark.parametrize("text", ["", "hot\n"])
+def test_a_temperature_that_makes_no_sense_is_unknown(tmp_path: Path, text: str) -> None:
+    write(tmp_path, "sys/class/thermal/thermal_zone0/temp", text)
+    assert PiBoard(tmp_path).temperature_c() is None
+
+
+@pytest.mark.parametrize("file", [PI_4, PI_5])
+@pytest.mark.parametrize(
+    ("bits", "slow"), [("0\n", False), ("50000\n", False), ("50005\n", True), ("8\n", True), ("0x4\n", True)]
+)
+def test_only_what_slows_it_down_now_counts(tmp_path: Path, file: str, bits: str, slow: bool) -> None:
+    write(tmp_path, file, bits)
+    assert PiBoard(tmp_path).throttled() is slow
+
+
+def test_under_voltage_is_seen_without_the_firmware_file(tmp_path: Path) -> None:
+    write(tmp_path, "sys/class/hwmon/hwmon1/in0_lcrit_alarm", "1\n")
+    assert PiBoard(tmp_path).throttled() is True
+
+
+def test_a_machine_that_is_no_pi_does_not_know(tmp_path: Path) -> None:
+    assert (PiBoard(tmp_path).temperature_c(), PiBoard(tmp_path).throttled()) == (None, None)
+
+
+@pytest.mark.hardware
+def test_a_real_pi_knows_both() -> None:
+    model = Path("/proc/device-tree/model")
+    if not model.exists() or "Raspberry Pi" not in model.read_text(encoding="ascii", errors="replace"):
+        pytest.skip("run this on a Raspberry Pi")
+    assert PiBoard().temperature_c() is not None
+    assert PiBoard().throttled() is not None

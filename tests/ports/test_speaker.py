@@ -1,0 +1,277 @@
+"""What holds for every speaker."""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge.config import VoiceConfig
+from edge.core.errors import HardwareError, Reason
+from edge.core.messages import Pcm
+from edge.drivers.audio import STALLED_AFTER_S, AudioSpeaker
+from edge.drivers.fake import FakeClock, FakeSpeaker, SilentSpeaker
+from edge.drivers.resample import resample
+from edge.drivers.wav import GAP_S, WavSpeaker
+from edge.ports import Speaker
+from tests.ports.standins import FakeSoundDevice
+
+RATE_HZ = 22_050
+
+
+def tone(seconds: float, level: int = 5000, rate_hz: int = RATE_HZ) -> Pcm:
+    return Pcm(np.full(round(seconds * rate_hz), level, np.int16), rate_hz)
+
+
+def read_wav(file: Path) -> tuple[np.ndarray, int]:
+    with wave.open(str(file)) as opened:
+        assert (opened.getnchannels(), opened.getsampwidth()) == (1, 2)
+        return np.frombuffer(opened.readframes(opened.getnframes()), "<i2"), opened.getframerate()
+
+
+@pytest.fixture(params=["fake", "silent", "wav", "audio"])
+def speaker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Speaker]:
+    make: dict[str, Callable[[], Speaker]] = {
+        "fake": FakeSpeaker,
+        "silent": SilentSpeaker,
+        "wav": lambda: WavSpeaker(tmp_path / "out.wav"),
+        "audio": lambda: AudioSpeaker(VoiceConfig(), backend=FakeSoundDevice()),
+    }
+    speaker = make[request.param]()
+    yield speaker
+    speaker.close()
+
+
+@pytest.fixture
+def card() -> FakeSoundDevice:
+    return FakeSoundDevice()
+
+
+@pytest.fixture
+def audio(card: FakeSoundDevice) -> Iterator[AudioSpeaker]:
+    speaker = AudioSpeaker(VoiceConfig(), backend=card)
+    yield speaker
+    speaker.close()
+
+
+def test_nothing_plays_at_first(speaker: Speaker) -> None:
+    assert speaker.wait(0.0)
+
+
+def test_a_phrase_comes_to_its_end(speaker: Speaker) -> None:
+    speaker.play(tone(0.2))
+    assert speaker.wait(10.0)
+
+
+def test_the_next_phrase_may_come_before_the_last_has_ended(speaker: Speaker) -> None:
+    speaker.play(tone(60))
+    speaker.play(tone(0.1))
+    assert speaker.wait(10.0)
+
+
+def test_after_stop_nothing_plays(speaker: Speaker) -> None:
+    speaker.play(tone(60))
+    speaker.stop()
+    assert speaker.wait(0.0)
+
+
+def test_another_rate_and_no_samples_at_all_are_welcome(speaker: Speaker) -> None:
+    for pcm in (tone(0.1, rate_hz=16_000), tone(0.1, rate_hz=48_000), Pcm(np.zeros(0, np.int16), RATE_HZ)):
+        speaker.play(pcm)
+        assert speaker.wait(10.0)
+
+
+def test_it_may_be_closed_twice(speaker: Speaker) -> None:
+    speaker.close()
+    speaker.close()
+
+
+@pytest.mark.parametrize("speaker", ["fake", "wav", "audio"], indirect=True)
+def test_a_closed_speaker_says_so(speaker: Speaker) -> None:
+    speaker.close()
+    with pytest.raises(HardwareError) as caught:
+        speaker.play(tone(0.1))
+    assert (caught.value.device, caught.value.reason) == ("speaker", Reason.STOPPED)
+
+
+@pytest.mark.parametrize("speaker", ["fake", "audio"], indirect=True)
+def test_waiting_gives_up_when_told(speaker: Speaker) -> None:
+    speaker.play(tone(60))
+    assert not speaker.wait(0.01)
+
+
+# The sound card
+
+
+def test_the_card_hears_every_sample_once(audio: AudioSpeaker, card: FakeSoundDevice) -> None:
+    ramp = Pcm(np.arange(1, 8001, dtype=np.int16), RATE_HZ)
+    audio.play(ramp)
+    assert audio.wait(10.0)
+    assert np.array_equal(card.streams[0].sound(), ramp.samples)
+
+
+def test_both_channels_hear_the_same(audio: AudioSpeaker, card: FakeSoundDevice) -> None:
+    audio.play(tone(0.1))
+    audio.wait(10.0)
+    assert all(block.shape[1] == 2 and np.array_equal(block[:, 0], block[:, 1]) for block in card.streams[0].heard)
+
+
+def test_a_cut_off_phrase_is_not_heard_again(audio: AudioSpeaker, card: FakeSoundDevice) -> None:
+    card.streams[0].pause()
+    audio.play(tone(60, level=1))
+    audio.play(tone(0.1, level=2))
+    card.streams[0].go_on()
+    assert audio.wait(10.0)
+    assert set(np.unique(card.streams[0].sound())) <= {1, 2}
+    assert np.count_nonzero(card.streams[0].sound() == 2) == len(tone(0.1).samples)
+    assert np.count_nonzero(card.streams[0].sound() == 1) < RATE_HZ
+
+
+def test_the_stream_stays_open_and_silent_between_phrases(audio: AudioSpeaker, card: FakeSoundDevice) -> None:
+    for _ in range(2):
+        audio.play(tone(0.05))
+        audio.wait(10.0)
+    assert len(card.streams) == 1
+
+
+def test_a_card_that_cannot_speak_at_22050_gets_its_own_rate() -> None:
+    card = FakeSoundDevice(rates=(48_000,))
+    speaker = AudioSpeaker(VoiceConfig(), backend=card)
+    speaker.play(tone(0.5))
+    assert speaker.wait(10.0)
+    speaker.close()
+    assert card.streams[0].settings["samplerate"] == 48_000
+    assert len(card.streams[0].sound()) == 24_000
+
+
+def test_the_card_is_chosen_by_a_part_of_its_name(card: FakeSoundDevice) -> None:
+    AudioSpeaker(VoiceConfig(device="usb"), backend=card).close()
+    assert card.streams[0].settings["device"] == 2
+
+
+def test_a_card_plugged_in_later_is_found(card: FakeSoundDevice) -> None:
+    card.hidden = [{"index": 3, "name": "Fancy DAC", "max_output_channels": 2, "default_samplerate": 44_100.0}]
+    AudioSpeaker(VoiceConfig(device="fancy"), backend=card).close()
+    assert card.streams[0].settings["device"] == 3
+
+
+def test_an_unknown_card_is_missing_and_the_known_ones_are_named(card: FakeSoundDevice) -> None:
+    with pytest.raises(HardwareError, match=r"no sound card is called 'gold'.*USB Audio Device") as caught:
+        AudioSpeaker(VoiceConfig(device="gold"), backend=card)
+    assert caught.value.reason is Reason.MISSING
+
+
+def test_a_card_that_was_pulled_out_is_noticed(audio: AudioSpeaker, card: FakeSoundDevice) -> None:
+    audio.play(tone(60))
+    card.streams[0].die()
+    assert audio.wait(10.0)
+    with pytest.raises(HardwareError) as caught:
+        audio.play(tone(0.1))
+    assert caught.value.reason is Reason.STOPPED
+
+
+def test_a_card_that_stands_still_is_noticed(card: FakeSoundDevice) -> None:
+    clock = FakeClock()
+    speaker = AudioSpeaker(VoiceConfig(), backend=card, clock=clock)
+    card.streams[0].die()
+    speaker._dead = False  # the driver below us said nothing
+    clock.advance(STALLED_AFTER_S + 0.1)
+    with pytest.raises(HardwareError, match="takes no more samples"):
+        speaker.play(tone(0.1))
+
+
+def test_a_machine_without_a_card_says_so() -> None:
+    try:
+        AudioSpeaker(VoiceConfig()).close()
+    except HardwareError as error:
+        assert error.device == "speaker"  # noqa: PT017 -- with a card there is no error
+        assert error.reason in {Reason.MISSING, Reason.NOT_INSTALLED}  # noqa: PT017
+    else:
+        pytest.skip("there is a sound card: run this where there is none")
+
+
+@pytest.mark.hardware
+def test_a_real_card_plays_to_the_end() -> None:
+    try:
+        speaker = AudioSpeaker(VoiceConfig())
+    except HardwareError as error:
+        pytest.skip(f"connect a sound card and try again: {error}")
+    speaker.play(tone(0.5, level=2000))
+    assert speaker.wait(5.0)
+    speaker.close()
+
+
+# The file
+
+
+def test_the_file_is_whole_before_during_and_after(tmp_path: Path) -> None:
+    file = tmp_path / "out.wav"
+    speaker = WavSpeaker(file)
+    assert len(read_wav(file)[0]) == 0
+    speaker.play(tone(0.1, level=1))
+    assert len(read_wav(file)[0]) == len(tone(0.1).samples)
+    speaker.play(tone(0.2, level=2))
+    samples, rate_hz = read_wav(file)
+    gap = int(GAP_S * RATE_HZ)
+    assert rate_hz == RATE_HZ
+    assert samples.tolist() == [1] * 2205 + [0] * gap + [2] * 4410
+    speaker.close()
+
+
+def test_the_first_phrase_sets_the_rate_of_the_file(tmp_path: Path) -> None:
+    speaker = WavSpeaker(tmp_path / "out.wav")
+    speaker.play(tone(0.1, rate_hz=16_000))
+    speaker.play(tone(0.1, rate_hz=48_000))
+    samples, rate_hz = read_wav(tmp_path / "out.wav")
+    assert rate_hz == 16_000
+    assert len(samples) == 1600 + int(GAP_S * 16_000) + 1600
+    speaker.close()
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HardwareError, match=r"nowhere/out\.wav") as caught:
+        WavSpeaker(tmp_path / "nowhere" / "out.wav")
+    assert caught.value.device == "speaker"
+
+
+# The fake and the change of rate
+
+
+def test_the_fake_knows_what_was_heard_and_when() -> None:
+    speaker = FakeSpeaker(FakeClock(10.0))
+    speaker.play(tone(2.0))
+    speaker.clock.advance(0.5)
+    speaker.play(tone(1.0))
+    assert speaker.wait(5.0)
+    assert [(heard.from_s, heard.until_s, heard.whole) for heard in speaker.heard] == [
+        (10.0, 10.5, False),
+        (10.5, 11.5, True),
+    ]
+    assert speaker.clock.now_s() == 11.5
+
+
+def test_the_fake_fails_when_told() -> None:
+    speaker = FakeSpeaker()
+    speaker.fail = HardwareError("speaker", Reason.STOPPED, "told to")
+    with pytest.raises(HardwareError, match="told to"):
+        speaker.play(tone(0.1))
+    assert speaker.heard == []
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100, 48_000])
+def test_a_new_rate_keeps_length_pitch_and_loudness(rate_hz: int) -> None:
+    time_s = np.arange(RATE_HZ) / RATE_HZ
+    sine = Pcm((10_000 * np.sin(2 * np.pi * 440 * time_s)).astype(np.int16), RATE_HZ)
+    samples = resample(sine, rate_hz)
+    wanted = 10_000 * np.sin(2 * np.pi * 440 * np.arange(rate_hz) / rate_hz)
+    assert len(samples) == rate_hz
+    assert np.abs(samples[: rate_hz // 2] - wanted[: rate_hz // 2]).max() < 50
+
+
+def test_the_same_rate_costs_nothing() -> Any:
+    pcm = tone(0.1)
+    assert resample(pcm, RATE_HZ) is pcm.samples

@@ -1,0 +1,74 @@
+"""Owns the numbers that turn logits into a decision: temperature and thresholds, from pictures not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from edge.core.bundle import RESERVED
+
+FLOOR, CEILING, STEP = 0.80, 0.995, 0.005
+BUDGET = 0.002  # wrong announcements allowed, weighted by cost, as a share of all announcements of a label
+
+
+def temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
+    """The divisor of the logits that minimises negative log-likelihood (Guo et al. 2017)."""
+
+    def loss(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        scaled = scaled - scaled.max(axis=1, keepdims=True)
+        return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(truth)), truth]))
+
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.2), np.log(5.0)), method="bounded").x))
+
+
+def probabilities(logits: NDArray[np.float32], temperature_: float) -> NDArray[np.float32]:
+    """(n, labels) softmax of logits over the temperature."""
+    scaled = logits / temperature_
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def cost(said: str, truth: str) -> float:
+    """What a wrong announcement costs, in units of the cheapest: a ratio of ten between amounts costs most."""
+    if truth in RESERVED:
+        return 1.0
+    ratio = max(float(said), float(truth)) / min(float(said), float(truth))
+    return 3.0 if ratio >= 10 else 2.0 if ratio >= 5 else 1.0
+
+
+def thresholds(probs: NDArray[np.float32], truth: NDArray[np.int64], labels: Sequence[str]) -> dict[str, float]:
+    """For each denomination the least probability at which its weighted wrong announcements keep to the budget."""
+    best = probs.argmax(axis=1)
+    result = {}
+    for index, label in enumerate(labels):
+        if label in RESERVED:
+            continue
+        said = best == index
+        prices = np.array([0.0 if t == index else cost(label, labels[t]) for t in truth[said]])
+        sureness = probs[said, index]
+        result[label] = _least(sureness, prices)
+    return result
+
+
+def _least(sureness: NDArray[np.float32], prices: NDArray[np.float64]) -> float:
+    for threshold in np.arange(FLOOR, CEILING, STEP):
+        spoken = sureness >= threshold
+        if prices[spoken].sum() <= BUDGET * max(1, spoken.sum()):
+            return round(float(threshold), 3)
+    return CEILING
+
+
+def calibration_error(probs: NDArray[np.float32], truth: NDArray[np.int64], bins: int = 15) -> float:
+    """Expected calibration error of the best label over equal-width bins (Naeini et al. 2015)."""
+    sureness, right = probs.max(axis=1), probs.argmax(axis=1) == truth
+    which = np.minimum((sureness * bins).astype(int), bins - 1)
+    total = 0.0
+    for index in range(bins):
+        chosen = which == index
+        if chosen.any():
+            total += chosen.mean() * abs(float(right[chosen].mean()) - float(sureness[chosen].mean()))
+    return float(total)

@@ -1,0 +1,193 @@
+"""Owns the figures of a bundle on photographs: the int8 model, through the device's own stages and decision.
+
+A single picture is shown as one second of still frames. A folder whose name the bundle does not know counts as
+background: any amount announced on it is false.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.stats import binomtest
+
+from edge.core import bundle as bundles
+from edge.core.bundle import BACKGROUND, RESERVED, Bundle
+from edge.core.decide import Decider
+from edge.core.messages import Frame, Observation, Pixels, Verdict
+from edge.core.observe import Observer
+from edge.drivers.tflite import TfliteEngine
+from training import calibrate, dataset
+from training.errors import TrainingError
+
+STILL_FRAMES = 10  # of one picture, over one second
+SILENT = "silent"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one picture led to."""
+
+    path: Path
+    truth: str  # a denomination, or "background"
+    best: str  # most likely denomination, "" where the scene gate stopped the picture
+    said: str  # announced denomination, "" for none
+    probabilities: np.ndarray | None = field(repr=False, default=None)  # (labels,)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures; rates are shares of what their name says, 0 where that is empty."""
+
+    n: int
+    accuracy: float
+    coverage: float
+    wrong_announcement_rate: float
+    n_background: int
+    false_announcement_rate: float
+    calibration_error: float
+    ms_per_picture: float
+    confusion: dict[str, dict[str, int]]  # truth -> most likely label or "silent" -> count
+    intervals: dict[str, tuple[float, float]]  # 95 % Clopper-Pearson, by the name of the rate
+    announced: int
+    wrong: int
+    false: int
+    broken: list[str]  # pictures that could not be opened
+
+
+def evaluate(
+    folder: Path, data: Path, background: Path | None = None, tick: Callable[[int, int], None] = lambda i, n: None
+) -> tuple[Report, list[Outcome]]:
+    """Score the bundle in `folder` on `data` (a sub-folder a denomination). Raises BundleError, TrainingError."""
+    bundle = bundles.read(folder)
+    pictures = list_pictures(data, background, bundle)
+    engine = TfliteEngine(bundle.model, threads=1)
+    try:
+        bundles.selftest(bundle, engine.invoke)
+        observer = Observer(bundle, engine.invoke, time.perf_counter)
+        outcomes, broken, spent_s = [], [], 0.0
+        for number, (path, truth) in enumerate(pictures):
+            tick(number + 1, len(pictures))
+            pixels = _open(path)
+            if pixels is None:
+                broken.append(str(path))
+                continue
+            started = time.perf_counter()
+            outcomes.append(judge(observer, bundle, pixels, path, truth))
+            spent_s += time.perf_counter() - started
+    finally:
+        engine.close()
+    if not outcomes:
+        raise TrainingError(f"{data} holds no picture that can be opened")
+    return report(outcomes, bundle.labels, spent_s / len(outcomes) * 1e3, broken), outcomes
+
+
+def list_pictures(data: Path, background: Path | None, bundle: Bundle) -> list[tuple[Path, str]]:
+    """Every picture with its truth: a denomination of the bundle, or background."""
+    if not data.is_dir():
+        raise TrainingError(f"there is no folder {data}")
+    pictures = []
+    for folder in sorted(path for path in data.iterdir() if path.is_dir()):
+        label = dataset.label_of(folder.name)
+        truth = label if label in bundle.denominations else BACKGROUND
+        pictures += [(path, truth) for path in dataset.pictures_in(folder)]
+    if background is not None:
+        pictures += [(photo.path, BACKGROUND) for photo in dataset.scan_background(background)]
+    if not pictures:
+        raise TrainingError(f"{data} holds no sub-folder with pictures")
+    return pictures
+
+
+def _open(path: Path) -> Pixels | None:
+    """As the device's own recordings are opened: in full size."""
+    data = np.fromfile(path, np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def judge(observer: Observer, bundle: Bundle, pixels: Pixels, path: Path, truth: str) -> Outcome:
+    """What the device would say to one second of this picture."""
+    observation = observer.observe(Frame(0, 0.0, pixels))
+    said = announced(observation, bundle)
+    if observation.scores is None:
+        return Outcome(path, truth, "", said)
+    amounts = [label for label in bundle.labels if label not in RESERVED]
+    best = max(amounts, key=lambda label: float(observation.scores[bundle.labels.index(label)]))
+    return Outcome(path, truth, best, said, np.exp(observation.scores))
+
+
+def announced(observation: Observation, bundle: Bundle) -> str:
+    """The amount announced when `observation` is all there is to see for a second, "" for none."""
+    decider = Decider(bundle.labels, bundle.manifest.decision)
+    for number in range(STILL_FRAMES + 1):
+        still = replace(observation, seq=number, t_s=number / STILL_FRAMES)
+        for decision in decider.step(still):
+            if decision.verdict is Verdict.AMOUNT:
+                return decision.label
+    return ""
+
+
+def report(outcomes: Iterable[Outcome], labels: tuple[str, ...], ms_per_picture: float, broken: list[str]) -> Report:
+    """The figures of all outcomes."""
+    outcomes = list(outcomes)
+    notes = [o for o in outcomes if o.truth != BACKGROUND]
+    rest = [o for o in outcomes if o.truth == BACKGROUND]
+    right = sum(o.best == o.truth for o in notes)
+    spoken = [o for o in notes if o.said]
+    wrong = sum(o.said != o.truth for o in spoken)
+    false = sum(bool(o.said) for o in rest)
+    return Report(
+        n=len(notes),
+        accuracy=_share(right, len(notes)),
+        coverage=_share(len(spoken), len(notes)),
+        wrong_announcement_rate=_share(wrong, len(spoken)),
+        n_background=len(rest),
+        false_announcement_rate=_share(false, len(rest)),
+        calibration_error=_calibration_error(outcomes, labels),
+        ms_per_picture=ms_per_picture,
+        confusion=_confusion(outcomes, labels),
+        intervals={
+            "accuracy": interval(right, len(notes)),
+            "coverage": interval(len(spoken), len(notes)),
+            "wrong_announcement_rate": interval(wrong, len(spoken)),
+            "false_announcement_rate": interval(false, len(rest)),
+        },
+        announced=len(spoken),
+        wrong=wrong,
+        false=false,
+        broken=broken,
+    )
+
+
+def interval(count: int, of: int) -> tuple[float, float]:
+    """95 % Clopper-Pearson interval of a share; (0, 1) where nothing was counted."""
+    if of == 0:
+        return 0.0, 1.0
+    found = binomtest(count, of).proportion_ci(0.95, method="exact")
+    return float(found.low), float(found.high)
+
+
+def _share(count: int, of: int) -> float:
+    return count / of if of else 0.0
+
+
+def _calibration_error(outcomes: list[Outcome], labels: tuple[str, ...]) -> float:
+    scored = [o for o in outcomes if o.probabilities is not None]
+    if not scored:
+        return 0.0
+    probs = np.stack([o.probabilities for o in scored if o.probabilities is not None])
+    truth = np.array([labels.index(o.truth) for o in scored])
+    return calibrate.calibration_error(probs, truth)
+
+
+def _confusion(outcomes: list[Outcome], labels: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    table: dict[str, Counter[str]] = defaultdict(Counter)
+    for outcome in outcomes:
+        top = SILENT if outcome.probabilities is None else labels[int(outcome.probabilities.argmax())]
+        table[outcome.truth][top] += 1
+    return {truth: dict(sorted(row.items())) for truth, row in sorted(table.items())}

@@ -1,0 +1,65 @@
+"""Owns the network: a MobileNet trunk with two heads, class logits and the note's place. Knows no data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from training.errors import TrainingError
+
+BOX_CHANNELS = 24  # of the 1x1 convolution before the place head: enough to point, hardly any cost
+TRUNKS = ("mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large")
+
+
+def build(trunk: str, width: float, size: int, labels: int, weights: Path | str | None, dropout: float) -> keras.Model:
+    """A model from (size, size, 3) RGB in -1..1 to {"logits": (labels,), "box": (5,) in 0..1}.
+
+    `weights`: a file of trunk weights without the top, "imagenet" (keras.applications downloads them) or None.
+    Raises TrainingError where they cannot be had or do not fit.
+    """
+    picture = keras.Input((size, size, 3), name="picture")
+    features = _trunk(trunk, width, size, weights)(picture)
+    pooled = keras.layers.GlobalAveragePooling2D(name="pool")(features)
+    logits = keras.layers.Dense(labels, name="logits")(keras.layers.Dropout(dropout, name="dropout")(pooled))
+    place = keras.layers.Conv2D(BOX_CHANNELS, 1, activation="relu", name="place")(features)
+    box = keras.layers.Dense(5, activation="sigmoid", name="box")(keras.layers.Flatten(name="flat")(place))
+    return keras.Model(picture, {"logits": logits, "box": box}, name="saynote")
+
+
+def _trunk(trunk: str, width: float, size: int, weights: Path | str | None) -> keras.Model:
+    makers = {
+        "mobilenet": keras.applications.MobileNet,
+        "mobilenet_v2": keras.applications.MobileNetV2,
+        "mobilenet_v3_small": keras.applications.MobileNetV3Small,
+        "mobilenet_v3_large": keras.applications.MobileNetV3Large,
+    }
+    if trunk not in makers:
+        raise TrainingError(f"unknown trunk {trunk}; known are {', '.join(TRUNKS)}")
+    if isinstance(weights, Path) and not weights.is_file():
+        raise TrainingError(f"there is no weights file {weights}")
+    options = {"include_preprocessing": False} if "v3" in trunk else {}
+    try:
+        model = makers[trunk](
+            input_shape=(size, size, 3),
+            alpha=width,
+            include_top=False,
+            weights=str(weights) if weights else None,
+            **options,
+        )
+    except (ValueError, OSError) as error:
+        raise TrainingError(
+            f"the weights {weights} for {trunk} {width} cannot be used: {_first_line(error)}"
+        ) from error
+    model.name = "trunk"
+    return model
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def normalisations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """The batch normalisations of the trunk."""
+    layers = model.get_layer("trunk").layers
+    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
