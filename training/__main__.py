@@ -20,7 +20,12 @@ from rich.table import Table
 from edge.core.errors import EdgeError
 from training.errors import TrainingError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="From photographs to a model bundle.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="From photographs to a model bundle.",
+)
 console = Console(stderr=True)
 
 Data = Annotated[Path, typer.Argument(help="Folder with one sub-folder a denomination, named by the amount.")]
@@ -28,7 +33,9 @@ Background = Annotated[Path | None, typer.Option(help="Folder of pictures withou
 Seed = Annotated[int, typer.Option(help="Same seed, data and versions: the same bundle.")]
 Size = Annotated[int, typer.Option(help="Side of the model's input in pixels, a multiple of 32.")]
 Steps = Annotated[int, typer.Option(help="Steps of 32 composed samples with all layers training.")]
-Trunk = Annotated[str, typer.Option(help="mobilenet, mobilenet_v2, mobilenet_v3_small or mobilenet_v3_large.")]
+Trunk = Annotated[
+    str, typer.Option(help="mobilenet, mobilenet_v2, mobilenet_v3_small, mobilenet_v3_large; tiny for trying out.")
+]
 Width = Annotated[float, typer.Option(help="Width multiplier of the trunk.")]
 Weights = Annotated[
     Path | None, typer.Option(help="File of ImageNet weights without the top; else they are downloaded.")
@@ -100,8 +107,8 @@ def play(
     from_scratch: FromScratch = False,
     trunk: Trunk = "mobilenet_v2",
     width: Width = 1.0,
-    size: Size = 128,
-    steps: Steps = 800,
+    size: Size = 96,
+    steps: Steps = 1400,
     seed: Seed = 1,
     gentle: Annotated[bool, typer.Option(help="Notes large, upright and in good light: learnt in a minute.")] = False,
     denominations: Annotated[str, typer.Option(help="Which, separated by commas [all].")] = "",
@@ -125,9 +132,9 @@ def play(
         steps=steps,
         head_steps=0 if from_scratch else 40,
         warmup_steps=min(100, steps // 5),
-        learning_rate=2e-3 if from_scratch else 8e-4,
-        norm_momentum=0.9,  # a short run: statistics and averages must follow
-        ema=0.98,
+        learning_rate=4e-3 if from_scratch else 8e-4,
+        norm_momentum=0.95 if steps > 800 else 0.9,  # a short run: statistics and averages must follow
+        ema=0.99 if steps > 800 else 0.98,
         dropout=0.1,
         seed=seed,
     )

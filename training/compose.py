@@ -51,9 +51,10 @@ class Recipe:
     strength: float = 1.0  # of light and lens
     turns: bool = True  # notes lie at any angle
     covers: bool = True  # hands and things over the picture
+    folds: bool = True  # parts of notes are shown for notes
 
 
-GENTLE = Recipe(several_share=0.0, scale_low=0.8, scale_high=1.1, strength=0.2, turns=False, covers=False)
+GENTLE = Recipe(several_share=0.0, scale_low=0.8, scale_high=1.1, strength=0.2, turns=False, covers=False, folds=False)
 
 
 class Composer:
@@ -155,6 +156,8 @@ class Composer:
 
     def _fold(self, patch: Patch, rng: Generator) -> Patch:
         """The patch, or a part of 50 to 100 % of it, as a folded or half-covered note shows."""
+        if not self.recipe.folds:
+            return patch
         if patch.exact:
             return self._crop(patch, rng.uniform(0.5, 0.95), rng, along=True) if rng.random() < 0.3 else patch
         return self._crop(patch, rng.uniform(0.6, 1.0), rng) if rng.random() < 0.7 else patch
@@ -193,11 +196,9 @@ class Composer:
     def _placement(self, rng: Generator, patch: Patch) -> NDArray[np.float64]:
         """A homography that puts the patch somewhere about the middle of the frame."""
         # A photograph in the hand shows the note smaller than itself: it is not shrunk as far as a cut-out.
-        low, high = (
-            np.log(self.recipe.scale_low if patch.exact else self.recipe.scale_low * 1.4),
-            np.log(self.recipe.scale_high),
-        )
-        scale = float(np.exp(rng.uniform(low, high)))
+        high = self.recipe.scale_high
+        low = self.recipe.scale_low if patch.exact else min(high, self.recipe.scale_low * 1.4)
+        scale = float(np.exp(rng.uniform(np.log(low), np.log(high))))
         reach = 0.12 + 0.28 * abs(1 - min(scale, 1.4))
         centre = self.size * (0.5 + rng.uniform(-reach, reach, 2))
         return self._warp(rng, patch, scale, (float(centre[0]), float(centre[1])))

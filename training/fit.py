@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import model as networks
+from training.errors import TrainingError
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
@@ -62,11 +63,11 @@ def fit(
     """
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(settings.seed)
-    model, start = _restore(folder) if resume and (folder / "state.json").is_file() else (None, 0)
-    if model is None:
-        model = _begin(settings, labels, weights)
-        start = 0
     total = settings.head_steps + settings.steps
+    if resume and (folder / "state.json").is_file():
+        model, start = _restore(folder, settings)
+    else:
+        model, start = _begin(settings, labels, weights), 0
     with _Log(folder, append=start > 0) as log:
         for step, batch in _prefetch(make_batch, start, total):
             if step == settings.head_steps:
@@ -168,9 +169,20 @@ def _save(model: keras.Model, folder: Path, step: int, settings: FitSettings) ->
             old.unlink()
 
 
-def _restore(folder: Path) -> tuple[keras.Model, int]:
-    state = json.loads((folder / "state.json").read_text())
-    return keras.models.load_model(folder / state["checkpoint"]), int(state["step"])
+def _restore(folder: Path, settings: FitSettings) -> tuple[keras.Model, int]:
+    """The last checkpoint; another number of steps than it was begun with ends it by then, cooling down from here."""
+    try:
+        state = json.loads((folder / "state.json").read_text())
+        model, step = keras.models.load_model(folder / state["checkpoint"]), int(state["step"])
+    except (OSError, ValueError, KeyError) as error:
+        raise TrainingError(f"{folder} cannot be resumed: {error}") from error
+    left = settings.head_steps + settings.steps - step
+    if state["settings"]["steps"] != settings.steps and step > settings.head_steps:
+        if left <= 0:
+            raise TrainingError(f"{folder} is at step {step} already: --steps must be more")
+        rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+        _compile(model, settings, keras.optimizers.schedules.CosineDecay(rate, left, alpha=0.02))
+    return model, step
 
 
 class _Log:

@@ -9,7 +9,8 @@ import keras
 from training.errors import TrainingError
 
 BOX_CHANNELS = 24  # of the 1x1 convolution before the place head: enough to point, hardly any cost
-TRUNKS = ("mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large")
+TINY = "tiny"  # plain convolutions: learns play money in a minute, for tests and for trying things out
+TRUNKS = (TINY, "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large")
 
 
 def build(trunk: str, width: float, size: int, labels: int, weights: Path | str | None, dropout: float) -> keras.Model:
@@ -28,6 +29,8 @@ def build(trunk: str, width: float, size: int, labels: int, weights: Path | str 
 
 
 def _trunk(trunk: str, width: float, size: int, weights: Path | str | None) -> keras.Model:
+    if trunk == TINY:
+        return _tiny(size)
     makers = {
         "mobilenet": keras.applications.MobileNet,
         "mobilenet_v2": keras.applications.MobileNetV2,
@@ -53,6 +56,14 @@ def _trunk(trunk: str, width: float, size: int, weights: Path | str | None) -> k
         ) from error
     model.name = "trunk"
     return model
+
+
+def _tiny(size: int) -> keras.Model:
+    picture = features = keras.Input((size, size, 3))
+    for channels in (16, 32, 64, 96):
+        features = keras.layers.Conv2D(channels, 3, strides=2, padding="same", use_bias=False)(features)
+        features = keras.layers.ReLU(6.0)(keras.layers.BatchNormalization()(features))
+    return keras.Model(picture, features, name="trunk")
 
 
 def _first_line(error: Exception) -> str:

@@ -22,6 +22,8 @@ from training.playmoney import notes, scenes
 HELD_OUT_SHARE = 0.08  # of the clusters of near-duplicates: for temperature and thresholds
 PLAY_SEEDS, PLAY_SCENES, PLAY_STRANGERS = 10, 300, 80
 PLAY_WIDTH_PX = 320
+# Play notes in ordinary light with nothing over them: what a demonstration shows.
+MODERATE = Recipe(strength=0.4, covers=False)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def from_play_money(
         labels,
         input_.width,
         seed + 1,
-        recipe or Recipe(strength=0.6),
+        recipe or MODERATE,
     )
     samples = [held.sample(number) for number in range(600)]
     named = f"{notes.CURRENCY} {seed} {list(denominations)} {PLAY_SEEDS} {PLAY_SCENES} {PLAY_STRANGERS} {PLAY_WIDTH_PX}"

@@ -16,8 +16,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,6 +36,9 @@ BACKGROUND = "background"  # nothing, or nothing this bundle knows
 SEVERAL = "several"  # two different notes in view
 RESERVED = (BACKGROUND, SEVERAL)
 MODEL, LABELS, SELFTEST, MANIFEST, CARD = "model.tflite", "labels.txt", "selftest.npz", "manifest.json", "card.md"
+
+# What a cut-off or foreign .npz makes of `np.load`; TypeError and AttributeError come of a single array.
+UNREADABLE_ARRAYS = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -161,12 +167,19 @@ def read(folder: Path) -> Bundle:
     """The bundle in `folder`; BundleError says what is wrong with it."""
     manifest = _read_manifest(folder)
     contents = {file: _read_checked(folder, file, manifest) for file in (MODEL, LABELS, SELFTEST)}
-    labels = tuple(contents[LABELS].decode("utf-8").split())
+    labels = _read_labels(folder, contents[LABELS])
     _check_labels(labels, manifest.decision)
     if digest(contents[MODEL], labels, manifest.input, manifest.decision) != manifest.digest:
         raise BundleError(f"{folder}: the decision numbers in {MANIFEST} were changed after it was made")
     pictures, logits = _read_selftest(folder, contents[SELFTEST], manifest, len(labels))
     return Bundle(folder, manifest, labels, contents[MODEL], pictures, logits)
+
+
+def _read_labels(folder: Path, data: bytes) -> tuple[str, ...]:
+    try:
+        return tuple(data.decode("utf-8").splitlines())
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{folder}: {LABELS} is not UTF-8") from error
 
 
 def _read_manifest(folder: Path) -> Manifest:
@@ -204,23 +217,23 @@ def _read_selftest(
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             pictures, logits = arrays["pictures"], arrays["logits"]
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE_ARRAYS as error:
         raise BundleError(f"{folder}: {SELFTEST} cannot be read: {error}") from error
     expected = (manifest.input.height, manifest.input.width, 3)
     if pictures.dtype != np.uint8 or pictures.shape[1:] != expected or len(pictures) == 0:
         raise BundleError(f"{folder}: {SELFTEST} holds no pictures of shape {expected}")
-    if logits.shape != (len(pictures), labels):
+    if logits.shape != (len(pictures), labels) or logits.dtype.kind != "f" or not np.isfinite(logits).all():
         raise BundleError(f"{folder}: {SELFTEST} does not fit {LABELS}")
     return pictures, logits.astype(np.float32)
 
 
 def _check_labels(labels: tuple[str, ...], decision: DecisionSpec) -> None:
     denominations = [label for label in labels if label not in RESERVED]
-    if len(set(labels)) != len(labels):
-        raise BundleError(f"{LABELS} names a label twice")
     for label in denominations:
         if not label.replace(".", "", 1).isdigit() or not label.isascii() or float(label) <= 0:
             raise BundleError(f"{LABELS}: {label!r} is neither an amount nor one of {', '.join(RESERVED)}")
+    if len({Decimal(label) for label in denominations}) != len(denominations) or len(set(labels)) != len(labels):
+        raise BundleError(f"{LABELS} names a label twice")
     if not denominations or BACKGROUND not in labels:
         raise BundleError(f"{LABELS} needs at least one denomination and {BACKGROUND}")
     if set(decision.thresholds) != set(denominations):
@@ -233,14 +246,15 @@ def selftest(bundle: Bundle, invoke: Callable[[NDArray[np.uint8]], list[NDArray[
     Raises BundleError when the runtime does not compute what the trainer's did.
     """
     worst = 0.0
+    tolerance = bundle.manifest.selftest_tolerance
     for picture, expected in zip(bundle.selftest_pictures, bundle.selftest_logits, strict=True):
         outputs = invoke(picture[None])
         if not outputs or outputs[0].shape != (1, len(bundle.labels)):
             raise BundleError(f"{bundle.path}: the model's output does not fit {LABELS}")
         if bundle.manifest.has_box and (len(outputs) < 2 or outputs[1].shape != (1, 5)):
             raise BundleError(f"{bundle.path}: the model has no second output (1, 5) for the note's place")
-        worst = max(worst, float(np.abs(outputs[0][0] - expected).max()))
-    tolerance = bundle.manifest.selftest_tolerance
-    if not worst <= tolerance:  # also refuses NaN
-        raise BundleError(f"{bundle.path}: self-test failed, a logit is off by {worst:.3f} (allowed {tolerance:.3f})")
+        off = float(np.abs(outputs[0][0] - expected).max())
+        if not off <= tolerance:  # also refuses NaN, which `max` would let pass
+            raise BundleError(f"{bundle.path}: self-test failed, a logit is off by {off:.3f} (allowed {tolerance:.3f})")
+        worst = max(worst, off)
     return worst

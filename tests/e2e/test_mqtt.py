@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import shutil
@@ -12,7 +13,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,17 @@ pytestmark = pytest.mark.integration
 
 TOPICS = wire.Topics("saynote", "pi-1")
 PATIENCE_S = 60.0
+
+
+class KeepingMosquitto(Mosquitto):
+    """A broker that is stopped in peace, and so keeps on its disk what waits for the reader."""
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        while process is not None and process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it can sleep through a signal
+                process.wait(2)
 
 
 class Reader:
@@ -91,7 +102,7 @@ class WatchedOutbox(Outbox):
 
 def counts(state: Path) -> tuple[int, int]:
     """Waiting and lost, as they stand on the disk."""
-    with closing(Outbox(state / "outbox.db", 10_000)) as outbox:
+    with contextlib.closing(Outbox(state / "outbox.db", 10_000)) as outbox:
         return outbox.waiting(), outbox.lost()
 
 
@@ -134,7 +145,7 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     if shutil.which("mosquitto") is None and not Path("/usr/sbin/mosquitto").exists():
         pytest.skip("install mosquitto to run this test")
     kept = f"persistence true\npersistence_location {tmp_path}/\nuser {Path(tmp_path).owner()}\n"
-    broker = Mosquitto(tmp_path, f"allow_anonymous true\n{kept}max_queued_messages 0\n")
+    broker = KeepingMosquitto(tmp_path, f"allow_anonymous true\n{kept}max_queued_messages 0\n")
     yield broker
     broker.stop()
 
@@ -223,7 +234,7 @@ def test_a_device_that_is_killed_while_it_sends_loses_nothing_and_its_duplicates
     mosquitto: Mosquitto, reader: Reader, tmp_path: Path
 ) -> None:
     run_and_kill(mosquitto.port, tmp_path, 200, lambda: reader.wait_until(lambda: len(reader.payloads()) >= 50))
-    with closing(sqlite3.connect(tmp_path / "outbox.db")) as db:
+    with contextlib.closing(sqlite3.connect(tmp_path / "outbox.db")) as db:
         [(last,)] = db.execute("SELECT value FROM counters WHERE name = 'seq'")
     second = Device(mosquitto.port, tmp_path)
     second.telemetry.offer(Health(1.0, 1, 1, 1, {}))

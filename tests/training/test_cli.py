@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.core import bundle as bundles
+from training.__main__ import main
+from training.playmoney import notes, scenes
+
+Save = Callable[[Path, np.ndarray], Path]
+XTS = Path(__file__).parents[2] / "edge" / "bundles" / "xts"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str]:
+    """Exit code, and what stderr said."""
+    monkeypatch.setattr("sys.argv", ["training", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    code = ended.value.code
+    return (code if isinstance(code, int) else int(bool(code))), " ".join(capsys.readouterr().err.split())
+
+
+def train_arguments(data: Path, out: Path) -> list[str | Path]:
+    return ["train", data, "--out", out, "--currency", "XTS", "--from-scratch", "--run", out / "run"]
+
+
+def test_a_broken_picture_is_named_before_any_training(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "5" / "3.png").write_bytes(b"\x89PNG torn")
+    code, said = run(monkeypatch, capsys, *train_arguments(photos, tmp_path / "out"))
+    assert code == 1
+    assert "3.png is broken" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out" / "run" / "fit").exists()
+
+
+def test_missing_weights_are_named(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = train_arguments(photos, tmp_path / "out")
+    arguments[arguments.index("--from-scratch")] = "--weights"
+    arguments.insert(arguments.index("--weights") + 1, tmp_path / "nowhere.h5")
+    code, said = run(monkeypatch, capsys, *arguments)
+    assert code == 1
+    assert "there is no weights file" in said
+
+
+@pytest.mark.skipif(not XTS.is_dir(), reason="the play-money bundle is not there: make xts")
+def test_evaluate_scores_through_the_device_and_writes_json(
+    tmp_path: Path, save: Save, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, amount in enumerate(notes.DENOMINATIONS):
+        scene = np.full((240, 320, 3), 128, np.uint8)
+        drawn = notes.draw(amount, "front", number, 260)
+        scene[60 : 60 + drawn.shape[0], 30:290] = drawn
+        save(tmp_path / "data" / f"{amount}_1" / "a.png", scene)
+        # A folder that the bundle does not know: any amount said to it is false.
+        save(tmp_path / "data" / "7000" / f"{number}.png", scenes.draw_scene(number + 40, (240, 320)))
+    (tmp_path / "data" / "5_1" / "torn.jpg").write_bytes(b"")
+    out = tmp_path / "figures.json"
+    code, _ = run(monkeypatch, capsys, "evaluate", XTS, tmp_path / "data", "--json", out)
+    assert code == 0
+    found = json.loads(out.read_text())
+    assert (found["n"], found["n_background"]) == (6, 6)
+    assert found["accuracy"] >= 5 / 6
+    assert found["wrong_announcement_rate"] == found["false_announcement_rate"] == 0
+    assert found["ms_per_picture"] > 0
+    assert set(found["confusion"]) == {*map(str, notes.DENOMINATIONS), "background"}
+    assert [Path(path).name for path in found["broken"]] == ["torn.jpg"]
+
+
+@pytest.mark.skipif(not XTS.is_dir(), reason="the play-money bundle is not there: make xts")
+def test_a_damaged_bundle_is_not_evaluated(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(XTS, tmp_path / "xts")
+    model = tmp_path / "xts" / bundles.MODEL
+    model.write_bytes(model.read_bytes()[:-10])
+    code, said = run(monkeypatch, capsys, "evaluate", tmp_path / "xts", photos)
+    assert code == 1
+    assert "damaged" in said
