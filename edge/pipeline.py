@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from edge.core import backoff
@@ -53,6 +53,7 @@ class Pipeline:
         self._stalled_after_s = stalled_after_s
         self._random = random
         self._told = False  # that the camera is lost
+        self._waits = self._begin_waits()  # before the next tries to open it; begun anew by a frame
 
     def run(self, stop: threading.Event, camera: Camera | None = None) -> None:
         """Look until `stop` is set or a recording has ended; `camera`: one that is open already."""
@@ -70,6 +71,8 @@ class Pipeline:
                     self._tell(error)
                     camera.close()
                     camera = None
+                    # One that opens and gives no frame must not be opened in a hot loop.
+                    self._rest(next(self._waits), stop)
         finally:
             if camera is not None:
                 camera.close()
@@ -82,6 +85,7 @@ class Pipeline:
             return False
         if self._told:
             self._told = False
+            self._waits = self._begin_waits()
             self._sink.event(Recovered("camera"))
         observation = self._observer.observe(frame)
         self._sink.observation(observation)
@@ -92,15 +96,17 @@ class Pipeline:
 
     def _find_camera(self, stop: threading.Event) -> Camera | None:
         """The camera, as soon as there is one; None when told to stop first."""
-        waits = backoff.delays(REOPEN_FIRST_S, REOPEN_CAP_S, random=self._random)
         while not stop.is_set():
             self._sink.turn()
             try:
                 return self._open_camera()
             except HardwareError as error:
                 self._tell(error)
-            self._rest(next(waits), stop)
+            self._rest(next(self._waits), stop)
         return None
+
+    def _begin_waits(self) -> Iterator[float]:
+        return backoff.delays(REOPEN_FIRST_S, REOPEN_CAP_S, random=self._random)
 
     def _rest(self, seconds: float, stop: threading.Event) -> None:
         """Wait in slices, so that the watchdog is fed."""

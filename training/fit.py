@@ -62,7 +62,7 @@ def fit(
     `make_batch(step)` gives pictures uint8 (n, size, size, 3), targets (n, labels), boxes (n, 5), box weights (n,).
     """
     folder.mkdir(parents=True, exist_ok=True)
-    keras.utils.set_random_seed(settings.seed)
+    _make_repeatable(settings.seed)
     total = settings.head_steps + settings.steps
     if resume and (folder / "state.json").is_file():
         model, start = _restore(folder, settings)
@@ -72,7 +72,9 @@ def fit(
         for step, batch in _prefetch(make_batch, start, total):
             if step == settings.head_steps:
                 _thaw(model, settings)
-            losses = _train(model, batch, settings)
+            # Keras does not save the state of dropout's randomness: it follows from the step instead.
+            model.get_layer("dropout").seed_generator.state.assign([settings.seed, step])
+            losses = _train(model, batch)
             tick(step + 1, losses)
             if (step + 1) % 20 == 0:
                 log.write(step + 1, losses)
@@ -83,6 +85,17 @@ def fit(
     model.optimizer.finalize_variable_values(model.trainable_variables)
     model.save(folder / "model.keras")
     return model
+
+
+def _make_repeatable(seed: int) -> None:
+    """The same numbers in every run on this machine: seeds, layer names (they stand in the model file), operations."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # Sums over several threads would come out differently in the last bit.
+        tf.config.experimental.enable_op_determinism()
 
 
 def _begin(settings: FitSettings, labels: int, weights: Path | str | None) -> keras.Model:
@@ -125,7 +138,7 @@ def _compile(
     )
 
 
-def _train(model: keras.Model, batch: Batch, settings: FitSettings) -> dict[str, float]:
+def _train(model: keras.Model, batch: Batch) -> dict[str, float]:
     pictures, targets, boxes, known = batch
     result = model.train_on_batch(
         pictures.astype(np.float32) / 127.5 - 1,

@@ -37,8 +37,11 @@ SEVERAL = "several"  # two different notes in view
 RESERVED = (BACKGROUND, SEVERAL)
 MODEL, LABELS, SELFTEST, MANIFEST, CARD = "model.tflite", "labels.txt", "selftest.npz", "manifest.json", "card.md"
 
-# What a cut-off or foreign .npz makes of `np.load`; TypeError and AttributeError come of a single array.
-UNREADABLE_ARRAYS = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
+# What `np.load` makes of a cut-off, damaged or foreign .npz; TypeError comes of a file with a single array.
+UNREADABLE_ARRAYS = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -195,7 +198,7 @@ def _read_manifest(folder: Path) -> Manifest:
         if found.get("format") != FORMAT:
             raise BundleError(f"{folder}: format {found.get('format')!r}, this saynote reads format {FORMAT}")
         return msgspec.convert(found, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BundleError(f"{path}: {str(error).lower()}") from error
 
 

@@ -3,7 +3,8 @@
 Scores are fused as the mean of log-probabilities over a short window (the geometric mean of what the frames
 say): frames of one hand are nearly copies of each other, so adding them up would pretend to a certainty that
 is not there. An amount needs enough frames, enough agreement among them and a fused probability above the
-bundle's threshold for it; everything else is silence, "not sure" or "one note at a time". It reads no clock.
+bundle's threshold for it; everything else is silence, "not sure" or "one note at a time". A frame without
+scores adds nothing, so nothing is said to it. It reads no clock.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from edge.core.messages import Decision, Look, Observation, Scores, Verdict
 
 NOTE_LIKE = float(np.log(0.5))  # less background than this: something like a note is in view
 SEVERAL_AT = 0.6  # fused probability from which two notes are taken for two
-CHANGE_FACTOR = 2  # another amount within one presence needs so many times the frames
+CHANGE_FACTOR = 2  # another amount within one presence needs so many times the frames,
+CHANGE_SPAN = 0.6  # or, from a slow camera, such a share of the window in which every frame says it
+FORGET_AFTER_S = 2.0  # no frame at all for so long (a lost camera): what was seen before counts no more
 SEEN_SHARE = 0.7  # of the recent frames must have looked like a note before "not sure" is said
 
 
@@ -33,12 +36,19 @@ class Decider:
         self._seen: deque[tuple[float, bool]] = deque()
         self._presence = 0
         self._since_s: float | None = None  # start of the presence, None while nothing is in view
+        self._now_s = 0.0  # of the last observation
         self._last_note_s = 0.0
         self._said: str | None = None  # the amount of this presence
         self._told: set[Verdict] = set()  # what else was said in it
 
     def step(self, observation: Observation) -> list[Decision]:
         """What `observation` changes; usually nothing."""
+        now = observation.t_s
+        broken = self._since_s is not None and not 0 <= now - self._now_s <= FORGET_AFTER_S
+        self._now_s = now
+        return ([self._end(observation)] if broken else []) + self._look(observation)
+
+    def _look(self, observation: Observation) -> list[Decision]:
         note = self._looks_like_note(observation)
         now = observation.t_s
         if note:
@@ -50,7 +60,7 @@ class Decider:
         self._remember(observation, note)
         if not note and now - self._last_note_s >= self._spec.rearm_s:
             return [self._end(observation)]
-        decision = self._judge(observation)
+        decision = None if observation.scores is None else self._judge(observation)
         return [decision] if decision else []
 
     def _looks_like_note(self, observation: Observation) -> bool:
@@ -82,8 +92,6 @@ class Decider:
             self._seen.popleft()
 
     def _judge(self, observation: Observation) -> Decision | None:
-        if not self._recent:
-            return None
         rows = np.stack([row for _, row in self._recent])
         fused = _fuse(rows)
         best = int(fused.argmax())
@@ -97,9 +105,12 @@ class Decider:
         return None
 
     def _sure(self, label: str, confidence: float, rows: Scores, best: int) -> bool:
-        needed = self._spec.min_frames * (1 if self._said in (None, label) else CHANGE_FACTOR)
         agree = float((rows.argmax(axis=1) == best).mean())
-        return len(rows) >= needed and confidence >= self._spec.thresholds[label] and agree >= self._spec.agree
+        if len(rows) < self._spec.min_frames or confidence < self._spec.thresholds[label] or agree < self._spec.agree:
+            return False
+        if self._said in (None, label) or len(rows) >= CHANGE_FACTOR * self._spec.min_frames:
+            return True
+        return agree == 1 and self._recent[-1][0] - self._recent[0][0] >= CHANGE_SPAN * self._spec.window_s
 
     def _amount(self, observation: Observation, label: str, confidence: float, frames: int) -> Decision | None:
         if self._said == label:
@@ -115,7 +126,8 @@ class Decider:
         assert self._since_s is not None
         if now - self._since_s < self._spec.unsure_after_s or Verdict.SEVERAL in self._told:
             return False
-        return sum(note for _, note in self._seen) >= SEEN_SHARE * len(self._seen)
+        notes = sum(note for _, note in self._seen)
+        return notes > 0 and notes >= SEEN_SHARE * len(self._seen)
 
     def _once(self, verdict: Verdict, observation: Observation, confidence: float, frames: int) -> Decision | None:
         if verdict in self._told:

@@ -23,6 +23,7 @@ class Observer:
 
     def __init__(self, bundle: Bundle, invoke: Invoke, timer_s: Callable[[], float]) -> None:
         self._input = bundle.manifest.input
+        self._has_box = bundle.manifest.has_box
         self._temperature = bundle.manifest.decision.temperature
         self._invoke = invoke
         self._timer_s = timer_s
@@ -40,7 +41,7 @@ class Observer:
         outputs = self._invoke(tensor)
         inferred = self._timer_s()
         scores = classify.scores(outputs[0], self._temperature)
-        box = classify.box(outputs)
+        box = classify.box(outputs) if self._has_box else None
         ended = self._timer_s()
         ms |= {
             "preprocess": (ready - gated) * 1e3,
