@@ -308,7 +308,6 @@ def _telemetry(
         digest=bundle.manifest.digest,
     )
     topics = wire.Topics(config.mqtt.prefix, source.device)
-    state.mkdir(parents=True, exist_ok=True)
     outbox = Outbox(state / "outbox.sqlite3", config.mqtt.outbox_rows)
     telemetry: Telemetry | None = None
 

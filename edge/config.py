@@ -18,8 +18,6 @@ from msgspec import Meta
 
 from edge.core.errors import ConfigError
 
-Positive = Annotated[float, Meta(gt=0)]
-
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One table of the file."""
@@ -34,7 +32,7 @@ class CameraConfig(Group, frozen=True):
     width_px: Annotated[int, Meta(ge=160, le=1920)] = 640
     height_px: Annotated[int, Meta(ge=120, le=1080)] = 480
     frames_per_s: Annotated[float, Meta(gt=0, le=60)] = 15.0
-    stalled_after_s: Positive = 3.0  # no new frame for so long: the camera has stopped
+    stalled_after_s: Annotated[float, Meta(gt=0, le=10)] = 3.0  # no new frame for so long: the camera has stopped
 
 
 class ModelConfig(Group, frozen=True):
