@@ -102,9 +102,9 @@ def from_play_money(
 ) -> Prepared:
     """Play money drawn from `seed`; held out are compositions of notes, scenes and strangers of other seeds."""
     labels = labels_for([str(d) for d in denominations])
-    train = _play_material(denominations, seed * 1000, 1.0)
+    train = play_material(denominations, seed * 1000, 1.0)
     held = Composer(
-        _play_material(denominations, seed * 1000 + 500, 0.3),
+        play_material(denominations, seed * 1000 + 500, 0.3),
         labels,
         input_.width,
         seed + 1,
@@ -124,7 +124,8 @@ def from_play_money(
     )
 
 
-def _play_material(denominations: Sequence[int], seed: int, share: float) -> Material:
+def play_material(denominations: Sequence[int], seed: int, share: float) -> Material:
+    """Drawn notes, scenes and strangers; `share` of the usual number of each."""
     drawn = {
         str(d): {
             "drawn": [_drawn(d, face, seed + s) for s in range(max(2, int(PLAY_SEEDS * share))) for face in notes.FACES]

@@ -3,32 +3,33 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.core.bundle import InputSpec
 from training import cutout
-from training.compose import LEAST_VISIBLE, Composer, Recipe
+from training.compose import LEAST_VISIBLE, Composer, Material, Recipe
 from training.playmoney import notes
-from training.prepare import Prepared, from_play_money
+from training.prepare import labels_for, play_material
+
+LABELS = labels_for(["5", "50"])
 
 
 @pytest.fixture(scope="module")
-def prepared() -> Prepared:
-    return from_play_money(InputSpec(64, 64, "squash"), 1, (5, 50))
+def material() -> Material:
+    return play_material((5, 50), 1, 0.15)
 
 
-def composer(prepared: Prepared, seed: int = 1, recipe: Recipe | None = None) -> Composer:
-    return Composer(prepared.material, prepared.labels, 64, seed, recipe or Recipe())
+def composer(material: Material, seed: int = 1, recipe: Recipe | None = None) -> Composer:
+    return Composer(material, LABELS, 64, seed, recipe or Recipe())
 
 
-def test_a_sample_depends_on_seed_and_number_alone(prepared: Prepared) -> None:
-    forwards = [composer(prepared).sample(n).pixels for n in range(8)]
-    one = composer(prepared)
+def test_a_sample_depends_on_seed_and_number_alone(material: Material) -> None:
+    forwards = [composer(material).sample(n).pixels for n in range(8)]
+    one = composer(material)
     backwards = [one.sample(n).pixels for n in reversed(range(8))][::-1]
     assert all(np.array_equal(a, b) for a, b in zip(forwards, backwards, strict=True))
-    assert not np.array_equal(forwards[0], composer(prepared, seed=2).sample(0).pixels)
+    assert not np.array_equal(forwards[0], composer(material, seed=2).sample(0).pixels)
 
 
-def test_samples_are_pictures_with_probabilities_and_places(prepared: Prepared) -> None:
-    pictures, targets, boxes, known = composer(prepared).batch(0, 64)
+def test_samples_are_pictures_with_probabilities_and_places(material: Material) -> None:
+    pictures, targets, boxes, known = composer(material).batch(0, 64)
     assert pictures.shape == (64, 64, 64, 3)
     assert pictures.dtype == np.uint8
     assert np.allclose(targets.sum(axis=1), 1)
@@ -36,16 +37,16 @@ def test_samples_are_pictures_with_probabilities_and_places(prepared: Prepared) 
     assert set(known.tolist()) <= {0.0, 1.0}
 
 
-def test_every_label_comes_up_about_as_often_as_the_recipe_says(prepared: Prepared) -> None:
-    _, targets, _, _ = composer(prepared).batch(0, 600)
-    share = dict(zip(prepared.labels, targets.mean(axis=0), strict=True))
+def test_every_label_comes_up_about_as_often_as_the_recipe_says(material: Material) -> None:
+    _, targets, _, _ = composer(material).batch(0, 600)
+    share = dict(zip(LABELS, targets.mean(axis=0), strict=True))
     assert share["background"] == pytest.approx(0.26, abs=0.06)
     assert share["several"] == pytest.approx(0.07, abs=0.04)
     assert share["5"] == pytest.approx(share["50"], abs=0.08)
 
 
-def test_a_note_that_is_hardly_visible_is_not_asked_for(prepared: Prepared) -> None:
-    one = composer(prepared)
+def test_a_note_that_is_hardly_visible_is_not_asked_for(material: Material) -> None:
+    one = composer(material)
     samples = [one.sample(n) for n in range(400)]
     asked = [s for s in samples if s.target[:2].any()]
     assert all(s.box[4] >= LEAST_VISIBLE for s in asked)
@@ -54,12 +55,10 @@ def test_a_note_that_is_hardly_visible_is_not_asked_for(prepared: Prepared) -> N
 def test_the_box_is_where_the_note_is() -> None:
     """A white note on black ground, without light or lens: its pixels say where it is."""
     white = cutout.Patch(np.full((40, 80, 3), 255, np.uint8), np.full((40, 80), 255, np.uint8), exact=True)
-    from training.compose import Material
-
     black = np.zeros((64, 64, 3), np.uint8)
-    material = Material({"5": {"drawn": [white]}}, [black], [], [])
+    plain = Material({"5": {"drawn": [white]}}, [black], [], [])
     recipe = Recipe(none_share=0, several_share=0, strength=0, covers=False, folds=False)
-    one = Composer(material, ("5", "background", "several"), 64, 1, recipe)
+    one = Composer(plain, ("5", "background", "several"), 64, 1, recipe)
     errors = []
     for number in range(60):
         sample = one.sample(number)
@@ -72,10 +71,10 @@ def test_the_box_is_where_the_note_is() -> None:
     assert np.median(errors) < 0.03
 
 
-def test_several_notes_are_different_ones(prepared: Prepared) -> None:
+def test_several_notes_are_different_ones(material: Material) -> None:
     recipe = Recipe(none_share=0.0, several_share=1.0)
-    _, targets, _, known = composer(prepared, recipe=recipe).batch(0, 20)
-    assert (targets[:, prepared.labels.index("several")] == 1).all()
+    _, targets, _, known = composer(material, recipe=recipe).batch(0, 20)
+    assert (targets[:, LABELS.index("several")] == 1).all()
     assert not known.any()
 
 

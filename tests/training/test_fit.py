@@ -10,13 +10,12 @@ import pytest
 
 pytest.importorskip("keras")
 
-from edge.core.bundle import InputSpec
 from training import quantize
 from training.compose import GENTLE, Composer
 from training.errors import TrainingError
 from training.fit import FitSettings, fit
 from training.model import build
-from training.prepare import from_play_money
+from training.prepare import labels_for, play_material
 
 pytestmark = pytest.mark.integration
 
@@ -29,8 +28,7 @@ class PowerError(Exception):
 
 @pytest.fixture(scope="module")
 def composer() -> Composer:
-    prepared = from_play_money(InputSpec(64, 64, "squash"), 1, (5, 50))
-    return Composer(prepared.material, prepared.labels, 64, 1, GENTLE)
+    return Composer(play_material((5, 50), 1, 0.15), labels_for(["5", "50"]), 64, 1, GENTLE)
 
 
 def int8_digest(composer: Composer, folder: Path, *, fails_at: int = 0, resume: bool = False) -> str:
