@@ -13,7 +13,7 @@ SMALL_PX = (96, 72)  # width, height: enough to see structure, 0.1 ms to make fr
 # The limits were set on the training photographs: each lets all but the unreadable few of them pass
 # (least seen on 8,011 photographs of notes: luma 14, detail 9.9, sharpness 35).
 DARK_LUMA = 12.0
-STRUCTURE = 3.0  # standard deviation of brightness below which a dark picture is a covered lens
+NOISE_DETAIL, STRUCTURE = 0.5, 0.15  # a dark picture with less detail than NOISE + STRUCTURE x luma: a covered lens
 PLAIN_DETAIL = 5.0
 LEAST_SHARPNESS = 20.0
 
@@ -29,7 +29,7 @@ def assess(pixels: Pixels) -> Scene:
 
 def _look(luma: float, detail: float, sharpness: float) -> Look:
     if luma < DARK_LUMA:
-        return Look.COVERED if detail < STRUCTURE else Look.DARK
+        return Look.COVERED if detail < NOISE_DETAIL + STRUCTURE * luma else Look.DARK
     if detail < PLAIN_DETAIL:
         return Look.EMPTY
     return Look.BLURRED if sharpness < LEAST_SHARPNESS else Look.CLEAR

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge import app
+from edge.core import bundle as bundles
+from edge.core.bundle import Bundle, DecisionSpec, InputSpec
+from edge.core.errors import BundleError
+
+DECISION = DecisionSpec(1.0, {"5": 0.9, "50": 0.8}, 0.6, 3, 0.6, 1.5, 0.7)
+LABELS = ("5", "50", "background", "several")
+PICTURES = np.arange(2 * 32 * 32 * 3, dtype=np.int64).reshape(2, 32, 32, 3).astype(np.uint8)
+LOGITS = np.arange(8, dtype=np.float32).reshape(2, 4)
+
+
+def write(folder: Path, **changes: Any) -> Path:
+    values: dict[str, Any] = {
+        "name": "test", "version": "1.0.0", "currency": "XTS", "model": b"model", "labels": LABELS,
+        "input_": InputSpec(32, 32, "squash"), "decision": DECISION, "selftest_pictures": PICTURES,
+        "selftest_logits": LOGITS, "selftest_tolerance": 0.1, "has_box": False, "card": "# card",
+    }  # fmt: skip
+    bundles.write(folder, **(values | changes))
+    return folder
+
+
+def edit(folder: Path, change: Any) -> None:
+    path = folder / bundles.MANIFEST
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    bundle = bundles.read(write(tmp_path / "b"))
+    assert (bundle.labels, bundle.model, bundle.denominations) == (LABELS, b"model", ("5", "50"))
+    assert bundle.manifest.decision == DECISION
+    assert np.array_equal(bundle.selftest_pictures, PICTURES)
+
+
+def test_the_digest_covers_model_labels_and_decision_and_nothing_else(tmp_path: Path) -> None:
+    def digest(**changes: Any) -> str:
+        return bundles.read(write(tmp_path / "b", **changes)).manifest.digest
+
+    same = digest()
+    assert digest(version="2.0.0", card="# another", training={"commit": "abc"}) == same
+    other = DecisionSpec(1.0, {"5": 0.91, "50": 0.8}, 0.6, 3, 0.6, 1.5, 0.7)
+    assert len({same, digest(model=b"other"), digest(decision=other), digest(labels=("50", *("5",), *LABELS[2:]))}) == 4
+
+
+@pytest.mark.parametrize("file", [bundles.MODEL, bundles.LABELS, bundles.SELFTEST, bundles.MANIFEST])
+@pytest.mark.parametrize("harm", ["missing", "empty", "truncated", "a bit flipped"])
+def test_any_harm_to_any_file_is_noticed(tmp_path: Path, file: str, harm: str) -> None:
+    path = write(tmp_path / "b") / file
+    data = path.read_bytes()
+    if harm == "missing":
+        path.unlink()
+    elif harm == "a bit flipped":
+        path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    else:
+        path.write_bytes(b"" if harm == "empty" else data[: len(data) // 2])
+    with pytest.raises(BundleError):
+        bundles.read(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda m: m["files"].pop("model.tflite"), "no hash for model.tflite"),
+        (lambda m: m.update(format=2), "format 2"),
+        (lambda m: m["decision"]["thresholds"].update({"5": 0.5}), "were changed"),
+        (lambda m: m["decision"]["thresholds"].pop("5"), "threshold"),
+        (lambda m: m["decision"].update(min_frames=0), "min_frames"),
+        (lambda m: m.update(surprise=1), "surprise"),
+        (lambda m: m["input"].update(fit="stretch"), "fit"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused_with_the_reason(tmp_path: Path, change: Any, reason: str) -> None:
+    edit(write(tmp_path / "b"), change)
+    with pytest.raises(BundleError, match=reason):
+        bundles.read(tmp_path / "b")
+
+
+@pytest.mark.parametrize("labels", [("5", "5", "background", "several"), ("5", "50"), ("fifty", "background")])
+def test_labels_that_make_no_sense_are_not_even_written(tmp_path: Path, labels: tuple[str, ...]) -> None:
+    with pytest.raises(BundleError):
+        write(tmp_path / "b", labels=labels)
+
+
+def test_pickled_arrays_are_never_loaded(tmp_path: Path) -> None:
+    folder = write(tmp_path / "b")
+    packed = io.BytesIO()
+    np.savez(packed, pictures=np.array([object()], dtype=object), logits=LOGITS)
+    (folder / bundles.SELFTEST).write_bytes(packed.getvalue())
+    import hashlib
+
+    edit(folder, lambda m: m["files"].update({bundles.SELFTEST: hashlib.sha256(packed.getvalue()).hexdigest()}))
+    with pytest.raises(BundleError):
+        bundles.read(folder)
+
+
+def answering(bundle: Bundle, error: float) -> Any:
+    rows = iter(bundle.selftest_logits)
+    return lambda tensor: [(next(rows) + np.float32(error))[None]]
+
+
+def test_the_selftest_allows_rounding_and_nothing_more(tmp_path: Path) -> None:
+    bundle = bundles.read(write(tmp_path / "b"))
+    assert bundles.selftest(bundle, answering(bundle, 0.05)) == pytest.approx(0.05, abs=1e-3)
+    for error in (0.2, float("nan")):
+        with pytest.raises(BundleError, match="self-test failed"):
+            bundles.selftest(bundle, answering(bundle, error))
+    with pytest.raises(BundleError, match="does not fit"):
+        bundles.selftest(bundle, lambda tensor: [np.zeros((1, 9), np.float32)])
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in app.BUNDLES.iterdir() if path.is_dir()))
+@pytest.mark.parametrize("runtime", ["ai-edge-litert", "tflite-runtime"])
+def test_every_shipped_bundle_is_whole_and_computes_the_same_on_both_runtimes(name: str, runtime: str) -> None:
+    pytest.importorskip(runtime.replace("-", "_"))
+    from edge.drivers.tflite import TfliteEngine
+
+    bundle = bundles.read(app.find_bundle(name))
+    engine = TfliteEngine(bundle.model, threads=1, runtime=runtime)  # type: ignore[arg-type]
+    bundles.selftest(bundle, engine.invoke)
+    engine.close()
+
+
+def test_a_shipped_bundle_copied_elsewhere_is_the_same(tmp_path: Path) -> None:
+    shutil.copytree(app.BUNDLES / "xts", tmp_path / "copy")
+    assert bundles.read(tmp_path / "copy").manifest == bundles.read(app.BUNDLES / "xts").manifest

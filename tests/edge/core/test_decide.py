@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.core.bundle import DecisionSpec
+from edge.core.decide import Decider
+from edge.core.messages import Decision, Look, Observation, Scene, Verdict
+
+LABELS = ("10", "100", "200", "background", "several")
+SPEC = DecisionSpec(
+    temperature=1.0,
+    thresholds={"10": 0.9, "100": 0.9, "200": 0.9},
+    window_s=0.6,
+    min_frames=3,
+    agree=0.6,
+    unsure_after_s=1.5,
+    rearm_s=0.7,
+)
+
+
+def seen(t_s: float, label: str | None, share: float = 0.97, look: Look = Look.CLEAR) -> Observation:
+    """A frame that is `share` sure of `label`; None: stopped by the scene gate."""
+    scores = None
+    if label is not None:
+        rest = (1 - share) / (len(LABELS) - 1)
+        scores = np.log([share if name == label else rest for name in LABELS]).astype(np.float32)
+    return Observation(round(t_s * 1000), t_s, Scene(look, 100.0, 40.0, 200.0), scores)
+
+
+def play(frames: list[tuple[str | None, float]], rate: float = 10.0) -> list[Decision]:
+    """All decisions to frames given as (label, share)."""
+    decider = Decider(LABELS, SPEC)
+    return [d for n, (label, share) in enumerate(frames) for d in decider.step(seen(n / rate, label, share))]
+
+
+def amounts(decisions: list[Decision]) -> list[str]:
+    return [decision.label for decision in decisions if decision.verdict is Verdict.AMOUNT]
+
+
+@pytest.mark.parametrize("rate", [5.0, 10.0, 15.0, 30.0])
+def test_a_note_is_said_once_however_long_it_stays_at_any_frame_rate(rate: float) -> None:
+    assert amounts(play([("100", 0.97)] * round(20 * rate), rate)) == ["100"]
+
+
+def test_fewer_frames_than_asked_for_say_nothing() -> None:
+    assert amounts(play([("100", 0.99)] * 2 + [("background", 0.99)] * 20)) == []
+
+
+def test_below_its_threshold_an_amount_is_never_said() -> None:
+    decisions = play([("100", 0.85)] * 40)
+    assert amounts(decisions) == []
+    assert [d.verdict for d in decisions] == [Verdict.UNSURE], "once a presence"
+
+
+def test_a_note_shown_again_after_it_was_gone_is_said_again() -> None:
+    frames = [("10", 0.97)] * 10 + [("background", 0.99)] * 10 + [("10", 0.97)] * 10
+    decisions = play(frames)
+    assert amounts(decisions) == ["10", "10"]
+    assert [d.presence for d in decisions if d.verdict is Verdict.AMOUNT] == [1, 2]
+
+
+def test_a_short_gap_is_the_same_presence() -> None:
+    assert amounts(play([("10", 0.97)] * 10 + [("background", 0.99)] * 3 + [("10", 0.97)] * 10)) == ["10"]
+
+
+def test_flicker_between_two_amounts_is_never_an_amount() -> None:
+    decisions = play([("100", 0.97), ("200", 0.97)] * 20)
+    assert amounts(decisions) == []
+    assert Verdict.UNSURE in [d.verdict for d in decisions]
+
+
+def test_one_stray_frame_does_not_change_what_was_said() -> None:
+    assert amounts(play([("100", 0.97)] * 10 + [("200", 0.99)] + [("100", 0.97)] * 10)) == ["100"]
+
+
+def test_another_note_slipped_in_without_a_gap_is_said_as_another() -> None:
+    decisions = play([("100", 0.97)] * 15 + [("10", 0.97)] * 15)
+    assert amounts(decisions) == ["100", "10"]
+
+
+def test_two_notes_in_view_are_never_an_amount() -> None:
+    decisions = play([("several", 0.9)] * 30)
+    assert [d.verdict for d in decisions] == [Verdict.SEVERAL]
+
+
+def test_blurred_frames_neither_help_nor_end_a_presence() -> None:
+    decider = Decider(LABELS, SPEC)
+    said = []
+    for number in range(40):
+        blurred = number % 2 == 1
+        observation = seen(number / 20, None if blurred else "100", look=Look.BLURRED if blurred else Look.CLEAR)
+        said += decider.step(observation)
+    assert amounts(said) == ["100"]
+    assert all(decision.verdict is not Verdict.GONE for decision in said)
+
+
+def test_a_lost_camera_ends_the_presence() -> None:
+    decider = Decider(LABELS, SPEC)
+    before = [d for n in range(10) for d in decider.step(seen(n / 10, "100"))]
+    after = [d for n in range(10) for d in decider.step(seen(60 + n / 10, "100"))]
+    assert amounts(before) == amounts(after) == ["100"]
+
+
+def test_a_walk_through_36000_frames_without_a_note_announces_nothing() -> None:
+    rng = np.random.default_rng(5)
+    decider = Decider(LABELS, SPEC)
+    said = []
+    for number in range(36_000):
+        label = "background" if rng.random() < 0.97 else LABELS[rng.integers(3)]
+        said += decider.step(seen(number / 15, label, float(rng.uniform(0.4, 0.99))))
+    assert amounts(said) == []
+
+
+frame = st.tuples(st.sampled_from([*LABELS, None]), st.floats(0.3, 0.999), st.floats(0.01, 0.4))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(frame, min_size=1, max_size=60))
+def test_whatever_comes_an_amount_keeps_to_its_threshold_and_number_of_frames(
+    frames: list[tuple[str | None, float, float]],
+) -> None:
+    decider = Decider(LABELS, SPEC)
+    now, last = 0.0, ""
+    for label, share, step in frames:
+        now += step
+        for decision in decider.step(seen(now, label, share)):
+            if decision.verdict is Verdict.AMOUNT:
+                assert decision.confidence >= SPEC.thresholds[decision.label]
+                assert decision.frames >= SPEC.min_frames
+                assert (decision.presence, decision.label) != last
+                last = (decision.presence, decision.label)  # type: ignore[assignment]

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+import pytest
+
+from edge.core.errors import HardwareError, Reason
+from edge.core.gestures import Timings
+from edge.core.messages import Decision, Edge, Fault, Guidance, Hint, Notice, Verdict
+from edge.core.speech import Speech
+from edge.drivers.fake import FakeButton, FakeClock, FakeSpeaker, FakeSynth
+from edge.outlets.announcer import Announcer, Utterance
+from edge.outlets.phrases import Phrases
+
+
+class Desk:
+    """An announcer on simulated time; `turn` runs one turn of its thread."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock(now_s=100.0)
+        self.speaker = FakeSpeaker(self.clock)
+        self.synth = FakeSynth()
+        self.phrases = Phrases(self.synth, "en", "test")
+        self.said: list[Utterance] = []
+        self.opened = 0
+        speech = Speech("en", "INR")
+        self.announcer = Announcer(speech, self.phrases, self.open, self.clock, Timings(), heard=self.said.append)
+        self.phrases.prepare(speech.fixed(("10", "100", "500")))
+        self.button = FakeButton(self.clock)
+        self.button.listen(lambda edge: self.tell(edge))
+
+    def open(self) -> FakeSpeaker:
+        self.opened += 1
+        if self.speaker.fail:
+            raise self.speaker.fail
+        return self.speaker
+
+    def tell(self, item: object, age_s: float = 0.0) -> None:
+        self.announcer.turn((item, self.clock.now_s() - age_s))  # type: ignore[arg-type]
+
+    def amount(self, label: str) -> None:
+        self.tell(Decision(Verdict.AMOUNT, 1, 1.0, 1, label, 0.99, 3))
+
+    def press(self, for_s: float = 0.1) -> None:
+        self.button.press()
+        self.clock.advance(for_s)
+        self.button.release()
+        self.wait(0.5)
+
+    def wait(self, seconds: float) -> None:
+        for _ in range(round(seconds / 0.05)):
+            self.clock.advance(0.05)
+            self.announcer.turn(None)
+
+    @property
+    def texts(self) -> list[str]:
+        return [utterance.text for utterance in self.said]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_a_new_amount_cuts_off_an_old_one(desk: Desk) -> None:
+    desk.amount("100")
+    desk.clock.advance(0.1)
+    desk.amount("500")
+    assert desk.texts == ["100 rupees", "500 rupees"]
+    assert [heard.whole for heard in desk.speaker.heard] == [False, True]
+
+
+def test_a_hint_never_cuts_off_an_amount(desk: Desk) -> None:
+    desk.amount("100")
+    desk.tell(Guidance(Hint.CLOSER, 1.0))
+    desk.wait(5)
+    assert desk.texts == ["100 rupees"]
+
+
+def test_a_hint_about_a_picture_that_is_gone_is_not_said(desk: Desk) -> None:
+    desk.tell(Guidance(Hint.CLOSER, 1.0), age_s=1.5)
+    desk.tell(Guidance(Hint.LEFT, 1.0), age_s=0.5)
+    assert desk.texts == ["Left"]
+
+
+def test_news_waits_for_its_turn_and_keeps_its_order(desk: Desk) -> None:
+    desk.amount("100")
+    desk.tell(Fault("camera", "stopped"))
+    desk.tell(Notice("ready"))
+    assert desk.texts == ["100 rupees"]
+    desk.wait(10)
+    assert desk.texts == ["100 rupees", "The camera has stopped, I keep trying", "Ready"]
+    assert all(heard.whole for heard in desk.speaker.heard)
+
+
+def test_a_press_repeats_the_last_amount_and_says_how_old_it_is(desk: Desk) -> None:
+    desk.press()
+    desk.amount("500")
+    desk.wait(3)
+    desk.press()
+    desk.wait(30)
+    desk.press()
+    assert desk.texts[0] == "No note yet"
+    assert desk.texts[1:3] == ["500 rupees", "500 rupees"]
+    assert desk.texts[3].startswith("500 rupees, 3")
+    assert desk.texts[3].endswith("seconds ago")
+
+
+def test_the_total_counts_undoes_and_clears_after_asking(desk: Desk) -> None:
+    for label in ("100", "500", "10"):
+        desk.amount(label)
+    desk.press(1.0)
+    desk.press(0.05), desk.press(0.05)
+    assert desk.texts[3] == "Total: 610 rupees, 3 notes"
+    desk.said.clear()
+    desk.button.press(), desk.clock.advance(0.1), desk.button.release()
+    desk.clock.advance(0.1)
+    desk.button.press(), desk.clock.advance(0.1), desk.button.release()
+    desk.wait(1)
+    desk.press(1.0)
+    desk.press(5.0)
+    desk.press()
+    desk.press(1.0)
+    assert desk.texts == [
+        "Last note taken back",
+        "Total: 600 rupees, 2 notes",
+        "Clear the total? Press once for yes",
+        "Total cleared",
+        "Total: nothing",
+    ]
+
+
+def test_the_total_is_kept_when_nobody_confirms(desk: Desk) -> None:
+    desk.amount("100")
+    desk.press(5.0)
+    desk.wait(10)
+    desk.press(1.0)
+    assert desk.texts[-2:] == ["Total kept", "Total: 100 rupees, 1 note"]
+
+
+def test_nothing_is_rendered_between_a_decision_or_a_press_and_its_sound(desk: Desk) -> None:
+    desk.amount("100")
+    rendered = len(desk.synth.texts)
+    desk.amount("100")
+    after_amount = [text for text, _ in desk.synth.texts[rendered:]]
+    assert after_amount == ["Total: 200 rupees, 2 notes"], "the new total, ahead of being asked for"
+    rendered = len(desk.synth.texts)
+    desk.press(1.0)
+    assert len(desk.synth.texts) == rendered
+
+
+def test_a_sound_card_that_goes_and_comes_back_loses_no_amount_from_the_total(desk: Desk) -> None:
+    desk.amount("100")
+    desk.speaker.fail = HardwareError("speaker", Reason.STOPPED, "unplugged")
+    desk.amount("500")
+    assert [utterance.sounded for utterance in desk.said] == [True, False]
+    desk.speaker = FakeSpeaker(desk.clock)
+    desk.clock.advance(6)
+    desk.press(1.0)
+    assert desk.texts[-1] == "Total: 600 rupees, 2 notes"
+    assert desk.said[-1].sounded
+
+
+def test_without_a_sound_card_it_is_not_tried_at_every_word(desk: Desk) -> None:
+    desk.speaker.fail = HardwareError("speaker", Reason.MISSING, "no card")
+    for _ in range(50):
+        desk.amount("100")
+        desk.clock.advance(0.1)
+    assert desk.opened <= 2
+
+
+def test_a_bouncing_button_is_one_press(desk: Desk) -> None:
+    desk.amount("10")
+    desk.button.press()
+    desk.button.bounce(5)
+    desk.clock.advance(0.1)
+    desk.button.release()
+    desk.button.bounce(5)
+    desk.wait(1)
+    assert desk.texts == ["10 rupees", "10 rupees"]
+
+
+def test_on_its_own_thread_it_speaks_and_finishes_what_it_says() -> None:
+    desk = Desk()
+    spoken = threading.Event()
+    desk.announcer._heard = lambda utterance: (desk.said.append(utterance), spoken.set())  # type: ignore[assignment,func-returns-value]
+    desk.announcer.start()
+    assert desk.announcer.offer(Decision(Verdict.AMOUNT, 1, 1.0, 1, "500", 0.99, 3))
+    assert spoken.wait(5)
+    desk.announcer.close()
+    assert desk.speaker.heard[0].whole
+    assert desk.speaker.closed
+    assert not desk.announcer.offer(Edge(True, 1.0))
+
+
+def test_two_hundred_notes_are_counted_without_a_mistake(desk: Desk) -> None:
+    total = Decimal(0)
+    for number in range(200):
+        label = ("10", "100", "500")[number % 3]
+        total += Decimal(label)
+        desk.amount(label)
+        desk.wait(0.2)
+    desk.press(1.0)
+    assert desk.texts[-1] == f"Total: {total} rupees, 200 notes"

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge.config import Config, load, parse
+from edge.core.errors import ConfigError
+
+
+def problems(raw: dict[str, object]) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(raw)
+    return caught.value.problems
+
+
+def test_an_empty_file_is_the_defaults() -> None:
+    assert parse({}) == Config()
+
+
+def test_every_mistake_is_shown_at_once() -> None:
+    found = problems({"camera": {"widht_px": 640, "index": -1}, "voise": {}, "button": {"pin": "seventeen"}})
+    assert len(found) == 4
+    assert any("did you mean camera.width_px?" in line for line in found)
+    assert any("did you mean voice?" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ({"camera": {"driver": "files"}}, "needs camera.path"),
+        ({"voice": {"driver": "wav"}}, "needs voice.path"),
+        ({"button": {"long_after_s": 5.0}}, "very_long_after_s"),
+        ({"mqtt": {"prefix": "a/#"}}, "wildcards"),
+        ({"camera": 3}, "[camera]"),
+        ({"camera": {"stalled_after_s": 60.0}}, "stalled_after_s"),
+        ({"voice": {"volume": True}}, "volume"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_words(raw: dict[str, object], words: str) -> None:
+    assert any(words in line for line in problems(raw))
+
+
+def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml"):
+        load(tmp_path / "nowhere.toml")
+    (tmp_path / "bad.toml").write_text("[camera\n")
+    with pytest.raises(ConfigError, match=r"bad\.toml is not TOML"):
+        load(tmp_path / "bad.toml")
+    (tmp_path / "bad.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"bad\.toml cannot be read"):
+        load(tmp_path / "bad.toml")

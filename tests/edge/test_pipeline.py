@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from edge.core.bundle import DecisionSpec
+from edge.core.decide import Decider
+from edge.core.errors import HardwareError, Reason
+from edge.core.messages import Decision, Event, Fault, Frame, Look, Observation, Recovered, Scene, Verdict
+from edge.drivers.fake import FakeCamera
+from edge.pipeline import Pipeline
+from edge.ports import Camera
+
+LABELS = ("10", "background")
+SPEC = DecisionSpec(1.0, {"10": 0.9}, 0.6, 3, 0.6, 1.5, 0.7)
+GONE = HardwareError("camera", Reason.STOPPED, "unplugged")
+
+
+class Sure:
+    """An observer that sees a ten in every frame."""
+
+    def observe(self, frame: Frame) -> Observation:
+        scores = np.log(np.array([0.98, 0.02], np.float32))
+        return Observation(frame.seq, frame.t_s, Scene(Look.CLEAR, 1, 1, 1), scores)
+
+
+@dataclass
+class Sink:
+    """Remembers; may act on turns."""
+
+    on_turn: Callable[[int], None] = lambda turns: None
+    turns: int = 0
+    observations: int = 0
+    events: list[Event] = field(default_factory=list)
+
+    def turn(self) -> None:
+        self.turns += 1
+        self.on_turn(self.turns)
+
+    def observation(self, observation: Observation) -> None:
+        self.observations += 1
+
+    def event(self, event: Event) -> None:
+        self.events.append(event)
+
+
+def frames(count: int, first: int = 0) -> list[Frame | Exception]:
+    return [Frame(first + n, (first + n) / 10, np.zeros((4, 4, 3), np.uint8)) for n in range(count)]
+
+
+def run(cameras: list[FakeCamera | HardwareError], sink: Sink, stop: threading.Event | None = None) -> list[Camera]:
+    """Run over cameras opened one after another; those that were opened."""
+    opened: list[Camera] = []
+    waiting = list(cameras)
+
+    def open_camera() -> Camera:
+        if not waiting:
+            raise HardwareError("camera", Reason.MISSING, "none left")
+        following = waiting.pop(0)
+        if isinstance(following, HardwareError):
+            raise following
+        opened.append(following)
+        return following
+
+    decider = Decider(LABELS, SPEC)
+    loop = Pipeline(open_camera, Sure(), decider, sink, stalled_after_s=1, random=lambda: 0.0)  # type: ignore[arg-type]
+    loop.run(stop or threading.Event())
+    return opened
+
+
+def test_a_recording_is_looked_at_to_its_end_and_let_go() -> None:
+    sink = Sink()
+    camera = FakeCamera(frames(20))
+    run([camera], sink)
+    assert sink.observations == 20
+    assert [e.label for e in sink.events if isinstance(e, Decision) and e.verdict is Verdict.AMOUNT] == ["10"]
+    assert camera.closed
+
+
+def test_a_lost_camera_is_said_once_looked_for_and_said_to_work_again() -> None:
+    sink = Sink()
+    missing = HardwareError("camera", Reason.MISSING, "unplugged")
+    opened = run([FakeCamera([*frames(5), GONE]), missing, missing, FakeCamera(frames(5, 100))], sink)
+    assert len(opened) == 2
+    assert [type(event) for event in sink.events if isinstance(event, Fault | Recovered)] == [Fault, Recovered]
+
+
+def test_a_camera_missing_at_the_start_is_said_and_looked_for() -> None:
+    sink = Sink()
+    run([HardwareError("camera", Reason.MISSING, "none"), FakeCamera(frames(3))], sink)
+    assert [type(event) for event in sink.events[:2]] == [Fault, Recovered]
+
+
+def test_the_watchdog_is_fed_while_the_camera_is_looked_for_and_a_stop_is_heard() -> None:
+    stop = threading.Event()
+    sink = Sink(on_turn=lambda turns: stop.set() if turns == 4 else None)
+    run([], sink, stop)
+    assert sink.turns >= 4
+    assert len(sink.events) == 1
+
+
+def test_a_fault_that_is_not_the_cameras_is_not_taken_for_one() -> None:
+    broken = HardwareError("engine", Reason.BROKEN, "model")
+    camera = FakeCamera([broken])
+    with pytest.raises(HardwareError, match="engine"):
+        run([camera], Sink())
+    assert camera.closed
