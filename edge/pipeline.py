@@ -14,6 +14,7 @@ from typing import Protocol
 from edge.core import backoff
 from edge.core.decide import Decider
 from edge.core.errors import HardwareError
+from edge.core.guide import Guide
 from edge.core.messages import Decision, Event, Fault, Observation, Recovered, Verdict
 from edge.core.observe import Observer
 from edge.ports import Camera
@@ -52,6 +53,7 @@ class Pipeline:
         self._open_camera, self._observer, self._decider, self._sink = open_camera, observer, decider, sink
         self._stalled_after_s = stalled_after_s
         self._random = random
+        self._guide = Guide()
         self._told = False  # that the camera is lost
         self._waits = self._begin_waits()  # before the next tries to open it; begun anew by a frame
 
@@ -89,6 +91,8 @@ class Pipeline:
             self._sink.event(Recovered("camera"))
         observation = self._observer.observe(frame)
         self._sink.observation(observation)
+        if guidance := self._guide.step(observation):
+            self._sink.event(guidance)
         for decision in self._decider.step(observation):
             _log_decision(decision)
             self._sink.event(decision)

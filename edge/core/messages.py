@@ -98,14 +98,7 @@ class Hint(enum.Enum):
     """What would help the hand that holds the note."""
 
     TOO_DARK = "too dark"
-    COVERED = "camera covered"
     HOLD_STILL = "hold still"
-    CLOSER = "closer"
-    FURTHER = "further away"
-    LEFT = "left"
-    RIGHT = "right"
-    UP = "up"
-    DOWN = "down"
 
 
 @dataclass(frozen=True, slots=True)

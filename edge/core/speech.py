@@ -44,14 +44,7 @@ PHRASES = {
 
 HINTS = {
     Hint.TOO_DARK: _("Too dark"),
-    Hint.COVERED: _("Camera covered"),
     Hint.HOLD_STILL: _("Hold still"),
-    Hint.CLOSER: _("Closer"),
-    Hint.FURTHER: _("Further away"),
-    Hint.LEFT: _("Left"),
-    Hint.RIGHT: _("Right"),
-    Hint.UP: _("Up"),
-    Hint.DOWN: _("Down"),
 }
 
 FAULTS = {

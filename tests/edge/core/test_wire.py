@@ -39,7 +39,7 @@ TRAVEL: list[Event] = [
 ]
 STAY: list[Event] = [
     Decision(Verdict.GONE, 43, 15.0, 3),
-    Guidance(Hint.CLOSER, 1.0),
+    Guidance(Hint.TOO_DARK, 1.0),
     Notice("ready"),
 ]
 

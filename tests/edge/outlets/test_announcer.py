@@ -73,15 +73,15 @@ def test_a_new_amount_cuts_off_an_old_one(desk: Desk) -> None:
 
 def test_a_hint_never_cuts_off_an_amount(desk: Desk) -> None:
     desk.amount("100")
-    desk.tell(Guidance(Hint.CLOSER, 1.0))
+    desk.tell(Guidance(Hint.TOO_DARK, 1.0))
     desk.wait(5)
     assert desk.texts == ["100 rupees"]
 
 
 def test_a_hint_about_a_picture_that_is_gone_is_not_said(desk: Desk) -> None:
-    desk.tell(Guidance(Hint.CLOSER, 1.0), age_s=1.5)
-    desk.tell(Guidance(Hint.LEFT, 1.0), age_s=0.5)
-    assert desk.texts == ["Left"]
+    desk.tell(Guidance(Hint.TOO_DARK, 1.0), age_s=1.5)
+    desk.tell(Guidance(Hint.HOLD_STILL, 1.0), age_s=0.5)
+    assert desk.texts == ["Hold still"]
 
 
 def test_news_waits_for_its_turn_and_keeps_its_order(desk: Desk) -> None:

@@ -188,7 +188,7 @@ def test_online_is_said_again_after_a_reconnect(bench: Bench) -> None:
 def test_every_kind_of_event_that_travels_arrives_on_its_topic_in_order(bench: Bench) -> None:
     events: list[Event] = [
         HEALTH,
-        Guidance(Hint.CLOSER, 1.0),
+        Guidance(Hint.TOO_DARK, 1.0),
         amount(1),
         Decision(Verdict.GONE, 3, 2.0, 1),
         Decision(Verdict.UNSURE, 4, 3.0, 2),
