@@ -1,7 +1,8 @@
 """Owns what is said when: one voice, one thread, the last utterance and the running total.
 
-A new amount, or the answer to a press, cuts off whatever sounds. Faults and notices wait their turn. "Not sure"
-and hints are said only into silence, and never when they are out of date. It knows neither camera nor model.
+A new amount, or the answer to a press, cuts off whatever sounds. Faults and notices wait their turn, and are said
+again when they were cut off or there was no sound card. "Not sure" and hints are said only into silence, and never
+when they are out of date. It knows neither camera nor model.
 
     inbox: 64 items, the oldest makes room; the main loop offers and never waits
 """
@@ -30,6 +31,7 @@ INBOX_SIZE = 64
 STALE_HINT_S = 1.0  # a hint that waited longer speaks of a picture that is gone
 CONFIRM_WITHIN_S = 6.0  # after "clear the total?"
 REOPEN_AFTER_S = 5.0  # between two tries to open a sound card that failed
+CLOSE_S = 5.0  # to finish what sounds and waits at the end; systemd waits ten
 IDLE_TURN_S = 0.5  # a turn at least so often, so that the watchdog sees it alive
 
 
@@ -71,11 +73,13 @@ class Announcer:
         self._speech, self._phrases, self._clock = speech, phrases, clock
         self._open_speaker = open_speaker
         self._speaker: Speaker | None = None
+        self._lost = False  # the sound card failed and has not been opened since
         self._retry_at_s = float("-inf")
         self._heard = heard
         self._gestures = Gestures(timings)
         self._inbox: Inbox[tuple[Item, float]] = Inbox(INBOX_SIZE, drop="oldest")
         self._waiting: deque[str] = deque(maxlen=8)
+        self._news: str | None = None  # fault or notice that sounds, None for anything else
         self._last: tuple[str, float] | None = None  # last amount and when it was said
         self._notes: list[Decimal] = []
         self._confirm_until_s: float | None = None
@@ -90,7 +94,7 @@ class Announcer:
         """Take an item for later; returns at once."""
         return self._inbox.offer((item, self._clock.now_s()))
 
-    def close(self, timeout_s: float = 10.0) -> None:
+    def close(self, timeout_s: float = CLOSE_S + 1) -> None:
         """Finish what is being said and waiting to be said, then let the speaker go."""
         self._inbox.close()
         if self._thread.is_alive():
@@ -103,17 +107,21 @@ class Announcer:
             while not self._inbox.ended:
                 taken = self._inbox.take(self._patience_s())
                 self.turn(taken)
-            while self._waiting and self._speaker is not None and self._speaker.wait(5.0):
-                self._sound(self._waiting.popleft(), Rank.NEWS)
-            if self._speaker is not None:
-                self._speaker.wait(5.0)
+            self._finish()
         except Exception:
             # The outermost frame of this thread: `last_turn_s` stands still and the watchdog restarts us.
             log.exception("announcer stopped")
 
+    def _finish(self) -> None:
+        until_s = self._clock.now_s() + CLOSE_S
+        while self._speaker is not None and self._speaker.wait(max(0.0, until_s - self._clock.now_s())):
+            if not self._waiting:
+                return
+            self._sound(self._waiting.popleft(), Rank.NEWS)
+
     def _patience_s(self) -> float:
         due_s = self._gestures.due_s()
-        if self._waiting:
+        if self._waiting and not self._lost:
             return 0.05
         return IDLE_TURN_S if due_s is None else min(IDLE_TURN_S, max(0.0, due_s - self._clock.now_s()))
 
@@ -123,11 +131,14 @@ class Announcer:
         self.last_turn_s = now
         if taken is not None:
             self._handle(taken[0], now - taken[1])
-        for gesture in self._gestures.advance(now):
+        # While edges wait in the inbox it is too early to say what the button did by now.
+        for gesture in self._gestures.advance(now) if len(self._inbox) == 0 else []:
             self._answer(gesture)
         if self._confirm_until_s is not None and now > self._confirm_until_s:
             self._confirm_until_s = None
             self._say(self._speech.phrase("kept"), Rank.NEWS)
+        if self._lost and now >= self._retry_at_s:
+            self._open(now)
         if self._waiting and self._idle():
             self._sound(self._waiting.popleft(), Rank.NEWS)
 
@@ -155,6 +166,7 @@ class Announcer:
             if age_s <= STALE_HINT_S:
                 self._say(text, Rank.DOUBT)
             return
+        self._confirm_until_s = None  # the next press asks about this note
         self._say(text, Rank.AMOUNT)
         self._last = (text, self._clock.now_s())
         self._notes.append(Decimal(decision.label))
@@ -191,39 +203,62 @@ class Announcer:
     def _prepare_total(self) -> None:
         """Render the total when it changes, not when it is asked for; a voice that fails is told on speaking."""
         try:
-            self._phrases.prepare([self._speech.total(sum(self._notes, Decimal(0)), len(self._notes))])
+            self._phrases.sound(self._speech.total(sum(self._notes, Decimal(0)), len(self._notes)))
         except HardwareError as error:
             log.warning("total not rendered ahead: %s", error)
 
     def _say(self, text: str, rank: Rank) -> None:
-        if rank is Rank.AMOUNT or self._idle():
+        if rank is Rank.AMOUNT or (self._idle() and not self._waiting):
             self._sound(text, rank)
         elif rank is Rank.NEWS:
             self._waiting.append(text)
 
     def _idle(self) -> bool:
-        return self._speaker is None or self._speaker.wait(0)
+        return not self._lost and (self._speaker is None or self._speaker.wait(0))
 
     def _sound(self, text: str, rank: Rank) -> None:
+        if self._news is not None and not self._idle():
+            self._waiting.appendleft(self._news)
+        self._news = text if rank is Rank.NEWS else None
         sounded = self._play(text)
         self._heard(Utterance(text, rank, self._clock.now_s(), sounded))
 
     def _play(self, text: str) -> bool:
+        try:
+            pcm = self._phrases.sound(text)
+        except HardwareError as error:
+            log.error("not rendered, so not said: %s", error)
+            return False
         now = self._clock.now_s()
-        if self._speaker is None and now < self._retry_at_s:
+        if self._speaker is None and now >= self._retry_at_s:
+            self._open(now)
+        if self._speaker is None:
             return False
         try:
-            if self._speaker is None:
-                self._speaker = self._open_speaker()
-            self._speaker.play(self._phrases.sound(text))
+            self._speaker.play(pcm)
         except HardwareError as error:
             self._lose_speaker(error, now)
             return False
         return True
 
+    def _open(self, now: float) -> None:
+        try:
+            self._speaker = self._open_speaker()
+        except HardwareError as error:
+            self._lose_speaker(error, now)
+            return
+        if self._lost:
+            log.info("the sound card works again")
+            self._waiting.appendleft(self._speech.recovered(Recovered("speaker")) or "")
+        self._lost = False
+
     def _lose_speaker(self, error: HardwareError, now: float) -> None:
-        log.error("nothing can be heard, trying again: %s", error)
+        log.log(logging.DEBUG if self._lost else logging.ERROR, "nothing can be heard, trying again: %s", error)
         if self._speaker is not None:
             self._speaker.close()
         self._speaker = None
+        self._lost = True
         self._retry_at_s = now + REOPEN_AFTER_S
+        if self._news is not None:
+            self._waiting.appendleft(self._news)
+            self._news = None

@@ -1,19 +1,27 @@
-"""Owns the spoken phrases as sound in memory, kept on disk by content. Knows neither when nor why they are said."""
+"""Owns the spoken phrases as sound in memory. Knows neither when nor why they are said.
+
+    prepared    the fixed phrases, kept for good and on disk by content
+    passing     totals, ages: the last few in memory, never on disk, which they would fill and tell of
+"""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from edge.core.bundle import UNREADABLE_ARRAYS
 from edge.core.messages import Pcm
 from edge.ports import Synth
 
 log = logging.getLogger(__name__)
+
+PASSING = 8  # phrases that were not prepared; a total lasts 100 KB
 
 
 class Phrases:
@@ -26,6 +34,7 @@ class Phrases:
         self._folder = folder
         self._settings = f"{synth.version()}|{language}|{settings}"
         self._kept: dict[str, Pcm] = {}
+        self._passing: OrderedDict[str, Pcm] = OrderedDict()
         self._lock = threading.Lock()
 
     def prepare(self, texts: Iterable[str]) -> int:
@@ -34,24 +43,28 @@ class Phrases:
         for text in texts:
             with self._lock:
                 if text not in self._kept:
-                    rendered += self._fill(text)
+                    rendered += self._keep(text)
         return rendered
 
     def sound(self, text: str) -> Pcm:
         """The sound of `text`. Raises HardwareError("speech", ...) where it cannot be rendered."""
         with self._lock:
+            found = self._kept.get(text) or self._passing.get(text) or self._synth.render(text, self._language)
             if text not in self._kept:
-                self._fill(text)
-            return self._kept[text]
+                self._passing[text] = found
+                self._passing.move_to_end(text)
+            if len(self._passing) > PASSING:
+                self._passing.popitem(last=False)
+            return found
 
-    def _fill(self, text: str) -> int:
+    def _keep(self, text: str) -> int:
         path = self._path(text)
         if path is not None and (found := _load(path)) is not None:
             self._kept[text] = found
             return 0
         self._kept[text] = self._synth.render(text, self._language)
-        if path is not None:
-            _store(path, self._kept[text])
+        if path is not None and not _store(path, self._kept[text]):
+            self._folder = None  # said once; the next start tries again
         return 1
 
     def _path(self, text: str) -> Path | None:
@@ -64,19 +77,24 @@ class Phrases:
 def _load(path: Path) -> Pcm | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return Pcm(arrays["samples"].astype(np.int16), int(arrays["rate_hz"]))
+            found = Pcm(arrays["samples"].astype(np.int16), int(arrays["rate_hz"]))
+        if found.samples.ndim != 1 or found.rate_hz <= 0:
+            raise ValueError("it holds no sound")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except UNREADABLE_ARRAYS as error:
         log.warning("kept phrase %s is damaged and rendered anew: %s", path.name, error)
         return None
+    return found
 
 
-def _store(path: Path, pcm: Pcm) -> None:
+def _store(path: Path, pcm: Pcm) -> bool:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_suffix(".new.npz")
         np.savez(scratch, samples=pcm.samples, rate_hz=pcm.rate_hz)
         scratch.replace(path)
     except OSError as error:
-        log.warning("phrase not kept on disk, it is rendered again next time: %s", error)
+        log.warning("phrases are not kept on disk and rendered again next time: %s", error)
+        return False
+    return True

@@ -8,7 +8,9 @@ knows nothing of how to decide.
 
 from __future__ import annotations
 
+import logging
 import math
+import shutil
 import threading
 from collections.abc import Sequence
 from typing import TextIO
@@ -16,6 +18,8 @@ from typing import TextIO
 from edge.core.messages import Box, Decision, Event, Fault, Guidance, Look, Observation, Recovered, Verdict
 from edge.outlets.announcer import Utterance
 from edge.outlets.inbox import Inbox
+
+log = logging.getLogger(__name__)
 
 BAR = 24  # characters of a full bar
 REDRAW_S = 0.1
@@ -52,6 +56,13 @@ class View:
             self._thread.join(2.0)
 
     def _run(self) -> None:
+        try:
+            self._show()
+        except (OSError, ValueError) as error:  # whoever looked has gone, or reads fewer letters than we write
+            self._inbox.close()
+            log.warning("nothing is shown any more: %s", error)
+
+    def _show(self) -> None:
         while not self._inbox.ended:
             item = self._inbox.take(REDRAW_S)
             if item is not None:
@@ -81,8 +92,9 @@ class View:
             f"ms        {_milliseconds(self._observation)}",
             self._keys,
         ]
+        width = shutil.get_terminal_size().columns  # a line that wraps would tear the block
         back = f"\x1b[{self._drawn}F" if self._drawn else ""
-        self._write(back + "".join(f"\x1b[2K{line}\n" for line in lines))
+        self._write(back + "".join(f"\x1b[2K{line[:width]}\n" for line in lines))
         self._drawn = len(lines)
 
     def _write(self, text: str) -> None:
