@@ -1,7 +1,7 @@
 """Owns the spoken phrases as sound in memory. Knows neither when nor why they are said.
 
-    prepared    the fixed phrases, kept for good and on disk by content
-    passing     totals, ages: the last few in memory, never on disk, which they would fill and tell of
+prepared    the fixed phrases, kept for good and on disk by content
+passing     totals, ages: the last few in memory, never on disk, which they would fill and tell of
 """
 
 from __future__ import annotations
