@@ -143,6 +143,7 @@ def test_edge_needs_neither_tensorflow_nor_training() -> None:
 
 def test_the_selftest_pictures_of_shipped_bundles_are_drawn_not_photographed() -> None:
     """They are those of the trainer's drawing program, to the pixel: no one's money is in the repository."""
+    pytest.importorskip("keras", reason="the drawing program comes with the training extra")
     from training.train import selftest_pictures
 
     for folder in app.BUNDLES.iterdir():

@@ -10,6 +10,9 @@ import pytest
 from edge import app
 from edge.config import Config, ModelConfig
 from edge.transcript import transcribe
+
+pytest.importorskip("scipy", reason="evaluation comes with the training extra")
+
 from training import evaluate
 
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "inr"
