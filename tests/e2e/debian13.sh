@@ -18,9 +18,10 @@ python3 -m pip wheel -q --no-deps -w "$root/wheels" "py-espeak-ng>=0.1.8,<0.2"
 (cd "$here" && git ls-files -z | tar --null -T - -cf -) | tar -C "$root/saynote" -xf -
 mount --bind /proc "$root/proc"
 mount --bind /dev "$root/dev"
-trap 'umount "$root/proc" "$root/dev"' EXIT
+mount --bind /dev/pts "$root/dev/pts"
+trap 'umount "$root/dev/pts" "$root/proc" "$root/dev"' EXIT
 chroot "$root" sh -eu -c '
-    export HOME=/root LC_ALL=C.UTF-8
+    export HOME=/root LC_ALL=C.UTF-8 PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     cd /saynote
     [ -d /venv ] || python3 -m venv /venv
     /venv/bin/pip install -q --no-index -f /wheels numpy opencv-python-headless msgspec babel ai-edge-litert py-espeak-ng \
