@@ -6,7 +6,7 @@ root=${1:?usage: sh tests/e2e/debian13.sh FOLDER}
 here=$(cd "$(dirname "$0")/../.." && pwd)
 mirror=$(sed -n 's/^URIs: *//p; s/^deb  *\(\[[^]]*\]  *\)\{0,1\}\([^ ]*\).*/\2/p' /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -n 1)
 if [ ! -e "$root/usr/bin/espeak-ng" ]; then
-    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates,espeak-ng,libportaudio2,mosquitto,make,git,procps trixie "$root" "$mirror"
+    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates,espeak-ng,libportaudio2,mosquitto,mosquitto-clients,make,git,procps trixie "$root" "$mirror"
 fi
 mkdir -p "$root/saynote" "$root/wheels"
 # A root without a network of its own: wheels are fetched out here and installed in there.
