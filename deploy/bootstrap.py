@@ -87,6 +87,7 @@ NEEDS = (
     Need("python3-venv", "makes the Python environment", ALL_GOALS),
     Need("python3-picamera2", "reads the Pi's camera", ALL_GOALS, pi_only=True),
     Need("mosquitto", "the tests' MQTT broker", ("test",)),
+    Need("mosquitto-clients", "what the tests listen with", ("test",)),
     Need("rsync", "the tests deploy with it", ("test",)),
     Need("shellcheck", "the tests check the installer with it", ("test",)),
     Need("openssh-server", "the tests deploy over it", ("test",), opens_a_port=True),
@@ -185,8 +186,8 @@ def look_around(python: str, version: tuple[int, int]) -> Facts:
 
 def _is_present(package: str, python: str) -> bool:
     """Whether the thing itself is there, whoever installed it."""
-    program = {"openssh-server": "sshd"}.get(package, package)
-    if package in ("espeak-ng", "mosquitto", "rsync", "shellcheck", "openssh-server"):
+    program = {"openssh-server": "sshd", "mosquitto-clients": "mosquitto_sub"}.get(package, package)
+    if package in ("espeak-ng", "mosquitto", "mosquitto-clients", "rsync", "shellcheck", "openssh-server"):
         return shutil.which(program, path=os.environ.get("PATH", os.defpath) + ":" + SYSTEM_FOLDERS) is not None
     if package == "libportaudio2":
         return ctypes.util.find_library("portaudio") is not None
