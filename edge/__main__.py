@@ -17,9 +17,11 @@ import msgspec
 
 from edge import __version__
 from edge.config import Config, load
-from edge.core.errors import EXIT_OK, BundleError, ConfigError, EdgeError, HardwareError, Reason
+from edge.core.errors import EXIT_OK, EXIT_USAGE, BundleError, ConfigError, EdgeError, HardwareError, Reason
 
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from edge.core.bundle import Bundle
     from edge.outlets.view import View
     from edge.ports import Camera
@@ -27,14 +29,18 @@ if TYPE_CHECKING:
 log = logging.getLogger("edge")
 
 DEFAULT_CONFIG = Path("/etc/saynote/edge.toml")
+ABSENT = (Reason.MISSING, Reason.NOT_INSTALLED)  # there is none; anything else its owner must hear of
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code."""
     options = _parser().parse_args(arguments)
-    _set_up_logging(options.verbose, quiet=getattr(options, "view", False) and sys.stdout.isatty())
+    on_screen = getattr(options, "view", False) and sys.stdout.isatty() and sys.stderr.isatty()
+    _set_up_logging(options.verbose, quiet=on_screen)
     try:
-        return int(options.command(options))
+        code = int(options.command(options))
+        sys.stdout.flush()
+        return code
     except ConfigError as error:
         for problem in error.problems:
             _tell(f"configuration: {problem}")
@@ -50,10 +56,23 @@ def main(arguments: list[str] | None = None) -> int:
         # Whoever read our output has gone; nothing more can be written, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+    except Exception as error:  # outermost: a mistake of ours, and the person who hears of it can do nothing
+        log.exception("a mistake in saynote itself")
+        _tell(f"a mistake in saynote itself, please report it: {type(error).__name__}: {error}")
+        _speak_fault(options, EdgeError())
+        return EdgeError.exit_code
+
+
+class _Parser(argparse.ArgumentParser):
+    """A wrong call ends with our exit code: systemd must not repeat it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="saynote", description="Says what banknote is in your hand.")
+    parser = _Parser(prog="saynote", description="Says what banknote is in your hand.")
     parser.add_argument("--version", action="version", version=f"saynote {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -80,8 +99,14 @@ def _parser() -> argparse.ArgumentParser:
     say.add_argument("--fault", action="store_true", help="say why the service stopped, from $MONITOR_EXIT_STATUS")
     bench = add("bench", _bench, "milliseconds of each stage, and the whole over the bare inference")
     bench.add_argument("--bundle", help="name or folder of the bundle, instead of the configured one")
-    bench.add_argument("--frames", type=int, default=300)
+    bench.add_argument("--frames", type=_count, default=300)
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return int(text)
 
 
 class _Line(logging.Formatter):
@@ -105,7 +130,7 @@ def _set_up_logging(verbose: bool, quiet: bool) -> None:
 
 def _tell(text: str) -> None:
     with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(f"saynote: {text}\n")
+        sys.stderr.write(f"saynote: {' '.join(text.split())}\n")
 
 
 def _put(text: str) -> None:
@@ -135,37 +160,41 @@ def _run(options: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     config = _with_bundle(_config(options), options.bundle)
     camera: Callable[[], Camera] | None = None
-    words = "ready"
     if options.camera:
-        config, camera, words = _choose_camera(config, options)
+        config, camera = _choose_camera(config, options)
     if options.view:
         config = _at_a_desk(config, options.wav)
     devices = app.parts(config, camera=camera)
+    # Nobody may take recorded notes for those in their hand.
+    words = "demonstration" if config.camera.driver == "files" else "ready"
     app.run(config, devices, stop, make_view=_view(config) if options.view else None, first_words=words)
     return EXIT_OK
 
 
-def _choose_camera(config: Config, options: argparse.Namespace) -> tuple[Config, Callable[[], Camera] | None, str]:
-    """The configuration with the camera asked for, one that is open already, and the first words."""
+def _choose_camera(config: Config, options: argparse.Namespace) -> tuple[Config, Callable[[], Camera] | None]:
+    """The configuration with the camera asked for, and how to take the one that is open already."""
     from edge import app
     from edge.drivers.clock import SystemClock
 
     if options.camera in ("picamera", "webcam"):
-        return _replace(config, "camera", driver=options.camera), None, "ready"
-    missing = []
+        return _replace(config, "camera", driver=options.camera), None
+    missing, broken = [], None
     for driver in ("picamera", "webcam") if options.camera == "auto" else ():
         tried = _replace(config, "camera", driver=driver)
         try:
             found = app.open_camera(tried, SystemClock())
         except HardwareError as error:
             missing.append(f"{driver}: {error.detail}")
+            broken = broken if error.reason in ABSENT else error
             continue
         _put(f"camera: {driver}" + (f" ({'; '.join(missing)})" if missing else ""))
-        return tried, _first(found, tried), "ready"
+        return tried, _first(found, tried)
+    if broken is not None:
+        raise broken
     why = f"no camera found ({'; '.join(missing)})" if missing else "chosen by name"
     _put(f"camera: replay of play money, {why}")
     shown = _replace(config, "camera", driver="files", path=str(app.REPLAY))
-    return shown if options.bundle else _replace(shown, "model", bundle="xts"), None, "demonstration"
+    return shown if options.bundle else _replace(shown, "model", bundle="xts"), None
 
 
 def _first(found: Camera, config: Config) -> Callable[[], Camera]:
@@ -190,10 +219,11 @@ def _at_a_desk(config: Config, wav: Path) -> Config:
     try:
         app.open_speaker(config.voice).close()
     except HardwareError as error:
-        if error.reason not in (Reason.MISSING, Reason.NOT_INSTALLED):
+        if error.reason not in ABSENT or config.voice.driver == "wav":
             raise
+        config = _replace(config, "voice", driver="wav", path=str(wav))
+        app.open_speaker(config.voice).close()  # a file that cannot be written is said now
         _put(f"sound: no sound card ({error.detail}); speech goes to {wav}")
-        return _replace(config, "voice", driver="wav", path=str(wav))
     return config
 
 
@@ -222,13 +252,14 @@ def _replay(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from edge import app
+    from edge.core.speech import Speech
     from edge.drivers.clock import SystemClock
 
     config = _config(options)
-    _put(msgspec.toml.encode(config).decode())
+    _put(_as_toml(config))
     steps: list[tuple[str, Callable[[], object]]] = [
         ("bundle", lambda: app.load(config, lambda bundle: app.open_engine(config, bundle))[1].close()),
-        ("speech", lambda: app.open_synth(config.voice)),
+        ("speech", lambda: (Speech(config.voice.language, "XTS"), app.open_synth(config.voice))),
         ("speaker", lambda: app.open_speaker(config.voice).close()),
         ("camera", lambda: app.open_camera(config, SystemClock()).close()),
     ]
@@ -245,13 +276,22 @@ def _check(options: argparse.Namespace) -> int:
     return code
 
 
+def _as_toml(config: Config) -> str:
+    """The effective configuration, as it could stand in the file; a JSON scalar is a TOML one."""
+    lines = []
+    for group, table in msgspec.to_builtins(config).items():
+        lines += [f"[{group}]", *(f"{key} = {msgspec.json.encode(value).decode()}" for key, value in table.items()), ""]
+    return "\n".join(lines)
+
+
 def _say(options: argparse.Namespace) -> int:
     text = options.text
     config = _config(options) if not options.fault else _config_or_default(options)
     if options.fault:
         text = _fault_sentence(config, os.environ.get("MONITOR_EXIT_STATUS", ""))
     if not text.strip():
-        raise ConfigError(["say needs a text"])
+        _tell("say needs a text: saynote say 'Can you hear me?'")
+        return EXIT_USAGE
     _speak(config, text)
     return EXIT_OK
 

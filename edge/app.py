@@ -5,6 +5,7 @@ Drivers are imported only when chosen. Nothing below this file knows what else t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -13,6 +14,7 @@ import random
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +27,7 @@ from edge.core.bundle import Bundle
 from edge.core.decide import Decider
 from edge.core.errors import BundleError, HardwareError
 from edge.core.gestures import Timings
-from edge.core.messages import Event, Fault, Notice, Observation, Recovered
+from edge.core.messages import Edge, Event, Fault, Notice, Observation, Recovered
 from edge.core.observe import Observer
 from edge.core.speech import Speech
 from edge.outlets.announcer import Announcer, Utterance
@@ -42,6 +44,7 @@ log = logging.getLogger(__name__)
 PACKAGE = Path(__file__).resolve().parent
 BUNDLES = PACKAGE / "bundles"
 REPLAY = PACKAGE / "replays" / "xts"
+SAID = 1000  # utterances remembered: a device runs for years
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,9 @@ class Hub:
     announcer: Announcer
     health: HealthMonitor
     telemetry: Telemetry | None = None
-    closing: list[Callable[[], None]] = field(default_factory=list)  # what telemetry stands on
+    closing: list[Callable[[], None]] = field(default_factory=list)  # telemetry and what it stands on, that first
     view: View | None = None
-    said: list[Utterance] = field(default_factory=list)
+    said: deque[Utterance] = field(default_factory=lambda: deque(maxlen=SAID))
 
     def turn(self) -> None:
         """The main loop has turned."""
@@ -202,10 +205,13 @@ def load(config: Config, open_engine_: Callable[[Bundle], Engine]) -> tuple[Bund
     """The configured bundle, whole and self-tested, with the engine that runs it. Raises BundleError."""
     bundle = bundles.read(find_bundle(config.model.bundle))
     engine = open_engine_(bundle)
-    expected = (1, bundle.manifest.input.height, bundle.manifest.input.width, 3)
-    if engine.input_shape() != expected:
-        raise BundleError(f"{bundle.path}: the model wants {engine.input_shape()}, the manifest says {expected}")
-    bundles.selftest(bundle, engine.invoke)
+    with contextlib.ExitStack() as closing:
+        closing.callback(engine.close)
+        expected = (1, bundle.manifest.input.height, bundle.manifest.input.width, 3)
+        if engine.input_shape() != expected:
+            raise BundleError(f"{bundle.path}: the model wants {engine.input_shape()}, the manifest says {expected}")
+        bundles.selftest(bundle, engine.invoke)
+        closing.pop_all()
     return bundle, engine
 
 
@@ -243,34 +249,33 @@ def run(
     first_words: str = "ready",
     state: Path | None = None,
 ) -> list[Utterance]:
-    """Run the daemon until `stop` is set or a recording has ended; what was said.
+    """Run the daemon until `stop` is set or a recording has ended; what was said, the last `SAID` of it.
 
     Raises BundleError and HardwareError for what cannot be repaired while running.
     """
     state = state or state_folder()
-    bundle, engine = load(config, devices.engine)
-    speech = Speech(config.voice.language, bundle.manifest.currency)
-    phrases = phrases_of(config, devices.synth(), state / "phrases")
-    rendered = phrases.prepare(speech.fixed(bundle.denominations))
-    view = make_view(bundle) if make_view else None
-    hub = _hub(config, devices, speech, phrases, bundle, view, state)
-    _log_start(config, bundle, engine, rendered)
-    button = _start(hub, devices, first_words)
-    try:
+    with contextlib.ExitStack() as closing:  # whatever fails: the button goes first, the engine last
+        bundle, engine = load(config, devices.engine)
+        closing.callback(engine.close)
+        speech = Speech(config.voice.language, bundle.manifest.currency)
+        phrases = phrases_of(config, devices.synth(), state / "phrases")
+        rendered = phrases.prepare(speech.fixed(bundle.denominations))
+        view = make_view(bundle) if make_view else None
+        hub = _hub(config, devices, speech, phrases, bundle, view, state)
+        _log_start(config, bundle, engine, rendered)
+        _start(hub, devices, first_words, closing)
         observer = Observer(bundle, engine.invoke, time.perf_counter)
         decider = Decider(bundle.labels, bundle.manifest.decision)
         stalled = config.camera.stalled_after_s
         pipeline = Pipeline(devices.camera, observer, decider, hub, stalled_after_s=stalled, random=random.random)
         pipeline.run(stop)
-    finally:
-        _stop(hub, devices, button, engine)
-    return hub.said
+    return list(hub.said)
 
 
 def _hub(
     config: Config, devices: Parts, speech: Speech, phrases: Phrases, bundle: Bundle, view: View | None, state: Path
 ) -> Hub:
-    said: list[Utterance] = []
+    said: deque[Utterance] = deque(maxlen=SAID)
 
     def heard(utterance: Utterance) -> None:
         said.append(utterance)
@@ -321,47 +326,35 @@ def _telemetry(
         announcer.offer(event)
 
     telemetry = Telemetry(outbox, broker, devices.clock, topics, source, report=report)
-    return telemetry, [broker.close, outbox.close]
+    return telemetry, [outbox.close, broker.close, telemetry.close]
 
 
-def _start(hub: Hub, devices: Parts, first_words: str) -> Button | None:
+def _start(hub: Hub, devices: Parts, first_words: str, closing: contextlib.ExitStack) -> None:
+    shown = [hub.view.close] if hub.view is not None else []
+    for close in (*shown, *hub.closing, hub.health.close, hub.announcer.close):
+        closing.callback(close)
     if hub.view is not None:
         hub.view.start()
     hub.announcer.start()
     if hub.telemetry is not None:
         hub.telemetry.start()
     hub.health.start()
-    button: Button | None = None
     if devices.button is not None:
         try:
             button = devices.button()
+            closing.callback(button.close)
             button.listen(lambda edge: _pass(hub.announcer, edge))
         except HardwareError as error:
             # Without its button the device still says what it sees: that is worth more than stopping.
             log.error("%s", error)
             hub.event(Fault(error.device, error.reason.value, error.detail))
+    closing.callback(devices.supervisor.stopping)
     devices.supervisor.ready()
     hub.event(Notice(first_words))
-    return button
 
 
-def _pass(announcer: Announcer, edge: object) -> None:
-    announcer.offer(edge)  # type: ignore[arg-type]
-
-
-def _stop(hub: Hub, devices: Parts, button: Button | None, engine: Engine) -> None:
-    devices.supervisor.stopping()
-    if button is not None:
-        button.close()
-    hub.announcer.close()
-    hub.health.close()
-    if hub.telemetry is not None:
-        hub.telemetry.close()
-        for close in hub.closing:
-            close()
-    if hub.view is not None:
-        hub.view.close()
-    engine.close()
+def _pass(announcer: Announcer, edge: Edge) -> None:
+    announcer.offer(edge)
 
 
 def _log_start(config: Config, bundle: Bundle, engine: Engine, rendered: int) -> None:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edge.core.bundle import Bundle
+from edge.core import preprocess, scene
+from edge.core.bundle import SELFTEST, Bundle
 from edge.core.decide import Decider
-from edge.core.messages import Frame
+from edge.core.errors import BundleError
+from edge.core.messages import Frame, Look, Pixels
 from edge.core.observe import Observer
 from edge.ports import Engine
 
@@ -21,11 +23,8 @@ def measure(bundle: Bundle, engine: Engine, frames: int) -> Iterator[str]:
     """Lines with medians over `frames` frames; bare and whole take turns, so that a slow moment hits both."""
     observer = Observer(bundle, engine.invoke, time.perf_counter)
     decider = Decider(bundle.labels, bundle.manifest.decision)
-    tensor = bundle.selftest_pictures[:1]
-    # A drawn self-test picture, enlarged to the camera's size: the scene gate must let it pass.
-    rows = np.linspace(0, tensor.shape[1] - 1, CAMERA_SIZE[0]).astype(int)
-    columns = np.linspace(0, tensor.shape[2] - 1, CAMERA_SIZE[1]).astype(int)
-    pixels = np.ascontiguousarray(tensor[0][rows][:, columns])
+    pixels = _picture(bundle)
+    tensor = preprocess.to_tensor(pixels, bundle.manifest.input)
     stages: dict[str, list[float]] = {}
     bare, whole = [], []
     for number in range(frames + 20):
@@ -48,3 +47,14 @@ def measure(bundle: Bundle, engine: Engine, frames: int) -> Iterator[str]:
     yield f"{'whole frame':12} {statistics.median(whole):8.3f} ms"
     yield f"{'bare invoke':12} {statistics.median(bare):8.3f} ms"
     yield f"{'ratio':12} {ratio:8.3f} (median of whole over bare, pair by pair, {frames} frames)"
+
+
+def _picture(bundle: Bundle) -> Pixels:
+    """The first self-test picture that the scene gate lets pass, enlarged to the camera's size."""
+    for drawn in bundle.selftest_pictures:
+        rows = np.linspace(0, drawn.shape[0] - 1, CAMERA_SIZE[0]).astype(int)
+        columns = np.linspace(0, drawn.shape[1] - 1, CAMERA_SIZE[1]).astype(int)
+        pixels: Pixels = np.ascontiguousarray(drawn[rows][:, columns])
+        if scene.assess(pixels).look is Look.CLEAR:
+            return pixels
+    raise BundleError(f"{bundle.path}: {SELFTEST} holds no picture that the scene gate lets pass")

@@ -11,12 +11,13 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
 
 from edge.core.errors import ConfigError
+from edge.core.wire import Topics
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,7 +86,7 @@ class MqttConfig(Group, frozen=True):
 class HealthConfig(Group, frozen=True):
     """How often it reports on itself."""
 
-    interval_s: Annotated[float, Meta(ge=1)] = 60.0
+    interval_s: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
 
 
 class Config(Group, frozen=True):
@@ -102,7 +103,7 @@ class Config(Group, frozen=True):
 def load(path: Path) -> Config:
     """The configuration in a TOML file; ConfigError holds every mistake in it."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors put a mark first
     except FileNotFoundError:
         raise ConfigError([f"there is no configuration file {path}"]) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -141,8 +142,14 @@ def _parse_group(kind: type[Group], name: str, table: dict[str, Any], problems: 
         try:
             good[key] = msgspec.convert(value, type=fields[key].type)
         except msgspec.ValidationError as error:
-            problems.append(f"{name}.{key} = {value!r}: {str(error).lower()}")
+            problems.append(f"{name}.{key} = {value!r}: {_expected(fields[key].type, error)}")
     return kind(**good)
+
+
+def _expected(kind: Any, error: msgspec.ValidationError) -> str:
+    if get_origin(kind) is Literal:
+        return f"it must be one of {', '.join(get_args(kind))}"
+    return str(error).lower()
 
 
 def _unknown(name: str, known: list[str], what: str) -> str:
@@ -158,7 +165,9 @@ def _check_across(config: Config) -> None:
         problems.append('voice.driver = "wav" needs voice.path')
     if config.button.very_long_after_s <= config.button.long_after_s:
         problems.append("button.very_long_after_s must be longer than button.long_after_s")
-    if any(character in config.mqtt.prefix for character in "+#"):
-        problems.append("mqtt.prefix must not hold the wildcards + and #")
+    try:
+        Topics(config.mqtt.prefix, config.mqtt.device_id or "any")
+    except ConfigError as error:
+        problems += error.problems
     if problems:
         raise ConfigError(problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,13 @@ def transcribe(config: Config, folder: Path, open_engine: Callable[[Bundle], Eng
     bundle, engine = app.load(config, open_engine)
     speech = Speech(config.voice.language, bundle.manifest.currency)
     camera = FilesCamera(folder, pace=False, clock=SystemClock(), frames_per_s=config.camera.frames_per_s)
+    with contextlib.closing(engine), contextlib.closing(camera):
+        yield from _said(bundle, engine, speech, camera)
+        for name in camera.broken:
+            yield f"{name}: cannot be opened, left out"
+
+
+def _said(bundle: Bundle, engine: Engine, speech: Speech, camera: FilesCamera) -> Iterator[str]:
     observer = Observer(bundle, engine.invoke, time.perf_counter)
     decider = Decider(bundle.labels, bundle.manifest.decision)
     shown, spoke = "", False  # the still in view, and whether anything was said to it
@@ -40,7 +48,3 @@ def transcribe(config: Config, folder: Path, open_engine: Callable[[Bundle], Eng
             if text := speech.decision(decision):
                 spoke = True
                 yield f"{frame.name or f'{frame.t_s:.1f} s'}: {text}"
-    for name in camera.broken:
-        yield f"{name}: cannot be opened, left out"
-    camera.close()
-    engine.close()

@@ -106,7 +106,9 @@ class Decider:
 
     def _sure(self, label: str, confidence: float, rows: Scores, best: int) -> bool:
         agree = float((rows.argmax(axis=1) == best).mean())
-        if len(rows) < self._spec.min_frames or confidence < self._spec.thresholds[label] or agree < self._spec.agree:
+        # In this form a NaN is never enough.
+        enough = confidence >= self._spec.thresholds[label] and agree >= self._spec.agree
+        if not enough or len(rows) < self._spec.min_frames:
             return False
         if self._said in (None, label) or len(rows) >= CHANGE_FACTOR * self._spec.min_frames:
             return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from edge.core.messages import Frame
 from edge.drivers.fake import (
     FakeBoard,
     FakeBroker,
+    FakeButton,
     FakeCamera,
     FakeClock,
     FakeEngine,
@@ -149,3 +151,114 @@ def test_the_selftest_pictures_of_shipped_bundles_are_drawn_not_photographed() -
     for folder in app.BUNDLES.iterdir():
         bundle = bundles.read(folder)
         assert np.array_equal(bundle.selftest_pictures, selftest_pictures(bundle.manifest.input))
+
+
+def test_a_synthesiser_that_is_missing_ends_it_and_nothing_is_left_open(tmp_path: Path) -> None:
+    def no_synth() -> object:
+        raise HardwareError("speech", Reason.NOT_INSTALLED, "install espeak-ng")
+
+    engines: list[FakeEngine] = []
+
+    def keep(bundle: Bundle) -> FakeEngine:
+        engines.append(engine(bundle, SHOWN))
+        return engines[0]
+
+    with pytest.raises(HardwareError, match="espeak-ng"):
+        spoken(devices(SHOWN, synth=no_synth, engine=keep), tmp_path)
+    assert engines[0].closed
+
+
+def test_an_engine_that_dies_while_running_closes_everything(tmp_path: Path) -> None:
+    clock = FakeClock()
+    speaker, button, broken = FakeSpeaker(clock), FakeButton(clock), HardwareError("engine", Reason.BROKEN, "heat")
+    cameras = [FakeCamera([Frame(n, n / 10, PICTURE) for n in range(20)])]
+
+    def dying(bundle: Bundle) -> FakeEngine:
+        size = bundle.manifest.input
+        script = [[list(row), [0.5] * 5] for row in bundle.selftest_logits]
+        return FakeEngine([*script, logits("background"), broken], (1, size.height, size.width, 3))
+
+    parts = devices(
+        SHOWN, engine=dying, camera=lambda: cameras[0], speaker=lambda: speaker, button=lambda: button, clock=clock
+    )
+    with pytest.raises(HardwareError, match="heat"):
+        spoken(parts, tmp_path)
+    assert cameras[0].closed
+    assert speaker.closed
+    assert button._callback is None
+    assert not [thread.name for thread in threading.enumerate() if thread.name in ("announcer", "health", "view")]
+
+
+def test_a_press_repeats_what_was_said(tmp_path: Path) -> None:
+    clock = FakeClock()
+    button = FakeButton(clock)
+
+    class Pressing(FakeCamera):
+        """Presses the button before its last frame and waits for the answer."""
+
+        def read(self, timeout_s: float) -> Frame | None:
+            frame = super().read(timeout_s)
+            if frame is None:
+                for change in (button.press, button.release):
+                    change()
+                    clock.advance(0.2)
+                clock.advance(1.0)
+            return frame
+
+    frames = [Frame(n, n / 10, PICTURE) for n in range(len(SHOWN))]
+    parts = devices(SHOWN, camera=lambda: Pressing(frames), button=lambda: button, clock=clock)
+    said = [text for text in spoken(parts, tmp_path) if text != "Ready"]
+    assert said[:3] == ["50 play crowns", "500 play crowns", "500 play crowns"]
+
+
+def test_a_camera_lost_and_found_is_said_once_each(tmp_path: Path) -> None:
+    lost = HardwareError("camera", Reason.STOPPED, "unplugged")
+    cameras = [FakeCamera([Frame(0, 0.0, PICTURE), lost]), FakeCamera([Frame(n, n / 10, PICTURE) for n in range(40)])]
+    said = spoken(devices(["50"] * 41, camera=lambda: cameras.pop(0)), tmp_path)
+    assert sorted(set(said)) == sorted(
+        ["Ready", "The camera has stopped, I keep trying", "The camera works again", "50 play crowns"]
+    )
+    assert said.count("50 play crowns") == 1
+
+
+def test_telemetry_that_cannot_be_written_is_said_and_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    config = Config(model=ModelConfig(bundle="xts"), mqtt=MqttConfig(enabled=True, device_id="t1"))
+    assert "500 play crowns" in spoken(devices(SHOWN), tmp_path / "file" / "state", config)
+
+
+def test_a_sound_card_that_is_missing_stops_nothing(tmp_path: Path) -> None:
+    def no_card() -> object:
+        raise HardwareError("speaker", Reason.MISSING, "there is no sound card")
+
+    utterances = app.run(CONFIG, devices(SHOWN, speaker=no_card), threading.Event(), state=tmp_path)
+    assert {utterance.sounded for utterance in utterances} == {False}
+    assert "500 play crowns" in [utterance.text for utterance in utterances]
+
+
+def test_a_damaged_bundle_is_named(tmp_path: Path) -> None:
+    shutil.copytree(app.BUNDLES / "xts", tmp_path / "bundle")
+    (tmp_path / "bundle" / "labels.txt").write_text("5\n500\n")
+    config = Config(model=ModelConfig(bundle=str(tmp_path / "bundle")))
+    with pytest.raises(BundleError, match=r"labels\.txt is damaged"):
+        spoken(devices(SHOWN), tmp_path, config)
+
+
+def test_what_was_said_is_not_remembered_for_ever(tmp_path: Path) -> None:
+    hub = app.Hub(None, None)  # type: ignore[arg-type]
+    hub.said.extend([None] * 5000)  # type: ignore[list-item]
+    assert len(hub.said) == app.SAID
+
+
+@pytest.mark.parametrize("name", ["gold", "", "no/such/folder", "./gold"])
+def test_a_bundle_that_is_not_there_is_named(name: str) -> None:
+    with pytest.raises(BundleError):
+        bundles.read(app.find_bundle(name))
+
+
+def test_a_device_id_is_stable_and_tells_nothing_of_the_machine() -> None:
+    assert app.device_id(CONFIG) == app.device_id(CONFIG)
+    assert app.device_id(Config(mqtt=MqttConfig(device_id="till-3"))) == "till-3"
+    machine = Path("/etc/machine-id")
+    if machine.exists() and machine.read_text().strip():
+        assert machine.read_text().strip() not in app.device_id(CONFIG)

@@ -31,7 +31,7 @@ def test_every_mistake_is_shown_at_once() -> None:
         ({"camera": {"driver": "files"}}, "needs camera.path"),
         ({"voice": {"driver": "wav"}}, "needs voice.path"),
         ({"button": {"long_after_s": 5.0}}, "very_long_after_s"),
-        ({"mqtt": {"prefix": "a/#"}}, "wildcards"),
+        ({"mqtt": {"prefix": "a/#"}}, "mqtt.prefix"),
         ({"camera": 3}, "[camera]"),
         ({"camera": {"stalled_after_s": 60.0}}, "stalled_after_s"),
         ({"voice": {"volume": True}}, "volume"),
@@ -50,3 +50,26 @@ def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"bad\.toml cannot be read"):
         load(tmp_path / "bad.toml")
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ({"camera": {"driver": "Webcam"}}, "camera.driver = 'Webcam': it must be one of picamera, webcam, files"),
+        ({"mqtt": {"device_id": "till/3"}}, "mqtt.device_id = 'till/3'"),
+        ({"health": {"interval_s": float("inf")}}, "health.interval_s"),
+        ({"button": {"debounce_s": float("nan")}}, "button.debounce_s"),
+        ({"camera": {"frames_per_s": "15"}}, "camera.frames_per_s"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_with_what_can(raw: dict[str, object], words: str) -> None:
+    assert any(line.startswith(words) for line in problems(raw))
+
+
+def test_a_file_written_by_an_editor_that_marks_unicode_is_read(tmp_path: Path) -> None:
+    (tmp_path / "edge.toml").write_bytes(b"\xef\xbb\xbf[voice]\r\nvolume = 80\r\n")
+    assert load(tmp_path / "edge.toml").voice.volume == 80
+
+
+def test_a_whole_number_does_where_seconds_are_asked_for() -> None:
+    assert parse({"camera": {"frames_per_s": 10}}).camera.frames_per_s == 10.0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -109,3 +110,48 @@ def test_a_fault_that_is_not_the_cameras_is_not_taken_for_one() -> None:
     with pytest.raises(HardwareError, match="engine"):
         run([camera], Sink())
     assert camera.closed
+
+
+def test_a_camera_that_opens_and_gives_no_picture_is_not_opened_in_a_hot_loop() -> None:
+    tried: list[float] = []
+    stop = threading.Event()
+    sink = Sink(on_turn=lambda turns: stop.set() if turns > 20 else None)
+
+    def random() -> float:
+        tried.append(0.0)  # a wait was asked for
+        return -0.999  # and lasts next to nothing
+
+    decider = Decider(LABELS, SPEC)
+    loop = Pipeline(lambda: FakeCamera([GONE]), Sure(), decider, sink, stalled_after_s=1, random=random)  # type: ignore[arg-type]
+    loop.run(stop)
+    assert len(tried) >= 6
+    assert [type(event) for event in sink.events] == [Fault]
+
+
+def test_a_stop_while_the_camera_is_looked_for_is_heard_at_once() -> None:
+    stop, waiting = threading.Event(), threading.Event()
+    sink = Sink(on_turn=lambda turns: waiting.set() if turns == 3 else None)
+    thread = threading.Thread(target=run, args=([], sink, stop))
+    thread.start()
+    assert waiting.wait(30)
+    began_s = time.monotonic()
+    stop.set()
+    thread.join(10)
+    assert time.monotonic() - began_s < 0.2
+
+
+def test_a_camera_that_is_open_already_is_used_first_and_opened_anew_when_lost() -> None:
+    sink, first = Sink(), FakeCamera([*frames(3), GONE])
+    cameras = [FakeCamera(frames(3, 50))]
+    decider = Decider(LABELS, SPEC)
+    loop = Pipeline(lambda: cameras.pop(), Sure(), decider, sink, stalled_after_s=1, random=lambda: -0.99)  # type: ignore[arg-type]
+    loop.run(threading.Event(), first)
+    assert first.closed
+    assert sink.observations == 6
+
+
+def test_a_camera_lost_twice_is_said_twice() -> None:
+    sink = Sink()
+    run([FakeCamera([*frames(2), GONE]), FakeCamera([*frames(2, 50), GONE]), FakeCamera(frames(2, 99))], sink)
+    found = [type(event) for event in sink.events if isinstance(event, Fault | Recovered)]
+    assert found == [Fault, Recovered, Fault, Recovered]

@@ -132,3 +132,102 @@ def test_whatever_comes_an_amount_keeps_to_its_threshold_and_number_of_frames(
                 assert decision.frames >= SPEC.min_frames
                 assert (decision.presence, decision.label) != last
                 last = (decision.presence, decision.label)  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("rate", [5.0, 10.0, 15.0, 30.0])
+def test_another_note_without_a_gap_is_said_at_any_frame_rate(rate: float) -> None:
+    decisions = play([("100", 0.97)] * round(2 * rate) + [("10", 0.97)] * round(2 * rate), rate)
+    assert amounts(decisions) == ["100", "10"]
+
+
+@pytest.mark.parametrize("rate", [5.0, 10.0, 15.0, 30.0])
+def test_a_doubt_in_half_a_second_of_frames_changes_nothing_at_any_frame_rate(rate: float) -> None:
+    doubt = [("200" if n % 2 else "100", 0.97) for n in range(round(0.5 * rate))]
+    assert amounts(play([("100", 0.97)] * round(2 * rate) + doubt + [("100", 0.97)] * round(2 * rate), rate)) == ["100"]
+
+
+def test_nothing_is_said_to_a_picture_in_which_nothing_is_seen() -> None:
+    # Three frames of a doubt, then three clear ones, which alone would do once the doubt is forgotten.
+    decider = Decider(LABELS, SPEC)
+    shown = [seen(n / 10, "200", 0.7) for n in range(2)] + [seen(0.2 + n / 10, "100", 0.93) for n in range(3)]
+    before = [decision for observation in shown for decision in decider.step(observation)]
+    after = [d for n in range(30) for d in decider.step(seen(0.5 + n / 10, None, look=Look.EMPTY))]
+    assert amounts(before) == []
+    assert [decision.verdict for decision in after] == [Verdict.GONE]
+
+
+def test_a_clock_that_goes_back_mixes_no_old_evidence_with_new() -> None:
+    decider = Decider(LABELS, SPEC)
+    before = [d for n in range(10) for d in decider.step(seen(60 + n / 10, "100"))]
+    after = [d for n in range(10) for d in decider.step(seen(n / 10, "200"))]
+    assert amounts(before) == ["100"]
+    assert [decision.verdict for decision in after] == [Verdict.GONE, Verdict.AMOUNT]
+    assert amounts(after) == ["200"]
+
+
+def test_a_stutter_of_the_camera_is_no_new_presence() -> None:
+    decider = Decider(LABELS, SPEC)
+    times = [0.0, 0.1, 0.2, 0.3, 1.6, 1.7, 1.8, 3.3, 3.4, 3.5]
+    assert amounts([d for t_s in times for d in decider.step(seen(t_s, "100"))]) == ["100"]
+
+
+def test_two_notes_then_one_is_said_once_the_other_has_left() -> None:
+    decisions = play([("several", 0.9)] * 15 + [("100", 0.97)] * 15)
+    assert [d.verdict for d in decisions] == [Verdict.SEVERAL, Verdict.AMOUNT]
+    assert decisions[1].t_s >= 1.5
+
+
+def test_numbers_that_are_none_are_silence() -> None:
+    decider = Decider(LABELS, SPEC)
+    nothing = np.full(len(LABELS), np.nan, np.float32)
+    clear = Scene(Look.CLEAR, 100.0, 40.0, 200.0)
+    said = [d for n in range(50) for d in decider.step(Observation(n, n / 10, clear, nothing))]
+    said += [d for n in range(50, 60) for d in decider.step(seen(n / 10, "100"))]
+    said += [d for n in range(60, 70) for d in decider.step(Observation(n, n / 10, clear, nothing))]
+    assert amounts(said) == ["100"]
+
+
+blurs = st.lists(st.integers(0, 3), min_size=30, max_size=30)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(LABELS), st.floats(0.3, 0.999)), min_size=30, max_size=30), blurs)
+def test_blurred_frames_between_the_others_change_no_decision(
+    frames: list[tuple[str, float]], blurs: list[int]
+) -> None:
+    plain, mixed = Decider(LABELS, SPEC), Decider(LABELS, SPEC)
+    wanted, found = [], []
+    for number, ((label, share), count) in enumerate(zip(frames, blurs, strict=True)):
+        wanted += plain.step(seen(number / 10, label, share))
+        found += mixed.step(seen(number / 10, label, share))
+        for blur in range(count):
+            assert mixed.step(seen(number / 10 + (blur + 1) / 100, None, look=Look.BLURRED)) in ([], [*found[-1:]])
+    assert [(d.verdict, d.label, d.t_s) for d in found] == [(d.verdict, d.label, d.t_s) for d in wanted]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(frame, min_size=1, max_size=80))
+def test_in_one_presence_nothing_is_said_twice_and_its_end_is_said(
+    frames: list[tuple[str | None, float, float]],
+) -> None:
+    decider, now, said = Decider(LABELS, SPEC), 0.0, []
+    for label, share, step in frames:
+        now += step
+        said += decider.step(seen(now, label, share))
+    for _ in range(20):
+        now += 0.1
+        said += decider.step(seen(now, "background", 0.99))
+    told = [(d.presence, d.verdict, d.label) for d in said if d.verdict is not Verdict.GONE]
+    assert len(set(told)) == len(told)
+    if said:
+        assert said[-1].verdict is Verdict.GONE
+    assert [d.presence for d in said] == sorted(d.presence for d in said)
+
+
+def test_after_a_blur_a_few_frames_do_not_change_what_was_said() -> None:
+    decider = Decider(LABELS, SPEC)
+    shown = [seen(n / 10, "100") for n in range(10)]
+    shown += [seen(1.0 + n / 10, None, look=Look.BLURRED) for n in range(6)]
+    shown += [seen(1.6 + n / 10, "200") for n in range(3)]
+    shown += [seen(1.9 + n / 10, "100") for n in range(10)]
+    assert amounts([decision for observation in shown for decision in decider.step(observation)]) == ["100"]

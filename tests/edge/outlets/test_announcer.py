@@ -203,3 +203,149 @@ def test_two_hundred_notes_are_counted_without_a_mistake(desk: Desk) -> None:
         desk.wait(0.2)
     desk.press(1.0)
     assert desk.texts[-1] == f"Total: {total} rupees, 200 notes"
+
+
+def test_news_that_an_amount_cut_off_are_said_again(desk: Desk) -> None:
+    desk.tell(Fault("camera", "missing"))
+    desk.clock.advance(0.2)
+    desk.amount("500")
+    desk.wait(5)
+    fault = "No camera, I keep looking for it"
+    assert desk.texts == [fault, "500 rupees", fault]
+    assert [heard.whole for heard in desk.speaker.heard] == [False, True, True]
+
+
+def test_news_that_were_heard_are_not_said_again(desk: Desk) -> None:
+    desk.tell(Fault("camera", "missing"))
+    desk.wait(5)
+    desk.amount("500")
+    desk.wait(5)
+    assert len(desk.texts) == 2
+
+
+def test_a_doubt_is_said_into_silence_only(desk: Desk) -> None:
+    desk.amount("100")
+    desk.tell(Decision(Verdict.UNSURE, 1, 1.0, 2))
+    desk.wait(5)
+    desk.tell(Decision(Verdict.SEVERAL, 1, 1.0, 3))
+    desk.tell(Decision(Verdict.GONE, 1, 1.0, 3))
+    desk.wait(5)
+    assert desk.texts == ["100 rupees", "One note at a time"]
+
+
+def test_a_voice_that_fails_for_one_text_does_not_silence_the_next_amount(desk: Desk) -> None:
+    desk.amount("100")
+    desk.wait(20)
+    desk.synth.fail = HardwareError("speech", Reason.STOPPED, "no answer")
+    desk.press()
+    desk.amount("500")
+    assert [(utterance.text, utterance.sounded) for utterance in desk.said[1:]] == [
+        ("100 rupees, 20 seconds ago", False),
+        ("500 rupees", True),
+    ]
+    assert desk.opened == 1
+
+
+def test_a_sound_card_that_is_plugged_in_again_is_found_and_heard_of_without_a_press(desk: Desk) -> None:
+    desk.amount("100")
+    desk.speaker.fail = HardwareError("speaker", Reason.STOPPED, "unplugged")
+    desk.amount("500")
+    desk.tell(Fault("camera", "stopped"))
+    desk.wait(4)
+    desk.speaker = FakeSpeaker(desk.clock)
+    desk.wait(10)
+    heard = [utterance.text for utterance in desk.said if utterance.sounded]
+    assert heard == ["100 rupees", "The sound works again", "The camera has stopped, I keep trying"]
+
+
+def test_a_sound_card_that_stays_away_is_tried_every_five_seconds_and_named_once(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.speaker.fail = HardwareError("speaker", Reason.MISSING, "no card")
+    desk.tell(Notice("ready"))
+    desk.wait(60)
+    assert 11 <= desk.opened <= 13
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+    desk.speaker = FakeSpeaker(desk.clock)
+    desk.wait(10)
+    assert [utterance.text for utterance in desk.said if utterance.sounded] == ["The sound works again", "Ready"]
+
+
+def test_a_note_shown_while_it_asks_about_the_total_is_not_cleared_by_the_next_press(desk: Desk) -> None:
+    desk.amount("100")
+    desk.press(5.0)
+    desk.amount("500")
+    desk.press()
+    desk.press(1.0)
+    assert desk.texts[-2:] == ["500 rupees", "Total: 600 rupees, 2 notes"]
+
+
+@pytest.mark.parametrize("answer_s", [1.0, 5.0])
+def test_only_a_short_press_clears_the_total(desk: Desk, answer_s: float) -> None:
+    desk.amount("100")
+    desk.press(5.0)
+    desk.press(answer_s)
+    assert desk.texts[-1] == "Total kept"
+
+
+def late(desk: Desk, *presses: float) -> list[str]:
+    """What is said to bouncing presses that all lie in the inbox before the thread gets to turn."""
+    for for_s in presses:
+        for down in (True, False):
+            desk.announcer.offer(Edge(down, desk.clock.now_s()))
+            for bounce in range(4):
+                desk.clock.advance(0.001)
+                desk.announcer.offer(Edge(down ^ (bounce % 2 == 0), desk.clock.now_s()))
+            desk.clock.advance(for_s if down else 0.1)
+    desk.clock.advance(3)
+    answered = threading.Event()
+    desk.announcer._heard = lambda utterance: (desk.said.append(utterance), answered.set())  # type: ignore[assignment,func-returns-value]
+    desk.announcer.start()
+    assert answered.wait(5)
+    desk.announcer.close()
+    return desk.texts
+
+
+def test_presses_that_come_late_are_read_as_they_were_made() -> None:
+    assert late(Desk(), 0.1) == ["No note yet"]
+    assert late(Desk(), 0.1, 0.1) == ["Nothing to take back"]
+    assert late(Desk(), 1.0) == ["Total: nothing"]
+
+
+def test_at_the_end_what_waits_is_still_said(desk: Desk) -> None:
+    for item in (Decision(Verdict.AMOUNT, 1, 1.0, 1, "500", 0.99, 3), Fault("camera", "stopped"), Notice("goodbye")):
+        desk.announcer.offer(item)
+    desk.announcer.start()
+    desk.announcer.close()
+    assert desk.texts == ["500 rupees", "The camera has stopped, I keep trying", "Goodbye"]
+    assert all(heard.whole for heard in desk.speaker.heard)
+
+
+def test_at_the_end_nobody_waits_for_a_sound_card_that_is_gone(desk: Desk) -> None:
+    desk.speaker.fail = HardwareError("speaker", Reason.MISSING, "no card")
+    desk.announcer.offer(Notice("goodbye"))
+    desk.announcer.start()
+    desk.announcer.close()
+    assert not desk.announcer._thread.is_alive()
+
+
+def test_every_turn_is_seen_by_the_watchdog(desk: Desk) -> None:
+    desk.clock.advance(7)
+    desk.announcer.turn(None)
+    assert desk.announcer.last_turn_s == desk.clock.now_s()
+
+
+def test_a_thousand_totals_leave_little_behind(desk: Desk) -> None:
+    for _ in range(1000):
+        desk.amount("10")
+    assert len(desk.phrases._passing) <= 8
+    assert len(desk.phrases._kept) < 60
+
+
+def test_news_that_come_when_others_wait_are_said_after_them(desk: Desk) -> None:
+    desk.amount("100")
+    desk.tell(Fault("camera", "stopped"))
+    desk.clock.advance(5)  # the amount has ended, and the thread has not turned since
+    desk.tell(Notice("ready"))
+    desk.wait(10)
+    assert desk.texts == ["100 rupees", "The camera has stopped, I keep trying", "Ready"]

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edge import app
+from edge.bench import measure
+from edge.core import bundle as bundles
+from edge.core.bundle import Bundle
+from edge.core.errors import BundleError
+from edge.drivers.fake import FakeEngine
+
+
+@pytest.fixture(params=sorted(path.name for path in app.BUNDLES.iterdir() if path.is_dir()))
+def bundle(request: pytest.FixtureRequest) -> Bundle:
+    return bundles.read(app.BUNDLES / request.param)
+
+
+def engine(bundle: Bundle) -> FakeEngine:
+    size = bundle.manifest.input
+    return FakeEngine([[list(bundle.selftest_logits[0]), [0.5] * 5]], (1, size.height, size.width, 3))
+
+
+def test_every_stage_is_measured_on_a_picture_that_goes_all_the_way(bundle: Bundle) -> None:
+    runs = engine(bundle)
+    lines = list(measure(bundle, runs, 5))
+    stages = ["scene", "preprocess", "invoke", "classify", "decide", "whole frame", "bare invoke", "ratio"]
+    assert [re.split(r"\s{2,}", line)[0] for line in lines] == stages
+    assert len(runs.tensors) == 2 * 25, "as many whole frames as bare ones, warm-up included"
+    np.testing.assert_array_equal(runs.tensors[0], runs.tensors[1])
+
+
+def test_the_whole_is_not_less_than_its_parts(bundle: Bundle) -> None:
+    figures = {line[:12].strip(): float(line[12:].split()[0]) for line in measure(bundle, engine(bundle), 20)}
+    assert figures["whole frame"] >= figures["invoke"] + figures["scene"]
+    assert figures["ratio"] > 1
+
+
+def test_a_picture_that_the_scene_gate_stops_would_measure_nothing(bundle: Bundle) -> None:
+    grey = replace(bundle, selftest_pictures=np.full_like(bundle.selftest_pictures, 128))
+    with pytest.raises(BundleError, match="scene gate"):
+        list(measure(grey, engine(bundle), 5))

@@ -1,0 +1,309 @@
+"""The command line; what needs a process of its own is marked so."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from edge import __main__ as program
+from edge import app
+from edge.config import Config, VoiceConfig, parse
+from edge.core.errors import EXIT_BUNDLE, EXIT_CONFIG, EXIT_HARDWARE, EXIT_TRANSIENT, EXIT_USAGE
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_effective_configuration_could_stand_in_the_file() -> None:
+    config = Config(voice=VoiceConfig(device='a "good" card \\ 2', path="/tmp/ü.wav"))
+    assert parse(tomllib.loads(program._as_toml(config))) == config
+    assert parse(tomllib.loads(program._as_toml(Config()))) == Config()
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (EXIT_CONFIG, "The settings file has a mistake"),
+        (EXIT_BUNDLE, "The model is damaged, I cannot read notes"),
+        (EXIT_HARDWARE, "I cannot go on"),
+        (EXIT_TRANSIENT, "I cannot go on"),
+        (EXIT_USAGE, "I cannot go on"),
+        ("ABRT", "I cannot go on"),
+        ("", "I cannot go on"),
+    ],
+)
+def test_the_reason_of_the_end_has_its_words(status: int | str, words: str) -> None:
+    assert program._fault_sentence(Config(), str(status)) == words
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["fly"], ["run", "--camra"], ["bench", "--frames", "0"], ["run", "--camera", "x"]]
+)
+def test_a_wrong_call_ends_with_the_code_that_systemd_does_not_repeat(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        program.main(arguments)
+    assert caught.value.code == EXIT_USAGE
+    assert "saynote" in capsys.readouterr().err
+
+
+def start(folder: Path, *arguments: str, **changes: object) -> subprocess.Popen[str]:
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    options: dict[str, object] = {
+        "cwd": ROOT,
+        "env": environment,
+        "text": True,
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+    }
+    return subprocess.Popen([sys.executable, "-m", "edge", *arguments], **(options | changes))  # type: ignore[call-overload,no-any-return]
+
+
+def edge(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    process = start(folder, *arguments)
+    out, err = process.communicate(timeout=60)
+    assert "Traceback" not in err, err
+    return process.returncode, out, err
+
+
+def settings(folder: Path, frames: int = 40) -> str:
+    """A settings file: the first frames of the recording, with one note in them, and speech into a file."""
+    recording = folder / "recording"
+    recording.mkdir()
+    for file in ("recording.toml", *(f"{number:04}.jpg" for number in range(frames))):
+        (recording / file).write_bytes((app.REPLAY / file).read_bytes())
+    (folder / "edge.toml").write_text(
+        f'[model]\nbundle = "xts"\n[voice]\ndriver = "wav"\npath = "{folder}/said.wav"\n'
+        f'[camera]\ndriver = "files"\npath = "{recording}"\nstalled_after_s = 0.2\n[button]\ndriver = "none"\n'
+    )
+    return str(folder / "edge.toml")
+
+
+def sentences(err: str) -> list[str]:
+    return [line for line in err.splitlines() if line.startswith("saynote: ")]
+
+
+@pytest.mark.integration
+def test_help_comes_without_anything_heavy() -> None:
+    blocked = ("tensorflow", "keras", "training", "deploy", "jax", "tflite_runtime", "ai_edge_litert", "paho", "babel")
+    words = (
+        f"import sys\nfor name in {blocked!r}: sys.modules[name] = None\n"
+        "from edge.__main__ import main\nmain(['--help'])"
+    )
+    began_s = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(command in done.stdout for command in ("run", "replay", "check", "say", "bench"))
+    assert time.monotonic() - began_s < 10
+
+
+@pytest.mark.integration
+def test_check_shows_the_configuration_and_every_part_that_fails(tmp_path: Path) -> None:
+    (tmp_path / "edge.toml").write_text(
+        f'[model]\nbundle = "xts"\n[voice]\ndriver = "wav"\npath = "{tmp_path}/no/such/said.wav"\nlanguage = "hi"\n'
+        f'[camera]\ndriver = "files"\npath = "{tmp_path}/nowhere"\n[button]\ndriver = "none"\n'
+    )
+    code, out, _ = edge(tmp_path, "check", "--config", str(tmp_path / "edge.toml"))
+    shown, parts = out.split("\nbundle  ")
+    assert parse(tomllib.loads(shown)).voice.language == "hi"
+    assert parts.split()[0] == "works"
+    assert "no catalogue for 'hi'" in parts
+    assert "said.wav cannot be written" in parts
+    assert "nowhere does not exist" in parts
+    assert code == EXIT_CONFIG, "that of the first part that fails"
+
+
+@pytest.mark.integration
+def test_check_of_a_good_configuration_is_0(tmp_path: Path) -> None:
+    code, out, err = edge(tmp_path, "check", "--config", settings(tmp_path))
+    assert (code, sentences(err)) == (0, [])
+    assert out.count(" works") == 4
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["say"], EXIT_USAGE, "say needs a text"),
+        (["run", "--config", "/nowhere.toml"], EXIT_CONFIG, "there is no configuration file /nowhere.toml"),
+        (["bench", "--bundle", "gold"], EXIT_BUNDLE, "there is no bundle 'gold'"),
+        (["run", "--camera", "replay", "--view", "--wav", "/no/such/said.wav"], EXIT_HARDWARE, "cannot be written"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_sentence(
+    tmp_path: Path, arguments: list[str], code: int, words: str
+) -> None:
+    found, _, err = edge(tmp_path, *arguments)
+    assert found == code
+    [told] = sentences(err)
+    assert words in told
+
+
+@pytest.mark.integration
+def test_without_a_sound_card_say_tells_so(tmp_path: Path) -> None:
+    if Path("/proc/asound/cards").exists():
+        pytest.skip("there may be a sound card here")
+    code, _, err = edge(tmp_path, "say", "hello")
+    assert code == EXIT_HARDWARE
+    assert sentences(err) == ["saynote: speaker missing: there is no sound card"]
+
+
+@pytest.mark.integration
+def test_a_configured_recording_is_announced_as_a_demonstration_and_leaves_only_sounds_behind(tmp_path: Path) -> None:
+    code, out, _ = edge(tmp_path, "run", "--view", "--config", settings(tmp_path))
+    assert code == 0
+    assert re.findall(r"^spoken +“(.*)”", out, re.MULTILINE) == ["Demonstration, play money", "20 play crowns"]
+    shutil.rmtree(tmp_path / "recording")
+    left = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
+    kept = {path for path in left if path.parent == Path(".local/state/saynote/phrases") and path.suffix == ".npz"}
+    assert left - kept == {Path("edge.toml"), Path("said.wav")}
+    assert 20 < len(kept) < 60
+
+
+@pytest.mark.integration
+def test_a_camera_that_stops_is_said_and_looked_for_again(tmp_path: Path) -> None:
+    path = settings(tmp_path, frames=2)
+    (tmp_path / "recording" / "recording.toml").write_text("frames_per_s = 0.1\n")
+    process = start(tmp_path, "run", "--view", "--config", path, env=unbuffered(tmp_path))
+    assert process.stdout is not None
+    spoken = []
+    for line in process.stdout:
+        spoken += re.findall(r"^spoken +“(.*)”", line)
+        if "The camera works again" in spoken:
+            break
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Traceback" not in err
+    assert spoken == ["Demonstration, play money", "The camera has stopped, I keep trying", "The camera works again"]
+
+
+def unbuffered(folder: Path) -> dict[str, str]:
+    return {"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONUNBUFFERED": "1", "TERM": "xterm"}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_within_two_seconds(tmp_path: Path, number: signal.Signals) -> None:
+    arguments = ("run", "--camera", "replay", "--view", "--wav", str(tmp_path / "said.wav"))
+    process = start(tmp_path, *arguments, env=unbuffered(tmp_path))
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "spoken" in line:
+            break
+    process.send_signal(number)
+    began_s = time.monotonic()
+    assert process.wait(timeout=20) == 0
+    assert time.monotonic() - began_s < 2
+    process.communicate()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("arguments", [["replay", str(app.REPLAY), "--bundle", "xts"], ["check"]])
+def test_a_reader_who_leaves_after_one_line_is_no_error(tmp_path: Path, arguments: list[str]) -> None:
+    process = start(tmp_path, *arguments)
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    err = process.stderr.read()
+    assert process.wait(timeout=60) == 0
+    assert "Traceback" not in err
+    assert "BrokenPipe" not in err
+
+
+@pytest.mark.integration
+def test_an_onlooker_who_leaves_the_view_does_not_stop_the_daemon(tmp_path: Path) -> None:
+    process = start(tmp_path, "run", "--view", "--config", settings(tmp_path), env=unbuffered(tmp_path))
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "spoken" in line:
+            break
+    said = (tmp_path / "said.wav").stat().st_size
+    process.stdout.close()
+    assert process.stderr is not None
+    err = process.stderr.read()
+    assert process.wait(timeout=60) == 0
+    assert "Traceback" not in err
+    assert "BrokenPipe" not in err
+    assert (tmp_path / "said.wav").stat().st_size > said, "the amount was spoken"
+
+
+class Terminal:
+    """A terminal with `python -m edge` in it."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.text = ""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(ROOT)
+            os.execve(sys.executable, [sys.executable, "-m", "edge", *arguments], unbuffered(folder))
+
+    def until(self, pattern: str, within_s: float = 60) -> str:
+        """Read on until `pattern` stands in what was written."""
+        end_s = time.monotonic() + within_s
+        while not re.search(pattern, self.text):
+            left_s = end_s - time.monotonic()
+            assert left_s > 0, f"never came: {pattern!r} in {self.text[-2000:]!r}"
+            if select.select([self.fd], [], [], left_s)[0]:
+                self.text += os.read(self.fd, 65536).decode("utf-8", "replace")
+        return self.text
+
+    def type(self, keys: bytes) -> None:
+        os.write(self.fd, keys)
+
+    def echoes(self) -> bool:
+        return bool(termios.tcgetattr(self.fd)[3] & termios.ECHO)
+
+    def end(self) -> int:
+        """The exit code, once it has ended."""
+        while select.select([self.fd], [], [], 20)[0]:
+            try:
+                if not (data := os.read(self.fd, 65536)):
+                    break
+            except OSError:  # Linux says so when the last writer has gone
+                break
+            self.text += data.decode("utf-8", "replace")
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.mark.integration
+def test_in_a_terminal_space_is_the_button_and_control_c_the_end(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "run", "--camera", "replay", "--view", "--wav", str(tmp_path / "said.wav"))
+    try:
+        terminal.until("spoken    “Demonstration, play money”")
+        assert not terminal.echoes()
+        terminal.type(b" ")
+        terminal.until("spoken    “No note yet”")
+        terminal.until("spoken    “20 play crowns”")
+        terminal.type(b"\x03")
+        assert terminal.end() == 0
+    finally:
+        os.close(terminal.fd)
+    assert "Traceback" not in terminal.text
+    assert "level=" not in terminal.text, "no log line tears the block"
+
+
+@pytest.mark.integration
+def test_the_terminal_is_given_back_as_it_was(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "run", "--camera", "replay", "--view", "--wav", str(tmp_path / "said.wav"))
+    try:
+        terminal.until("spoken    “Demonstration")
+        os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.end() == 0
+        assert terminal.echoes()
+    finally:
+        os.close(terminal.fd)
