@@ -84,7 +84,7 @@ class Manifest(Record, frozen=True):
     has_box: bool  # the second output says where the note is
     selftest_tolerance: Positive  # largest difference of a logit between runtimes
     files: dict[str, str]  # file name -> SHA-256, hexadecimal
-    digest: str  # over model, labels and decision numbers: the bundle's identity
+    digest: str  # over model, labels, currency, input and decision numbers: the bundle's identity
     training: dict[str, str | int | float] = {}  # seed, data digest, versions: for people
     figures: dict[str, float] = {}  # measured on the int8 model through the edge path
 
@@ -106,10 +106,10 @@ class Bundle:
         return tuple(sorted((label for label in self.labels if label not in RESERVED), key=float))
 
 
-def digest(model: bytes, labels: tuple[str, ...], input_: InputSpec, decision: DecisionSpec) -> str:
-    """The bundle's identity, hexadecimal SHA-256: the same weights, labels and decisions give the same."""
+def digest(model: bytes, labels: tuple[str, ...], currency: str, input_: InputSpec, decision: DecisionSpec) -> str:
+    """The bundle's identity, hexadecimal SHA-256: the same weights, labels, currency and decisions give the same."""
     total = hashlib.sha256()
-    for part in (model, "\n".join(labels).encode(), _canonical(input_), _canonical(decision)):
+    for part in (model, "\n".join(labels).encode(), currency.encode(), _canonical(input_), _canonical(decision)):
         total.update(hashlib.sha256(part).digest())
     return total.hexdigest()
 
@@ -154,7 +154,7 @@ def write(
         has_box=has_box,
         selftest_tolerance=selftest_tolerance,
         files={file: hashlib.sha256(data).hexdigest() for file, data in contents.items()},
-        digest=digest(model, labels, input_, decision),
+        digest=digest(model, labels, currency, input_, decision),
         training=training or {},
         figures=figures or {},
     )
@@ -172,8 +172,8 @@ def read(folder: Path) -> Bundle:
     contents = {file: _read_checked(folder, file, manifest) for file in (MODEL, LABELS, SELFTEST)}
     labels = _read_labels(folder, contents[LABELS])
     _check_labels(labels, manifest.decision)
-    if digest(contents[MODEL], labels, manifest.input, manifest.decision) != manifest.digest:
-        raise BundleError(f"{folder}: the decision numbers in {MANIFEST} were changed after it was made")
+    if digest(contents[MODEL], labels, manifest.currency, manifest.input, manifest.decision) != manifest.digest:
+        raise BundleError(f"{folder}: the currency or decision numbers in {MANIFEST} were changed after it was made")
     pictures, logits = _read_selftest(folder, contents[SELFTEST], manifest, len(labels))
     return Bundle(folder, manifest, labels, contents[MODEL], pictures, logits)
 

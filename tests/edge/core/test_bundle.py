@@ -75,6 +75,7 @@ def test_any_harm_to_any_file_is_noticed(tmp_path: Path, file: str, harm: str) -
         (lambda m: m["files"].pop("model.tflite"), "no hash for model.tflite"),
         (lambda m: m.update(format=2), "format 2"),
         (lambda m: m["decision"]["thresholds"].update({"5": 0.5}), "were changed"),
+        (lambda m: m.update(currency="INR"), "were changed"),
         (lambda m: m["decision"]["thresholds"].pop("5"), "threshold"),
         (lambda m: m["decision"].update(min_frames=0), "min_frames"),
         (lambda m: m.update(surprise=1), "surprise"),
