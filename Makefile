@@ -46,8 +46,8 @@ format: setup-test ## put the code into its one form
 	@$(VENV)/ruff format .
 	@$(VENV)/ruff check --fix .
 
-train: need-DATA need-OUT setup-train ## photographs to a bundle: DATA=folder OUT=folder [CURRENCY=INR] [BACKGROUND=folder] [WEIGHTS=file]
-	@$(VENV)/python -m training train "$(DATA)" --out "$(OUT)" --currency "$(CURRENCY)" \
+train: need-DATA setup-train ## photographs to a bundle: DATA=folder [OUT=bundle] [CURRENCY=INR] [BACKGROUND=folder] [WEIGHTS=file]
+	@$(VENV)/python -m training train "$(DATA)" --out "$(or $(OUT),bundle)" --currency "$(CURRENCY)" \
 	  $(call given,--background,$(BACKGROUND)) $(call given,--weights,$(WEIGHTS))
 
 evaluate: need-BUNDLE need-DATA setup-train ## how good a bundle is: BUNDLE=folder DATA=folder [BACKGROUND=folder]

@@ -86,7 +86,7 @@ NEEDS = (
     Need("libportaudio2", "plays it", ALL_GOALS),
     Need("python3-venv", "makes the Python environment", ALL_GOALS),
     Need("python3-picamera2", "reads the Pi's camera", ALL_GOALS, pi_only=True),
-    Need("mosquitto", "the tests' MQTT broker", ("test",)),
+    Need("mosquitto", "an MQTT broker to try telemetry and the tests with", ("run", "test")),
     Need("mosquitto-clients", "what the tests listen with", ("test",)),
     Need("rsync", "the tests deploy with it", ("test",)),
     Need("shellcheck", "the tests check the installer with it", ("test",)),

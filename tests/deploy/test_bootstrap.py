@@ -63,11 +63,12 @@ def test_a_machine_that_has_everything_gets_no_package() -> None:
     assert machine.said == []
 
 
-def test_a_run_needs_no_server_of_the_tests_and_no_pi_package_off_a_pi() -> None:
+def test_a_run_needs_no_ssh_server_and_no_pi_package_off_a_pi() -> None:
     assert {need.package for need in bootstrap.missing("run", replace(DEBIAN, present=frozenset()))} == {
         "espeak-ng",
         "libportaudio2",
         "python3-venv",
+        "mosquitto",
     }
 
 

@@ -34,7 +34,7 @@ def test_make_alone_explains_every_target_for_people() -> None:
 @pytest.mark.integration
 @pytest.mark.parametrize(
     ("call", "lacks"),
-    [(["train", "DATA=x"], "OUT"), (["evaluate", "DATA=x"], "BUNDLE"), (["replay"], "FOLDER"), (["deploy"], "PI")],
+    [(["train"], "DATA"), (["evaluate", "DATA=x"], "BUNDLE"), (["replay"], "FOLDER"), (["deploy"], "PI")],
 )
 def test_a_missing_value_is_named_before_anything_else_is_done(call: list[str], lacks: str) -> None:
     done = make(*call)
