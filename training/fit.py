@@ -172,7 +172,7 @@ def _averaged(model: keras.Model, validate: Callable[[keras.Model], dict[str, fl
 
 def _save(model: keras.Model, folder: Path, step: int, settings: FitSettings) -> None:
     """Checkpoint and step become one by the renaming of state.json, written last."""
-    name = f"checkpoint-{step % 2_000_000}.keras"
+    name = f"checkpoint-{step}.keras"
     model.save(folder / name)
     state = folder / "state.json.new"
     state.write_text(json.dumps({"step": step, "checkpoint": name, "settings": asdict(settings)}))

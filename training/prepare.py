@@ -56,7 +56,7 @@ def from_photos(
     tick: Callable[[int, int], None] = lambda i, n: None,
 ) -> Prepared:
     """Read and check every photograph before any training time is spent. Raises TrainingError naming the file."""
-    photos = dataset.scan(data, background)
+    photos = _clustered(dataset.scan(data, background))
     others = [p for folder in strangers for p in _strangers(folder)]
     train, held = dataset.split(photos, HELD_OUT_SHARE, held_out_source)
     done = 0
@@ -83,6 +83,16 @@ def from_photos(
         tuple(sorted({p.source for p in photos if p.label != BACKGROUND})),
         f"the source {held_out_source}" if held_out_source else f"{HELD_OUT_SHARE:.0%} of the near-duplicate clusters",
     )
+
+
+def _clustered(photos: list[dataset.Photo]) -> list[dataset.Photo]:
+    """The same photographs in order; notes whose near-duplicates nobody named are grouped by how they look."""
+    unknown = [i for i, photo in enumerate(photos) if photo.label != BACKGROUND and not photo.cluster]
+    if unknown:
+        pictures = [dataset.load(photos[i].path) for i in unknown]
+        found = dict(zip(unknown, dataset.with_clusters([photos[i] for i in unknown], pictures), strict=True))
+        photos = [found.get(i, photo) for i, photo in enumerate(photos)]
+    return photos
 
 
 def _strangers(folder: Path) -> list[dataset.Photo]:

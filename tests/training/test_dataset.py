@@ -112,3 +112,21 @@ def test_the_digest_names_the_data_and_not_its_place(photos: Path, tmp_path: Pat
     assert dataset.digest(dataset.scan(moved)) == before
     save(moved / "5" / "0.png", notes.draw(5, "front", 99, 160))
     assert dataset.digest(dataset.scan(moved)) != before
+
+
+def test_copies_of_a_note_are_never_both_trained_on_and_held_out(tmp_path: Path, save: Save) -> None:
+    """Without a manifest: forty pictures, each saved four times over, are split by what they show."""
+    from training.prepare import _clustered
+
+    data = tmp_path / "train"
+    for number in range(10):
+        for copy in range(4):
+            for amount in (5, 50):
+                picture = np.roll(notes.draw(amount, notes.FACES[number % 2], number, 160), number * 9, axis=1)
+                save(data / str(amount) / f"{copy}-{number}.png", picture)
+    save(data / "background" / "0.png", np.zeros((40, 40, 3), np.uint8))
+    photos = _clustered(dataset.scan(data))
+    train, held = dataset.split(photos, 0.4)
+    seen = {photos[i].path.read_bytes() for i in train}
+    assert not seen & {photos[i].path.read_bytes() for i in held}
+    assert len({photo.cluster for photo in photos if photo.label == "5"}) > 1
