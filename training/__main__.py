@@ -73,6 +73,14 @@ def train(
     size: Size = 192,
     steps: Steps = 4000,
     seed: Seed = 1,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Bundle whose network is trained on further, instead of ImageNet's.")
+    ] = None,
+    head_steps: Annotated[int, typer.Option(help="Steps of the heads alone, before the others.")] = 150,
+    learning_rate: Annotated[float, typer.Option(help="Its peak, after the warm-up.")] = 8e-4,
+    notes: Annotated[
+        Path | None, typer.Option(help="CSV of file, series and corrected label; - leaves a picture out.")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint of this run.")] = False,
     hold_out_source: Annotated[str | None, typer.Option(help="Hold out everything of one source.")] = None,
 ) -> None:
@@ -89,13 +97,17 @@ def train(
             background,
             strangers or [],
             InputSpec(size, size, "squash"),
+            notes=notes,
             held_out_source=hold_out_source,
             tick=lambda i, n: bar.update(task, completed=i, total=n),
         )
-    settings = FitSettings(trunk=trunk, width=width, size=size, steps=steps, seed=seed)
+    settings = FitSettings(
+        trunk=trunk, width=width, size=size, steps=steps, head_steps=head_steps, seed=seed, learning_rate=learning_rate
+    )
     identity = Identity(name or currency.lower(), version, currency)
-    start = None if from_scratch else weights or "imagenet"
-    _train(prepared, settings, identity, start, run or Path("runs") / identity.name, out, resume)
+    begin = None if from_scratch or start_from else weights or "imagenet"
+    folder = run or Path("runs") / identity.name
+    _train(prepared, settings, identity, begin, folder, out, resume, start=start_from)
 
 
 @app.command()
@@ -144,7 +156,15 @@ def play(
 
 
 def _train(
-    prepared: Any, settings: Any, identity: Any, weights: Any, run: Path, out: Path, resume: bool, recipe: Any = None
+    prepared: Any,
+    settings: Any,
+    identity: Any,
+    weights: Any,
+    run: Path,
+    out: Path,
+    resume: bool,
+    recipe: Any = None,
+    start: Path | None = None,
 ) -> None:
     from training.train import train as whole_path
 
@@ -167,6 +187,7 @@ def _train(
             weights,
             run,
             out,
+            start=start,
             resume=resume,
             recipe=recipe,
             tick=tick,

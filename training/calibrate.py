@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 from edge.core.bundle import RESERVED
 
 FLOOR, CEILING, STEP = 0.80, 0.995, 0.005
+PRIOR = 300  # announcements of all denominations that weigh in on each one's rate
 BUDGET = 0.002  # wrong announcements allowed, weighted by cost, as a share of all announcements of a label
 
 
@@ -41,23 +42,26 @@ def cost(said: str, truth: str) -> float:
 
 
 def thresholds(probs: NDArray[np.float32], truth: NDArray[np.int64], labels: Sequence[str]) -> dict[str, float]:
-    """For each denomination the least probability at which its weighted wrong announcements keep to the budget."""
+    """For each denomination the least probability at which its weighted wrong announcements keep to the budget.
+
+    A denomination has few wrong announcements to count, so its rate is drawn towards that of all of them, as if
+    `PRIOR` more announcements had gone wrong as often as all do.
+    """
     best = probs.argmax(axis=1)
-    result = {}
-    for index, label in enumerate(labels):
-        if label in RESERVED:
-            continue
-        said = best == index
-        prices = np.array([0.0 if t == index else cost(label, labels[t]) for t in truth[said]])
-        sureness = probs[said, index]
-        result[label] = _least(sureness, prices)
-    return result
+    amounts = [index for index, label in enumerate(labels) if label not in RESERVED]
+    said = np.isin(best, amounts)
+    sureness = probs.max(axis=1)[said]
+    which = best[said]
+    prices = np.array([0.0 if t == k else cost(labels[k], labels[t]) for k, t in zip(which, truth[said], strict=True)])
+    return {labels[index]: _least(sureness, prices, which == index) for index in amounts}
 
 
-def _least(sureness: NDArray[np.float32], prices: NDArray[np.float64]) -> float:
+def _least(sureness: NDArray[np.float32], prices: NDArray[np.float64], own: NDArray[np.bool_]) -> float:
     for threshold in np.arange(FLOOR, CEILING, STEP):
         spoken = sureness >= threshold
-        if prices[spoken].sum() <= BUDGET * max(1, spoken.sum()):
+        overall = prices[spoken].sum() / max(1, spoken.sum())
+        mine = spoken & own
+        if (prices[mine].sum() + PRIOR * overall) / (mine.sum() + PRIOR) <= BUDGET:
             return round(float(threshold), 3)
     return CEILING
 

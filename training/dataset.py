@@ -37,6 +37,7 @@ class Photo:
     source: str = "all"  # who took it: splits go by it
     cluster: str = ""  # near-duplicates share one
     box: tuple[float, float, float, float] | None = None  # centre x, y, width, height in 0..1
+    series: str = ""  # of the note's design ("old", "new"), where known
 
 
 def is_denomination(name: str) -> bool:
@@ -108,12 +109,38 @@ def _read_manifest(data: Path) -> dict[str, dict[str, str]]:
 
 
 def _describe(path: Path, label: str, known: dict[str, dict[str, str]]) -> Photo:
-    row = known.get("/".join(path.parts[-3:]), {})
-    photo = Photo(path, label, row.get("source") or "all", row.get("cluster") or "")
+    row = known.get(_listed_name(path), {})
+    photo = Photo(path, label, row.get("source") or "all", row.get("cluster") or "", series=row.get("series") or "")
     numbers = [float(part) for part in (row.get("box_cxcywh") or "").replace(",", " ").split()]
     if len(numbers) == 4:
         return replace(photo, box=(numbers[0], numbers[1], numbers[2], numbers[3]))
     return photo
+
+
+LEFT_OUT = "-"  # as a corrected label: nothing can be learnt from this picture
+
+
+def corrected(photos: Iterable[Photo], notes: Path) -> list[Photo]:
+    """The same photographs with what a person saw in them: `notes` is a CSV of file, series and, where wrong, label.
+
+    A label of "-" leaves the picture out. Raises TrainingError for a file that cannot be read or has other columns.
+    """
+    try:
+        with notes.open(newline="", encoding="utf-8") as file:
+            rows = {row["file"]: (row["series"], row["label"]) for row in csv.DictReader(file)}
+    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
+        raise TrainingError(f"{notes} is no list of file,series,label: {error}") from error
+    result = []
+    for photo in photos:
+        series, label = rows.get(_listed_name(photo.path), ("", ""))
+        if label != LEFT_OUT:
+            result.append(replace(photo, series=series or photo.series, label=label or photo.label))
+    return result
+
+
+def _listed_name(path: Path) -> str:
+    """As a manifest names it: split, class folder, file."""
+    return "/".join(path.parts[-3:])
 
 
 def load(path: Path, longest_px: int = LONGEST_SIDE_PX) -> NDArray[np.uint8]:

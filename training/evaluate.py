@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from scipy.stats import binomtest
 
 from edge.core import bundle as bundles
 from edge.core.bundle import BACKGROUND, RESERVED, Bundle
-from edge.core.decide import Decider
+from edge.core.decide import Decider, fuse
 from edge.core.messages import Frame, Observation, Pixels, Verdict
 from edge.core.observe import Observer
 from edge.drivers.tflite import TfliteEngine
@@ -112,20 +112,22 @@ def _open(path: Path) -> Pixels | None:
 
 def judge(observer: Observer, bundle: Bundle, pixels: Pixels, path: Path, truth: str) -> Outcome:
     """What the device would say to one second of this picture."""
-    observation = observer.observe(Frame(0, 0.0, pixels))
-    said = announced(observation, bundle)
-    if observation.scores is None:
+    looks = [observer.observe(Frame(0, 0.0, pixels)) for _ in bundle.manifest.input.turns]
+    said = announced(looks, bundle)
+    scores = [look.scores for look in looks if look.scores is not None]
+    if not scores:
         return Outcome(path, truth, "", said)
+    fused = fuse(np.stack(scores))
     amounts = [label for label in bundle.labels if label not in RESERVED]
-    best = max(amounts, key=lambda label: float(observation.scores[bundle.labels.index(label)]))
-    return Outcome(path, truth, best, said, np.exp(observation.scores))
+    best = max(amounts, key=lambda label: float(fused[bundle.labels.index(label)]))
+    return Outcome(path, truth, best, said, fused)
 
 
-def announced(observation: Observation, bundle: Bundle) -> str:
-    """The amount announced when `observation` is all there is to see for a second, "" for none."""
+def announced(looks: Sequence[Observation], bundle: Bundle) -> str:
+    """The amount announced when `looks` over and over are all there is to see for a second, "" for none."""
     decider = Decider(bundle.labels, bundle.manifest.decision)
     for number in range(STILL_FRAMES + 1):
-        still = replace(observation, seq=number, t_s=number / STILL_FRAMES)
+        still = replace(looks[number % len(looks)], seq=number, t_s=number / STILL_FRAMES)
         for decision in decider.step(still):
             if decision.verdict is Verdict.AMOUNT:
                 return decision.label

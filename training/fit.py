@@ -52,6 +52,7 @@ def fit(
     make_batch: Callable[[int], Batch],
     folder: Path,
     *,
+    start: Callable[[keras.Model], None] | None = None,
     resume: bool = False,
     tick: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
     validate: Callable[[keras.Model], dict[str, float]] | None = None,
@@ -59,17 +60,18 @@ def fit(
 ) -> keras.Model:
     """Train and return the model with averaged weights; `folder` gets checkpoints, `log.csv` and TensorBoard files.
 
+    `start` may set other weights than `weights` before the first step.
     `make_batch(step)` gives pictures uint8 (n, size, size, 3), targets (n, labels), boxes (n, 5), box weights (n,).
     """
     folder.mkdir(parents=True, exist_ok=True)
     _make_repeatable(settings.seed)
     total = settings.head_steps + settings.steps
     if resume and (folder / "state.json").is_file():
-        model, start = _restore(folder, settings)
+        model, first = _restore(folder, settings)
     else:
-        model, start = _begin(settings, labels, weights), 0
-    with _Log(folder, append=start > 0) as log:
-        for step, batch in _prefetch(make_batch, start, total):
+        model, first = _begin(settings, labels, weights, start), 0
+    with _Log(folder, append=first > 0) as log:
+        for step, batch in _prefetch(make_batch, first, total):
             if step == settings.head_steps:
                 _thaw(model, settings)
             # Keras does not save the state of dropout's randomness: it follows from the step instead.
@@ -98,8 +100,15 @@ def _make_repeatable(seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _begin(settings: FitSettings, labels: int, weights: Path | str | None) -> keras.Model:
+def _begin(
+    settings: FitSettings,
+    labels: int,
+    weights: Path | str | None,
+    start: Callable[[keras.Model], None] | None,
+) -> keras.Model:
     model = networks.build(settings.trunk, settings.width, settings.size, labels, weights, settings.dropout)
+    if start is not None:
+        start(model)
     for layer in networks.normalisations(model):
         layer.momentum = settings.norm_momentum
     model.get_layer("trunk").trainable = settings.head_steps == 0

@@ -30,8 +30,8 @@ def gather(photos: Iterable[Photo], strangers: Iterable[Photo], tick: Callable[[
         tick()
         if photo.label != BACKGROUND:
             patch = cutout.cut(pixels, photo.box) if photo.box else None
-            # One source may give cut-outs and whole pictures: they are chosen apart.
-            key = photo.source if patch is None else f"{photo.source} cut"
+            # Cut-outs and whole pictures, old and new series are chosen apart, so that few of a kind are not drowned.
+            key = f"{photo.source} {photo.series}".strip() + ("" if patch is None else " cut")
             notes[photo.label][key].append(patch or cutout.whole(pixels))
             continue
         backgrounds.append(pixels)

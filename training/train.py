@@ -13,16 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core import bundle as bundles
+from edge.core import preprocess
 from edge.core.bundle import DecisionSpec, InputSpec, Manifest
 from edge.core.preprocess import to_tensor
-from training import calibrate, card, quantize
+from training import calibrate, card, quantize, warmstart
 from training.compose import Composer, Recipe
 from training.fit import FitSettings, fit
 from training.playmoney import notes, scenes
 from training.prepare import Prepared, describe
 
 REPRESENTATIVE = 300  # pictures that set the int8 ranges
-PARITY_SAMPLES = 400
+SETTLING = 256  # pictures on which a network from a bundle finds its normalisations
+TURNS = (0, 180)  # of one look after the other: docs/decisions/0004
+CALIBRATION = 4000  # composed pictures on which thresholds are chosen, besides the held-out ones
+USE = Recipe(strength=0.7, scale_low=0.6)  # what a hand shows: milder than what training sees
+AHEAD = 10_000_000  # sample numbers that training never reaches
 SELFTEST_PICTURES = 6
 # One step of an int8 logit and a half: two runtimes may round differently in every layer.
 SELFTEST_STEPS = 6.0
@@ -45,6 +50,7 @@ def train(
     run: Path,
     out: Path,
     *,
+    start: Path | None = None,
     resume: bool = False,
     recipe: Recipe | None = None,
     tick: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
@@ -52,6 +58,7 @@ def train(
 ) -> Manifest:
     """Train on `prepared`, leave the steps' files in `run` and the bundle in `out`.
 
+    `start` is a bundle whose network is trained on further, instead of one from `weights`.
     Raises TrainingError when the int8 model differs too much from the float one.
     """
     cv2.setNumThreads(1)  # samples are composed on threads of our own
@@ -63,11 +70,16 @@ def train(
         weights,
         lambda step: composer.batch(step * settings.batch, settings.batch),
         run / "fit",
+        start=None if start is None else lambda m: warmstart.begin(m, start, prepared.labels, _shown(composer)),
         resume=resume,
         tick=tick,
         validate=lambda m: _validate(m, prepared),
     )
     return export(model, prepared, composer, settings, identity, run, out, say)
+
+
+def _shown(composer: Composer) -> NDArray[np.uint8]:
+    return np.stack([composer.sample(AHEAD + i).pixels for i in range(SETTLING)])
 
 
 def export(
@@ -82,8 +94,7 @@ def export(
 ) -> Manifest:
     """Quantise, pass the gate, calibrate on the held-out pictures and write the bundle."""
     say("quantising to int8")
-    ahead = 10_000_000  # sample numbers that training never reaches
-    pictures = np.stack([composer.sample(ahead + i).pixels for i in range(REPRESENTATIVE // 2)])
+    pictures = np.stack([composer.sample(AHEAD + i).pixels for i in range(REPRESENTATIVE // 2)])
     pictures = np.concatenate(
         [pictures, prepared.held_pictures[:: max(1, len(prepared.held_pictures) * 2 // REPRESENTATIVE)]]
     )
@@ -91,13 +102,21 @@ def export(
     (run / "quantized").mkdir(parents=True, exist_ok=True)
     (run / "quantized" / bundles.MODEL).write_bytes(int8)
     held, truth = prepared.held_pictures, prepared.held_truth
-    logits = quantize.int8_logits(int8, held)
-    parity = quantize.parity(quantize.float_logits(model, held), logits, truth)
+    turned = np.concatenate([preprocess.turned(held, turn) for turn in TURNS])
+    logits = quantize.int8_logits(int8, turned)
+    parity = quantize.parity(quantize.float_logits(model, turned), logits, np.tile(truth, len(TURNS)))
     say(f"int8 against float, held out: agreement {parity.agreement:.4f}, accuracy {parity.int8_accuracy:.4f}")
     parity.gate()
+    logits = logits.reshape(len(TURNS), len(held), -1).mean(axis=0)
     temperature = calibrate.temperature(logits, truth)
     probs = calibrate.probabilities(logits, temperature)
-    decision = decision_spec(temperature, calibrate.thresholds(probs, truth, prepared.labels))
+    say(f"choosing thresholds on {len(held)} pictures held out and {CALIBRATION} composed of them")
+    harder, hard_truth = _composed(prepared, settings)
+    hard_probs = calibrate.probabilities(_fused_logits(int8, harder), temperature)
+    decision = decision_spec(
+        temperature,
+        calibrate.thresholds(np.concatenate([probs, hard_probs]), np.concatenate([truth, hard_truth]), prepared.labels),
+    )
     figures = {
         "held_out_pictures": float(len(truth)),
         "held_out_accuracy": round(parity.int8_accuracy, 4),
@@ -105,6 +124,18 @@ def export(
         "held_out_calibration_error": round(calibrate.calibration_error(probs, truth), 4),
     }
     return _write(int8, prepared, settings, identity, decision, figures, out)
+
+
+def _fused_logits(int8: bytes, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(n, labels): the mean over the turns, as the device fuses them."""
+    return np.mean([quantize.int8_logits(int8, preprocess.turned(pictures, turn)) for turn in TURNS], axis=0)
+
+
+def _composed(prepared: Prepared, settings: FitSettings) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Pictures (n, size, size, 3) made of held-out notes and grounds, with their labels (n,): mistakes to count."""
+    composer = Composer(prepared.held_material, prepared.labels, settings.size, settings.seed + 1, USE)
+    samples = [composer.sample(number) for number in range(CALIBRATION)]
+    return np.stack([s.pixels for s in samples]), np.array([int(s.target.argmax()) for s in samples])
 
 
 def decision_spec(temperature: float, thresholds: dict[str, float]) -> DecisionSpec:
@@ -129,7 +160,7 @@ def _write(
     figures: dict[str, float],
     out: Path,
 ) -> Manifest:
-    input_ = InputSpec(settings.size, settings.size, "squash")
+    input_ = InputSpec(settings.size, settings.size, "squash", TURNS)
     pictures = selftest_pictures(input_)
     logits = quantize.int8_logits(int8, pictures)
     levels = np.unique(logits)

@@ -47,8 +47,8 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
 
 
-class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of the manifest."""
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A table of the manifest. Defaults are left out, so that a key added later changes no older bundle's digest."""
 
 
 class InputSpec(Record, frozen=True):
@@ -57,6 +57,8 @@ class InputSpec(Record, frozen=True):
     height: Annotated[int, Meta(ge=32, le=1024)]
     width: Annotated[int, Meta(ge=32, le=1024)]
     fit: Literal["squash", "letterbox"]  # what happens to a picture of another shape
+    # Degrees counter-clockwise by which one look after the other is turned: opinions that err apart (decisions/0004).
+    turns: Annotated[tuple[Literal[0, 90, 180, 270], ...], Meta(min_length=1)] = (0,)
 
 
 class DecisionSpec(Record, frozen=True):
@@ -172,6 +174,7 @@ def read(folder: Path) -> Bundle:
     contents = {file: _read_checked(folder, file, manifest) for file in (MODEL, LABELS, SELFTEST)}
     labels = _read_labels(folder, contents[LABELS])
     _check_labels(labels, manifest.decision)
+    _check_turns(manifest.input)
     if digest(contents[MODEL], labels, manifest.currency, manifest.input, manifest.decision) != manifest.digest:
         raise BundleError(f"{folder}: the currency or decision numbers in {MANIFEST} were changed after it was made")
     pictures, logits = _read_selftest(folder, contents[SELFTEST], manifest, len(labels))
@@ -241,6 +244,11 @@ def _check_labels(labels: tuple[str, ...], decision: DecisionSpec) -> None:
         raise BundleError(f"{LABELS} needs at least one denomination and {BACKGROUND}")
     if set(decision.thresholds) != set(denominations):
         raise BundleError("every denomination needs its threshold in the manifest, and nothing else does")
+
+
+def _check_turns(input_: InputSpec) -> None:
+    if input_.height != input_.width and set(input_.turns) & {90, 270}:
+        raise BundleError(f"a picture of {input_.width} x {input_.height} cannot be turned by 90 degrees")
 
 
 def selftest(bundle: Bundle, invoke: Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]) -> float:

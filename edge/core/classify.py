@@ -18,9 +18,14 @@ def scores(logits: NDArray[np.float32], temperature: float) -> Scores:
     return result
 
 
-def box(outputs: Sequence[NDArray[np.float32]]) -> Box | None:
-    """Where the note is, from the optional second output (1, 5); None for a model without it."""
+def box(outputs: Sequence[NDArray[np.float32]], turn: int = 0) -> Box | None:
+    """Where the note is, from the optional second output (1, 5); None for a model without it.
+
+    `turn`: degrees counter-clockwise by which the model's picture was turned; the place is the unturned frame's.
+    """
     if len(outputs) < 2:
         return None
-    values = np.clip(outputs[1].reshape(-1), 0.0, 1.0)
-    return Box(*(float(value) for value in values))
+    x, y, width, height, visible = (float(value) for value in np.clip(outputs[1].reshape(-1), 0.0, 1.0))
+    for _ in range(turn // 90):
+        x, y, width, height = 1 - y, x, height, width
+    return Box(x, y, width, height, visible)

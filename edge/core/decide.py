@@ -93,7 +93,7 @@ class Decider:
 
     def _judge(self, observation: Observation) -> Decision | None:
         rows = np.stack([row for _, row in self._recent])
-        fused = _fuse(rows)
+        fused = fuse(rows)
         best = int(fused.argmax())
         label, confidence = self._labels[best], float(fused[best])
         if label not in RESERVED and self._sure(label, confidence, rows, best):
@@ -145,7 +145,7 @@ class Decider:
         )
 
 
-def _fuse(rows: Scores) -> Scores:
+def fuse(rows: Scores) -> Scores:
     """(labels,) probabilities: the normalised geometric mean of (frames, labels) log-probabilities."""
     mean = rows.mean(axis=0)
     powers = np.exp(mean - mean.max())

@@ -33,6 +33,11 @@ def to_tensor(pixels: Pixels, spec: InputSpec) -> NDArray[np.uint8]:
     return canvas[None]
 
 
+def turned(tensor: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:
+    """`tensor` (1, height, width, 3) turned counter-clockwise by a multiple of 90 degrees, contiguous."""
+    return np.ascontiguousarray(np.rot90(tensor, degrees // 90, axes=(1, 2))) if degrees else tensor
+
+
 def _resize(pixels: Pixels, width: int, height: int) -> Pixels:
     shrinks = width < pixels.shape[1] or height < pixels.shape[0]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR

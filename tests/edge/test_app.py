@@ -144,13 +144,18 @@ def test_edge_needs_neither_tensorflow_nor_training() -> None:
 
 
 def test_the_selftest_pictures_of_shipped_bundles_are_drawn_not_photographed() -> None:
-    """They are those of the trainer's drawing program, to the pixel: no one's money is in the repository."""
+    """They are those of the trainer's drawing program: no one's money is in the repository.
+
+    Another processor may round a pixel by one level.
+    """
     pytest.importorskip("keras", reason="the drawing program comes with the training extra")
     from training.train import selftest_pictures
 
     for folder in app.BUNDLES.iterdir():
         bundle = bundles.read(folder)
-        assert np.array_equal(bundle.selftest_pictures, selftest_pictures(bundle.manifest.input))
+        drawn = selftest_pictures(bundle.manifest.input)
+        assert drawn.shape == bundle.selftest_pictures.shape
+        assert np.abs(drawn.astype(int) - bundle.selftest_pictures).max() <= 1
 
 
 def test_a_synthesiser_that_is_missing_ends_it_and_nothing_is_left_open(tmp_path: Path) -> None:

@@ -36,7 +36,18 @@ def test_a_threshold_rises_over_the_wrong_announcements_it_has_seen() -> None:
     truth[0] = 0
     found = calibrate.thresholds(probs, truth, LABELS)
     assert 0.93 < found["100"] <= 0.97
-    assert found["10"] == calibrate.FLOOR
+
+
+def test_a_denomination_with_little_to_count_goes_by_the_mistakes_of_all() -> None:
+    probs = np.full((3100, 4), 0.001, np.float32)
+    probs[:100, 1] = 0.97
+    probs[0, 1] = 0.93  # a ten taken for a hundred
+    truth = np.ones(3100, np.int64)
+    truth[0] = 0
+    truth[100:] = 0
+    probs[100:, 0] = 0.9  # thousands of tens, all right
+    assert calibrate.thresholds(probs, truth, LABELS)["10"] == calibrate.FLOOR
+    assert calibrate.thresholds(probs[:100], truth[:100], LABELS)["10"] > 0.93
 
 
 def test_a_label_that_is_always_wrong_is_hardly_ever_said() -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+import edge
+from edge.core import bundle as bundles
 from edge.core import classify, preprocess, scene
 from edge.core.bundle import InputSpec
-from edge.core.messages import Look
+from edge.core.messages import Frame, Look
+from edge.core.observe import Observer
 from training.playmoney import notes
 
+SHIPPED = Path(edge.__file__).parent / "bundles"
 NOTE = notes.draw(50, "front", 1)
 
 
@@ -50,6 +58,37 @@ def test_any_shape_of_picture_becomes_the_tensor(height: int, width: int, fit: s
 def test_what_is_no_picture_is_refused(bad: np.ndarray) -> None:
     with pytest.raises(ValueError, match="a picture must be"):
         preprocess.to_tensor(bad, InputSpec(64, 64, "squash"))
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_place_found_in_a_turned_picture_is_told_as_in_the_frame(turn: int) -> None:
+    frame = np.zeros((1, 64, 64, 3), np.uint8)
+    frame[0, 8:24, 32:40] = 255
+    rows, columns = np.nonzero(preprocess.turned(frame, turn)[0, ..., 0])
+    low = np.array([columns.min(), rows.min()]) / 64
+    high = np.array([columns.max() + 1, rows.max() + 1]) / 64
+    seen = np.array([[*(low + high) / 2, *(high - low), 0.9]], np.float32)
+    box = classify.box([np.zeros((1, 3), np.float32), seen], turn)
+    assert box is not None
+    place = (box.centre_x, box.centre_y, box.width, box.height, box.visible)
+    assert place == pytest.approx((36 / 64, 16 / 64, 8 / 64, 16 / 64, 0.9))
+
+
+def test_one_look_after_the_other_is_turned_as_the_bundle_says() -> None:
+    bundle = bundles.read(SHIPPED / "xts")
+    turning = msgspec.structs.replace(bundle.manifest.input, turns=(0, 180))
+    bundle = dataclasses.replace(bundle, manifest=msgspec.structs.replace(bundle.manifest, input=turning))
+    seen: list[np.ndarray] = []
+
+    def invoke(tensor: np.ndarray) -> list[np.ndarray]:
+        seen.append(tensor)
+        return [np.zeros((1, len(bundle.labels)), np.float32), np.zeros((1, 5), np.float32)]
+
+    observer = Observer(bundle, invoke, lambda: 0.0)
+    for number in range(3):
+        observer.observe(Frame(number, number / 10, NOTE))
+    assert np.array_equal(seen[0], seen[2])
+    assert np.array_equal(seen[1][0], np.rot90(seen[0][0], 2))
 
 
 def test_a_letterbox_keeps_the_shape_of_things() -> None:
