@@ -90,7 +90,7 @@ class EspeakSynth:
 
 
 def readable(text: str) -> str:
-    """`text` as espeak-ng reads it right; none of it is taken for an option, a phoneme code or the end of an argument."""
+    """`text` as espeak-ng reads it right, and none of it taken for an option, a phoneme code or an argument's end."""
     clean = UNSPEAKABLE.sub(" ", text).replace("[[", "[ [")
     for misread, better in READINGS:
         clean = misread.sub(better, clean)
@@ -118,7 +118,7 @@ def _check_variant(name: str) -> None:
         return
     known = VARIANT.findall(_run([PROGRAM, "--voices=variant"]).decode("utf-8", "replace"))
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name.lower(), known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"{PROGRAM} --voices=variant lists them: f1 to f5, m1 to m8, ..."
         raise ConfigError([f"voice.variant: {PROGRAM} has no variant {name!r}; {hint}"])
 
