@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gettext
 import re
 import shutil
@@ -44,6 +45,14 @@ def everything_said(said: Speech) -> Iterator[str]:
         yield said.repeated(said.amount(str(number)), 10 * number)
 
 
+def everything_written(language: str) -> Iterator[str]:
+    """Every text of the catalogue, in each of its forms."""
+    for message in TEXTS if language == "en" else catalogue(language):
+        forms = message.id if language == "en" else message.string
+        for form in [forms] if isinstance(forms, str) else forms:
+            yield re.sub(r"\{\w+\}", "500", form)
+
+
 # Found
 
 
@@ -71,6 +80,19 @@ def test_every_text_that_is_said_is_found_for_the_catalogues() -> None:
         list(everything_said(said))
     assert asked.texts - {"", *(text for text in asked.texts if text in TEXTS)} == set()
     assert len(asked.texts) > 30
+
+
+def test_every_text_in_the_source_is_found_and_none_is_put_together() -> None:
+    calls = [node for node in ast.walk(ast.parse(translations.SOURCE.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    marked = []
+    for call in calls:
+        name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+        if name in translations.KEYWORDS:
+            marked += call.args[: len(translations.KEYWORDS[name] or (1,))]
+    assert not [ast.unparse(text) for text in marked if isinstance(text, ast.JoinedStr | ast.BinOp)]
+    texts = {text.value for text in marked if isinstance(text, ast.Constant)}
+    known = {form for text in TEXTS for form in ([text.id] if isinstance(text.id, str) else text.id)}
+    assert texts == known - {""}
 
 
 def test_every_text_of_every_table_is_found_for_the_catalogues() -> None:
@@ -226,6 +248,7 @@ def test_every_text_is_read_by_its_own_voice(language: str) -> None:
     assert voice.split("-")[0] == language.split("-")[0]
     amounts = [Speech(language, currency).amount(label) for currency in ("INR", "XTS", "EUR") for label in AMOUNTS]
     others = [text for currency in speech.CURRENCIES for text in everything_said(Speech(language, currency))]
+    others += [text for text in list(everything_written(language.split("-")[0])) if text and "\n" not in text]
     heard = traces(voice, [*amounts, *dict.fromkeys(others)])
     assert [line for line in heard if SWITCH.search(line)] == []
     assert len(heard) >= len(amounts) + len(set(others))
