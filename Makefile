@@ -9,11 +9,11 @@ VENV     := .venv/bin
 given = $(if $(2),$(1) "$(2)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train setup-test run test check format train evaluate xts replay bench wheel deploy clean
+.PHONY: help setup setup-train setup-test run test check format train evaluate xts replay bench translations wheel deploy clean
 
 help: ## show this help
 	@printf 'saynote says what banknote is in your hand.\n\n'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\nFirst time here: make run (looks, decides and speaks), make test (proves that it does).\n'
 
 # Before anything slow: is every value there that the target cannot guess?
@@ -61,6 +61,9 @@ replay: need-FOLDER setup ## play a recording through the device, faster than li
 
 bench: setup ## how long a frame takes on this machine: [BUNDLE=xts]
 	@$(VENV)/python -m edge bench $(call given,--bundle,$(BUNDLE))
+
+translations: setup ## bring the catalogues of what is spoken up to date: [NEW=code of another language]
+	@$(VENV)/python -m deploy.translations $(NEW)
 
 wheel: setup ## build dist/saynote-VERSION-py3-none-any.whl
 	@$(VENV)/python -m deploy.wheel dist

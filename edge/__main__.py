@@ -285,14 +285,14 @@ def _as_toml(config: Config) -> str:
 
 
 def _say(options: argparse.Namespace) -> int:
-    text = options.text
-    config = _config(options) if not options.fault else _config_or_default(options)
     if options.fault:
-        text = _fault_sentence(config, os.environ.get("MONITOR_EXIT_STATUS", ""))
-    if not text.strip():
+        _speak_reason(_config_or_default(options), os.environ.get("MONITOR_EXIT_STATUS", ""))
+        return EXIT_OK
+    config = _config(options)
+    if not options.text.strip():
         _tell("say needs a text: saynote say 'Can you hear me?'")
         return EXIT_USAGE
-    _speak(config, text)
+    _speak(config, options.text)
     return EXIT_OK
 
 
@@ -309,6 +309,15 @@ def _fault_sentence(config: Config, status: str) -> str:
 
     device = {str(ConfigError.exit_code): "config", str(BundleError.exit_code): "bundle"}.get(status, "")
     return Speech(config.voice.language, "XTS").fault(Fault(device, ""))
+
+
+def _speak_reason(config: Config, status: str) -> None:
+    """Say why it stops; in the default voice where the configured one is the mistake."""
+    try:
+        _speak(config, _fault_sentence(config, status))
+    except EdgeError:
+        plain = _replace(config, "voice", language=Config().voice.language, variant="")
+        _speak(plain, _fault_sentence(plain, status))
 
 
 def _speak(config: Config, text: str) -> None:
@@ -330,7 +339,7 @@ def _speak_fault(options: argparse.Namespace, error: EdgeError) -> None:
         return
     config = _config_or_default(options)
     with contextlib.suppress(EdgeError):
-        _speak(config, _fault_sentence(config, str(error.exit_code)))
+        _speak_reason(config, str(error.exit_code))
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -237,7 +237,8 @@ def phrases_of(config: Config, synth: Synth, folder: Path | None) -> Phrases:
     """The spoken phrases, kept by voice settings."""
     voice = config.voice
     kept = None if voice.driver == "none" else folder
-    return Phrases(synth, voice.language, f"{voice.words_per_minute}|{voice.pitch}|{voice.volume}", kept)
+    settings = f"{voice.variant}|{voice.words_per_minute}|{voice.pitch}|{voice.volume}"
+    return Phrases(synth, voice.language, settings, kept)
 
 
 def run(

@@ -51,6 +51,7 @@ class VoiceConfig(Group, frozen=True):
     device: str = ""  # part of the sound card's name; empty: the system's default
     path: str = ""  # of the WAV file, for driver "wav"
     language: str = "en"
+    variant: str = ""  # of the language's voice, such as "f3"; empty: the voice itself
     words_per_minute: Annotated[int, Meta(ge=80, le=450)] = 165
     pitch: Annotated[int, Meta(ge=0, le=99)] = 50
     volume: Annotated[int, Meta(ge=0, le=200)] = 100

@@ -2,7 +2,9 @@
 
 Amounts: the number by Babel (CLDR) and the currency's spoken name from our catalogue, which may say it better
 than CLDR ("500 rupees", not "500.00 Indian rupees"); a currency without one takes CLDR's name. Everything else
-comes from the gettext catalogues in `edge/locale`; English stands here.
+comes from the gettext catalogues in `edge/locale`; English stands here. `make translations` finds the texts by how
+they are marked: `_("...")`, `_pair("...", "...")`, `self._count("...", "...", number)`, `gettext("...")`, with plain
+literals. No other file may hold words to be spoken.
 """
 
 from __future__ import annotations
@@ -18,11 +20,19 @@ from edge.core.errors import ConfigError, Reason
 from edge.core.messages import Decision, Fault, Guidance, Hint, Recovered, Verdict
 
 CATALOGUES = Path(__file__).resolve().parent.parent / "locale"
+DOMAIN = "saynote"
+SOURCE_LANGUAGE = "en"  # stands in this file and needs no catalogue
+PLENTY = 100  # a number that every language puts with the form of "many"
 
 
 def _(text: str) -> str:
     """Mark a text for the catalogues without translating it yet."""
     return text
+
+
+def _pair(one: str, many: str) -> tuple[str, str]:
+    """Mark a text with a plural for the catalogues without translating it yet."""
+    return one, many
 
 
 PHRASES = {
@@ -68,7 +78,10 @@ RECOVERED = {
 }
 
 # Spoken names that are better than CLDR's, or that CLDR lacks.
-CURRENCIES = {"INR": ("{number} rupee", "{number} rupees"), "XTS": ("{number} play crown", "{number} play crowns")}
+CURRENCIES = {
+    "INR": _pair("{number} rupee", "{number} rupees"),
+    "XTS": _pair("{number} play crown", "{number} play crowns"),
+}
 
 
 class Speech:
@@ -78,7 +91,7 @@ class Speech:
         try:
             self._locale = Locale.parse(language, sep="-" if "-" in language else "_")
         except (ValueError, UnknownLocaleError):
-            raise ConfigError([f"voice.language: {language!r} is no language Babel knows"]) from None
+            raise _unknown(language) from None
         self.language = language
         self.currency = currency
         self._catalogue = _catalogue(language)
@@ -86,10 +99,12 @@ class Speech:
     def amount(self, label: str, count: Decimal | None = None) -> str:
         """The amount `label`, or a total of `count`, in words to be spoken: "500 rupees"."""
         value = count if count is not None else Decimal(label)
-        number = format_decimal(value, locale=self._locale, group_separator=False)
+        # Digits of 0 to 9 in every script: each espeak-ng voice reads them as its own language's numbers.
+        number = format_decimal(value, locale=self._locale, group_separator=False, numbering_system="latn")
         if self.currency in CURRENCIES:
             one, many = CURRENCIES[self.currency]
-            whole = int(value) if value == int(value) else 2
+            # Never the form of 1 or 2 for a part: some languages say those without the number.
+            whole = int(value) if value == int(value) else PLENTY
             return self._catalogue.ngettext(one, many, whole).format(number=number)
         return f"{number} {get_currency_name(self.currency, count=float(value), locale=self._locale)}"
 
@@ -148,14 +163,23 @@ class Speech:
         return list(dict.fromkeys(texts))
 
 
+def languages() -> list[str]:
+    """The codes of the languages that can be spoken, English first."""
+    found = CATALOGUES.glob(f"*/LC_MESSAGES/{DOMAIN}.mo")
+    return [SOURCE_LANGUAGE, *sorted(path.parent.parent.name for path in found)]
+
+
 def _catalogue(language: str) -> gettext.NullTranslations:
-    base = language.replace("-", "_").split("_")[0]
-    if base == "en":
+    tag = language.replace("-", "_")
+    base = tag.split("_")[0]
+    if base == SOURCE_LANGUAGE:
         return gettext.NullTranslations()
     try:
-        return gettext.translation("saynote", CATALOGUES, languages=[language.replace("-", "_"), base])
+        return gettext.translation(DOMAIN, CATALOGUES, languages=[tag, base])
     except FileNotFoundError:
-        known = sorted(path.name for path in CATALOGUES.glob("*") if path.is_dir()) if CATALOGUES.is_dir() else []
-        raise ConfigError(
-            [f"voice.language: there is no catalogue for {language!r}; there are {', '.join(['en', *known])}"]
-        ) from None
+        raise _unknown(language) from None
+
+
+def _unknown(language: str) -> ConfigError:
+    known = ", ".join(f"{code} ({Locale.parse(code).english_name})" for code in languages())
+    return ConfigError([f"voice.language: {language!r} cannot be spoken; known are {known}"])

@@ -7,6 +7,7 @@ and writes the spoken text to the root logger.
 
 from __future__ import annotations
 
+import difflib
 import io
 import re
 import shutil
@@ -17,13 +18,25 @@ from typing import Any
 import numpy as np
 
 from edge.config import VoiceConfig
-from edge.core.errors import HardwareError, Reason
+from edge.core.errors import ConfigError, HardwareError, Reason
 from edge.core.messages import Pcm
 
 PROGRAM = "espeak-ng"
 TIMEOUT_S = 20.0  # a phrase takes tens of milliseconds; a Pi that boots may be far slower
 ALIASES = {"zh": "cmn", "no": "nb"}  # what ISO 639 and espeak-ng call differently
 UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f]+")
+# Where espeak-ng misreads text in Unicode's own order of marks: what to give it instead.
+READINGS = [
+    # The vowel of a doubled Arabic consonant is dropped where it stands before the doubling mark.
+    (re.compile("([\u064b-\u0650])\u0651"), "\u0651\\1"),
+    # A final teh marbuta of a vowelled word is read as "t", which before a pause is "h".
+    (re.compile(r"(?<=[\u064b-\u0652\u0627])\u0629(?=\s*(?:[.,:;!?\u060c\u061b\u061f]|$))"), "\u0647"),
+    # Bengali letters with a dot below lose the vowel that follows where letter and dot are two characters.
+    (re.compile("\u09a1\u09bc"), "\u09dc"),
+    (re.compile("\u09a2\u09bc"), "\u09dd"),
+    (re.compile("\u09af\u09bc"), "\u09df"),
+]
+VARIANT = re.compile(r"!v/(.+?)\s*(?:\([^()]*\)\s*)*$", re.MULTILINE)
 
 
 class EspeakSynth:
@@ -36,12 +49,13 @@ class EspeakSynth:
             raise HardwareError("speech", Reason.NOT_INSTALLED, f"install it with: sudo apt install {PROGRAM}")
         self._version = _read_version()
         self._voices = self._read_voices()
-        self._voice(config.language)
+        self.voice(config.language)
+        _check_variant(config.variant)
 
     def render(self, text: str, language: str) -> Pcm:
         """The spoken text, silence at both ends included."""
-        engine = self._engine(self._voice(language))
-        sound = engine.synth_wav(_plain(text))
+        engine = self._engine(self.voice(language))
+        sound = engine.synth_wav(readable(text))
         try:
             with wave.open(io.BytesIO(sound)) as file:
                 samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
@@ -63,21 +77,23 @@ class EspeakSynth:
             names |= {voice["language"].lower(), voice["file"].rsplit("/", 1)[-1].lower()}
         return frozenset(names)
 
-    def _voice(self, language: str) -> str:
+    def voice(self, language: str) -> str:
         """espeak-ng's name for `language`; a region it lacks falls back to the language, never to another one."""
         tag = language.replace("_", "-").lower()
         base = tag.split("-")[0]
         for name in (tag, base, ALIASES.get(base, base)):
             if name in self._voices:
-                return name
+                return f"{name}+{self._config.variant}" if self._config.variant else name
         raise HardwareError(
             "speech", Reason.MISSING, f"{PROGRAM} has no voice for {language!r}; see {PROGRAM} --voices"
         )
 
 
-def _plain(text: str) -> str:
-    """`text` so that none of it is taken for an option, a phoneme code or the end of an argument."""
+def readable(text: str) -> str:
+    """`text` as espeak-ng reads it right, and none of it taken for an option, a phoneme code or an argument's end."""
     clean = UNSPEAKABLE.sub(" ", text).replace("[[", "[ [")
+    for misread, better in READINGS:
+        clean = misread.sub(better, clean)
     return " " + clean.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -94,6 +110,17 @@ def _run(command: list[str | bytes]) -> bytes:
         reason = done.stderr.decode("utf-8", "replace").strip() or f"exit status {done.returncode}"
         raise HardwareError("speech", Reason.BROKEN, f"{PROGRAM} failed: {reason}")
     return done.stdout
+
+
+def _check_variant(name: str) -> None:
+    """espeak-ng itself takes any name and speaks in the plain voice, which nobody would understand."""
+    if not name:
+        return
+    known = VARIANT.findall(_run([PROGRAM, "--voices=variant"]).decode("utf-8", "replace"))
+    if name not in known:
+        near = difflib.get_close_matches(name.lower(), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"{PROGRAM} --voices=variant lists them: f1 to f5, m1 to m8, ..."
+        raise ConfigError([f"voice.variant: {PROGRAM} has no variant {name!r}; {hint}"])
 
 
 def _read_version() -> str:

@@ -27,7 +27,7 @@ def test_make_alone_explains_every_target_for_people() -> None:
     shown = set(re.findall(r"^  make ([a-z-]+)", make().stdout, re.M))
     assert shown == {
         *("help", "setup", "run", "test", "check", "format", "train", "evaluate", "xts"),
-        *("replay", "bench", "wheel", "deploy", "clean"),
+        *("replay", "bench", "translations", "wheel", "deploy", "clean"),
     }
 
 

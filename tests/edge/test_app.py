@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edge import app
-from edge.config import Config, ModelConfig, MqttConfig
+from edge.config import Config, ModelConfig, MqttConfig, VoiceConfig
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.errors import BundleError, HardwareError, Reason
@@ -267,3 +267,15 @@ def test_a_device_id_is_stable_and_tells_nothing_of_the_machine() -> None:
     machine = Path("/etc/machine-id")
     if machine.exists() and machine.read_text().strip():
         assert machine.read_text().strip() not in app.device_id(CONFIG)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"variant": "f3"}, {"language": "hi"}, {"words_per_minute": 200}, {"pitch": 60}, {"volume": 90}],
+    ids=lambda other: next(iter(other)),
+)
+def test_phrases_of_another_voice_are_not_taken_from_the_disk(tmp_path: Path, other: dict[str, object]) -> None:
+    assert app.phrases_of(Config(), FakeSynth(), tmp_path).prepare(["500"]) == 1
+    assert app.phrases_of(Config(), FakeSynth(), tmp_path).prepare(["500"]) == 0
+    changed = Config(voice=VoiceConfig(**other))  # type: ignore[arg-type]
+    assert app.phrases_of(changed, FakeSynth(), tmp_path).prepare(["500"]) == 1

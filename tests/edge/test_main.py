@@ -13,6 +13,7 @@ import sys
 import termios
 import time
 import tomllib
+import wave
 from pathlib import Path
 
 import pytest
@@ -113,17 +114,37 @@ def test_help_comes_without_anything_heavy() -> None:
 @pytest.mark.integration
 def test_check_shows_the_configuration_and_every_part_that_fails(tmp_path: Path) -> None:
     (tmp_path / "edge.toml").write_text(
-        f'[model]\nbundle = "xts"\n[voice]\ndriver = "wav"\npath = "{tmp_path}/no/such/said.wav"\nlanguage = "hi"\n'
+        f'[model]\nbundle = "xts"\n[voice]\ndriver = "wav"\npath = "{tmp_path}/no/such/said.wav"\nlanguage = "ja"\n'
         f'[camera]\ndriver = "files"\npath = "{tmp_path}/nowhere"\n[button]\ndriver = "none"\n'
     )
     code, out, _ = edge(tmp_path, "check", "--config", str(tmp_path / "edge.toml"))
     shown, parts = out.split("\nbundle  ")
-    assert parse(tomllib.loads(shown)).voice.language == "hi"
+    assert parse(tomllib.loads(shown)).voice.language == "ja"
     assert parts.split()[0] == "works"
-    assert "no catalogue for 'hi'" in parts
+    assert "'ja' cannot be spoken; known are en (English), ar (Arabic), " in parts
     assert "said.wav cannot be written" in parts
     assert "nowhere does not exist" in parts
     assert code == EXIT_CONFIG, "that of the first part that fails"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("mistake", ['language = "ja"', 'language = "hindi"', 'variant = "f33"', ""])
+def test_the_reason_of_the_end_is_heard_even_where_the_voice_is_the_mistake(tmp_path: Path, mistake: str) -> None:
+    file = tmp_path / "edge.toml"
+    file.write_text(f'[voice]\ndriver = "wav"\npath = "{tmp_path}/said.wav"\n{mistake}\n')
+    code, _, err = edge(tmp_path, "say", "--fault", "--config", str(file))
+    assert (code, sentences(err)) == (0, [])
+    with wave.open(str(tmp_path / "said.wav")) as said:
+        assert said.getnframes() > 0.5 * said.getframerate()
+
+
+@pytest.mark.integration
+def test_a_variant_that_does_not_exist_is_a_mistake_of_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "edge.toml").write_text('[voice]\nvariant = "f33"\n')
+    code, _, err = edge(tmp_path, "say", "hello", "--config", str(tmp_path / "edge.toml"))
+    assert code == EXIT_CONFIG
+    [told] = sentences(err)
+    assert "voice.variant: espeak-ng has no variant 'f33'; did you mean f3?" in told
 
 
 @pytest.mark.integration

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.config import VoiceConfig
-from edge.core.errors import HardwareError, Reason
+from edge.core.errors import ConfigError, HardwareError, Reason
 from edge.drivers.espeak import EspeakSynth
 from edge.drivers.fake import FakeSynth
 from edge.ports import Synth
@@ -87,6 +87,51 @@ def test_languages_are_found_under_the_names_that_people_use(language: str) -> N
 def test_an_unknown_language_in_the_configuration_is_found_at_once() -> None:
     with pytest.raises(HardwareError, match="no voice for 'klingonese'"):
         espeak(language="klingonese")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("variant", ["f3", "whisperf", "Mr serious"])
+def test_a_variant_is_another_speaker(variant: str) -> None:
+    usual, other = (espeak(language="hi", variant=name).render("500", "hi").samples for name in ("", variant))
+    assert not np.array_equal(usual, other)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("variant", "hint"),
+    [
+        ("f33", "did you mean f3"),
+        ("F3", "did you mean f3"),
+        ("female3", "lists them"),
+        ("f3 ", "did you mean f3"),
+        ("f3+m2", "lists them"),
+        ("../en", "lists them"),
+    ],
+)
+def test_a_variant_that_espeak_would_silently_leave_out_is_refused(variant: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=r"voice\.variant: .* has no variant") as caught:
+        espeak(variant=variant)
+    assert hint in str(caught.value)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("language", "written", "meant"),
+    [
+        (
+            "ar",
+            "\u0645\u064e\u0631\u064e\u0651\u0629",
+            "\u0645\u064e\u0631\u0651\u064e\u0647",
+        ),  # marra: r doubled, h last
+        ("ar", "\u0643\u064f\u0644\u0650\u0651", "\u0643\u064f\u0644\u0651\u0650"),  # kulli
+        ("bn", "\u0998\u09a1\u09bc\u09bf", "\u0998\u09dc\u09bf"),  # ghari
+        ("bn", "\u09b9\u09af\u09bc\u09c7", "\u09b9\u09df\u09c7"),  # haye
+    ],
+)
+def test_marks_are_read_in_whatever_order_unicode_has_them(language: str, written: str, meant: str) -> None:
+    synth = espeak(language=language)
+    first, second = (synth.render(text, language).samples for text in (written, meant))
+    np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.integration

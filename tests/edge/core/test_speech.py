@@ -6,7 +6,7 @@ import pytest
 
 from edge.core.errors import ConfigError, HardwareError, Reason
 from edge.core.messages import Decision, Fault, Guidance, Hint, Recovered, Verdict
-from edge.core.speech import PHRASES, Speech
+from edge.core.speech import PHRASES, Speech, languages
 
 RUPEES = Speech("en", "INR")
 
@@ -35,10 +35,72 @@ def test_every_english_is_spoken(language: str) -> None:
     assert Speech(language, "INR").amount("500") == "500 rupees"
 
 
-@pytest.mark.parametrize("language", ["", "xx", "english", "hi", "../../etc", "en-"])
+@pytest.mark.parametrize("language", ["", "xx", "english", "ja", "hi_", "../../etc", "en-"])
 def test_a_language_that_cannot_be_spoken_is_a_mistake_in_the_configuration(language: str) -> None:
-    with pytest.raises(ConfigError, match=r"voice\.language"):
+    with pytest.raises(
+        ConfigError, match=r"voice\.language: .* known are en \(English\), ar \(Arabic\), .*hi \(Hindi\)"
+    ):
         Speech(language, "INR")
+
+
+# What each language says for these amounts, checked by hand. A name alone stands for "{number} name".
+COUNTS = ("1", "2", "3", "5", "21", "22", "25", "1000", "10", "20", "50", "100", "200", "500")
+RUPEE_FORMS = {
+    "en": ["rupee", *["rupees"] * 13],
+    "hi": ["रुपया", *["रुपये"] * 13],
+    "bn": ["টাকা"] * 14,
+    "ta": ["ஒரு ரூபாய்", *["ரூபாய்"] * 13],
+    "es": ["una rupia", *["rupias"] * 13],
+    "fr": ["roupie", *["roupies"] * 13],
+    "de": ["eine Rupie", *["Rupien"] * 13],
+    "pt": ["uma rupia", *["rupias"] * 13],
+    "pl": ["jedna rupia", "rupie", "rupie", "rupii", "rupii", "rupie", *["rupii"] * 8],
+    "ar": ["رُوبِيَّةٌ وَاحِدَة", "رُوبِيَّتَان", "رُوبِيَّات", "رُوبِيَّات", *["روبية"] * 4, "رُوبِيَّات", *["روبية"] * 5],
+}
+
+
+@pytest.mark.parametrize("language", languages())
+def test_every_amount_has_the_plural_form_of_its_language(language: str) -> None:
+    said = [Speech(language, "INR").amount(count) for count in COUNTS]
+    numberless = {"una rupia", "uma rupia", "eine Rupie", "jedna rupia", "ஒரு ரூபாய்", *RUPEE_FORMS["ar"][:2]}
+    forms = RUPEE_FORMS[language]
+    assert said == [
+        form if form in numberless else f"{count} {form}" for count, form in zip(COUNTS, forms, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("currency", ["INR", "XTS"])
+def test_a_part_is_never_said_without_its_number(language: str, currency: str) -> None:
+    for part in ("0.5", "1.5", "2.5"):
+        said = Speech(language, currency).amount(part)
+        assert said.startswith((f"{part} ", f"{part.replace('.', ',')} "))
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("currency", ["INR", "XTS", "EUR", "USD", "GBP", "BDT"])
+def test_numbers_are_in_the_digits_that_every_voice_reads(language: str, currency: str) -> None:
+    digits = {c for count in COUNTS for c in Speech(language, currency).amount(count) if c.isdigit()}
+    assert digits <= set("0123456789")
+
+
+@pytest.mark.parametrize(("region", "language"), [("hi-IN", "hi"), ("pt_BR", "pt"), ("es-MX", "es"), ("ar-EG", "ar")])
+def test_a_region_speaks_its_language(region: str, language: str) -> None:
+    assert Speech(region, "INR").fixed(("20", "500")) == Speech(language, "INR").fixed(("20", "500"))
+
+
+@pytest.mark.parametrize("language", languages()[1:])
+def test_whole_sentences_are_in_the_language(language: str) -> None:
+    said = Speech(language, "INR")
+    total, repeated = said.total(Decimal(1200), 5), said.repeated(said.amount("500"), 30)
+    assert "1200" in total
+    assert "5" in total.replace("1200", "")
+    assert repeated.startswith(said.amount("500"))
+    assert "30" in repeated
+    english = {"Total", "rupees", "notes", "seconds", "ago"}
+    assert not english - ({"Total"} if language in ("es", "fr", "pt") else set()) & set(
+        total.split() + repeated.split()
+    )
 
 
 def test_a_decision_is_an_amount_a_doubt_or_silence() -> None:
