@@ -132,7 +132,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
-    request_queue_size = 16
+    request_queue_size = 128  # a flood is accepted and refused, not left to wait before everybody else
 
     def __init__(self, family: int, address: Any, token: str, assets: dict[str, Asset], watch: Any, leave: Any) -> None:
         self.address_family = family
@@ -169,7 +169,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: _Server
     protocol_version = "HTTP/1.1"
-    server_version, sys_version = "saynote", ""
     timeout = HEAD_S
 
     def handle(self) -> None:
@@ -217,6 +216,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer_text(HTTPStatus.METHOD_NOT_ALLOWED, text, {"Allow": "GET, HEAD"})
         else:
             self._answer_text(HTTPStatus(code), "That is no request this page understands.")
+
+    def version_string(self) -> str:
+        """Which Python serves it is nobody's business."""
+        return "saynote"
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the first address holds the token."""

@@ -111,12 +111,13 @@ def contents(folder: Path) -> Contents:
 
 
 def delete(folder: Path) -> int:
-    """Delete all that is kept in `folder`, and the folder; how many pictures there were."""
+    """Delete all that is kept in `folder`, and the folder unless others have files in it; how many there were."""
     found = contents(folder).pictures
     for kept in _read(folder, torn=True):
         _remove(kept)
     with contextlib.suppress(FileNotFoundError):
-        folder.rmdir()
+        if not any(folder.iterdir()):
+            folder.rmdir()
     return found
 
 

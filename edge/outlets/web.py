@@ -24,8 +24,22 @@ from typing import TypeAlias
 import msgspec
 
 from edge.core import picture
+from edge.core.bundle import RESERVED
 from edge.core.gestures import Gestures, Timings
-from edge.core.messages import Box, Decision, Edge, Event, Frame, Gesture, Guidance, Health, Notice, Observation
+from edge.core.messages import (
+    Box,
+    Decision,
+    Edge,
+    Event,
+    Fault,
+    Frame,
+    Gesture,
+    Guidance,
+    Health,
+    Observation,
+    Recovered,
+    Verdict,
+)
 from edge.outlets.announcer import Utterance
 from edge.outlets.inbox import Inbox
 from edge.outlets.view import describe, sees
@@ -58,6 +72,7 @@ class News(msgspec.Struct, frozen=True):
 
     kind: str  # decision, hint, said, press, fault
     text: str
+    detail: str = ""
     age_s: float = 0.0
 
 
@@ -241,16 +256,27 @@ def _news(item: Item) -> News | None:
     if isinstance(item, Gesture):
         return News("press", item.press.value)
     if isinstance(item, Utterance):
-        return News("said", item.text if item.sounded else f"{item.text} (not heard: no sound card)")
+        return News("said", item.text, "" if item.sounded else "not heard: no sound card")
     if isinstance(item, Guidance):
         return News("hint", item.hint.value)
-    if isinstance(item, Notice | Health | Edge | Observation):
-        return None
-    return News("decision" if isinstance(item, Decision) else "fault", describe(item))
+    if isinstance(item, Fault | Recovered):
+        return News("fault", describe(item))
+    if isinstance(item, Decision):
+        return _decision(item)
+    return None
+
+
+def _decision(decision: Decision) -> News:
+    if decision.verdict is Verdict.GONE:
+        return News("decision", "nothing in view")
+    detail = f"confidence {decision.confidence:.2f}, {decision.frames} frames"
+    return News("decision", f"{decision.verdict.value} {decision.label}".rstrip(), detail)
 
 
 def _look(frame: Frame, observation: Observation, labels: tuple[str, ...]) -> Look:
     scores, box = observation.scores, observation.box
+    if scores is None or labels[int(scores.argmax())] in RESERVED:
+        box = None  # the model always names a place; without a note it means nothing
     return Look(
         seq=observation.seq,
         t_s=observation.t_s,

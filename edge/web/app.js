@@ -86,22 +86,25 @@ function drawMilliseconds(ms) {
   define("ms", [
     ...Object.entries(ms).map(([stage, one]) => [stage, one.toFixed(1)]),
     ["total", total.toFixed(1)],
-    ["pictures a second here", perSecond.toFixed(1)],
+    ["shown a second", perSecond.toFixed(1)],
   ]);
 }
 
-function news({ kind, text, age_s: age }) {
+function news({ kind, text, detail, age_s: age }) {
   const line = document.createElement("li");
   const then = new Date(Date.now() - age * 1000);
   const time = element("time", then.toLocaleTimeString([], { hour12: false }));
   time.dateTime = then.toISOString();
   line.append(time);
   if (kind !== "said") line.append(element("span", kind, `kind ${kind}`));
-  line.append(element("span", text));
+  const words = element("span", text);
+  if (detail) words.append(" ", element("span", detail, "quiet"));
+  line.append(words);
   const list = at(kind === "said" ? "said" : "events");
   list.prepend(line);
   while (list.children.length > LINES) list.lastChild.remove();
   if (kind === "decision" || kind === "hint") write(kind, text);
+  if (kind === "decision") write("detail", detail);
 }
 
 function health(beat, age = 0) {
