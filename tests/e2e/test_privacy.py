@@ -134,10 +134,11 @@ def test_a_disk_that_takes_no_picture_is_said_once_and_notes_are_still_read(tmp_
         f'[model]\nbundle = "xts"\n[voice]\ndriver = "none"\n[button]\ndriver = "none"\n[capture]\nenabled = true\n'
         f'[camera]\ndriver = "files"\npath = "{app.REPLAY}"\n'
     )
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "STATE_DIRECTORY": str(tmp_path / "state")}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"  # what Python compiles would be cut off, too, and break later runs
     done = subprocess.run(  # no file may grow beyond 4 KB: the kernel refuses each write as a full disk does
         [prlimit, "--fsize=4096", sys.executable, "-m", "edge", "run", "--config", str(settings)], cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "STATE_DIRECTORY": str(tmp_path / "state")},
-        text=True, capture_output=True, timeout=240, check=False, stdin=subprocess.DEVNULL,
+        env=environment, text=True, capture_output=True, timeout=240, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "amount label=20" in done.stderr
