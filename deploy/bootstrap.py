@@ -27,6 +27,17 @@ GOALS = {"run": (), "train": ("training",), "test": ("training", "dev")}
 SHOW_LIFE_AFTER_S = 4.0
 APT_LISTS = Path("/var/lib/apt/lists")
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"  # where servers live, not on everybody's PATH
+# Packages whose thing is a program -> its name.
+PROGRAMS = {
+    "espeak-ng": "espeak-ng",
+    "mosquitto": "mosquitto",
+    "mosquitto-clients": "mosquitto_sub",
+    "rsync": "rsync",
+    "shellcheck": "shellcheck",
+    "openssh-server": "sshd",
+    "chromium": "chromium",
+    "chromium-driver": "chromedriver",
+}
 NO_NETWORK = (
     "Temporary failure in name resolution",
     "Temporary failure resolving",
@@ -90,6 +101,8 @@ NEEDS = (
     Need("mosquitto-clients", "what the tests listen with", ("test",)),
     Need("rsync", "the tests deploy with it", ("test",)),
     Need("shellcheck", "the tests check the installer with it", ("test",)),
+    Need("chromium", "the tests look at the live view with it", ("test",)),
+    Need("chromium-driver", "and steer it with this", ("test",)),
     Need("openssh-server", "the tests deploy over it", ("test",), opens_a_port=True),
 )
 
@@ -186,8 +199,8 @@ def look_around(python: str, version: tuple[int, int]) -> Facts:
 
 def _is_present(package: str, python: str) -> bool:
     """Whether the thing itself is there, whoever installed it."""
-    program = {"openssh-server": "sshd", "mosquitto-clients": "mosquitto_sub"}.get(package, package)
-    if package in ("espeak-ng", "mosquitto", "mosquitto-clients", "rsync", "shellcheck", "openssh-server"):
+    if package in PROGRAMS:
+        program = PROGRAMS[package]
         return shutil.which(program, path=os.environ.get("PATH", os.defpath) + ":" + SYSTEM_FOLDERS) is not None
     if package == "libportaudio2":
         return ctypes.util.find_library("portaudio") is not None

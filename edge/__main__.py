@@ -100,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     bench = add("bench", _bench, "milliseconds of each stage, and the whole over the bare inference")
     bench.add_argument("--bundle", help="name or folder of the bundle, instead of the configured one")
     bench.add_argument("--frames", type=_count, default=300)
+    captures = add("captures", _captures, "say how many pictures are kept for training, or delete them")
+    captures.add_argument("--delete", action="store_true", help="delete them all, now")
     return parser
 
 
@@ -351,6 +353,29 @@ def _bench(options: argparse.Namespace) -> int:
     for line in measure(bundle, engine, options.frames):
         _put(line)
     return EXIT_OK
+
+
+def _captures(options: argparse.Namespace) -> int:
+    from edge import app
+    from edge.outlets import album
+
+    code, lines = EXIT_OK, []
+    for folder in app.capture_folders():
+        try:
+            kept = album.contents(folder)
+            if kept.pictures == 0:
+                continue
+            days = kept.first_day if kept.first_day == kept.last_day else f"{kept.first_day} to {kept.last_day}"
+            about = f"{kept.pictures} pictures, {kept.size / album.BYTES_PER_MB:.1f} MB, {days}, in {folder}"
+            if options.delete:
+                album.delete(folder)
+            lines.append(f"deleted: {about}" if options.delete else about)
+        except OSError as error:
+            _tell(f"{folder} cannot be read or emptied: {error.strerror}; try it with sudo")
+            code = EXIT_USAGE
+    for line in lines or ([] if code else ["no pictures are kept"]):
+        _put(line)
+    return code
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge import __version__
 from edge.config import Config, VoiceConfig
@@ -27,23 +28,32 @@ from edge.core.bundle import Bundle
 from edge.core.decide import Decider
 from edge.core.errors import BundleError, HardwareError
 from edge.core.gestures import Timings
-from edge.core.messages import Edge, Event, Fault, Notice, Observation, Recovered
+from edge.core.messages import Edge, Event, Fault, Frame, Health, Notice, Observation, Recovered
 from edge.core.observe import Observer
 from edge.core.speech import Speech
+from edge.outlets.album import BYTES_PER_MB, Album
 from edge.outlets.announcer import Announcer, Utterance
+from edge.outlets.capture import Capture
 from edge.outlets.health import HealthMonitor
 from edge.outlets.outbox import Outbox
 from edge.outlets.phrases import Phrases
 from edge.outlets.telemetry import Telemetry
 from edge.outlets.view import View
+from edge.outlets.web import About, Web
 from edge.pipeline import Pipeline
 from edge.ports import Board, Broker, Button, Camera, Clock, Engine, Speaker, Supervisor, Synth
+
+if TYPE_CHECKING:
+    from edge.drivers.http import PageServer
 
 log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).resolve().parent
 BUNDLES = PACKAGE / "bundles"
 REPLAY = PACKAGE / "replays" / "xts"
+PAGE = PACKAGE / "web"
+CAPTURES = "captures"  # folder within the state folder
+SERVICE_STATE = Path("/var/lib/saynote")  # as StateDirectory in systemd/saynote.service makes it
 SAID = 1000  # utterances remembered: a device runs for years
 
 
@@ -72,6 +82,8 @@ class Hub:
     closing: list[Callable[[], None]] = field(default_factory=list)  # telemetry and what it stands on, that first
     view: View | None = None
     said: deque[Utterance] = field(default_factory=lambda: deque(maxlen=SAID))
+    web: Web | None = None
+    capture: Capture | None = None
 
     def turn(self) -> None:
         """The main loop has turned."""
@@ -89,8 +101,28 @@ class Hub:
         self.health.offer(event)
         if self.telemetry is not None:
             self.telemetry.offer(event)
-        if self.view is not None:
-            self.view.offer(event)
+        for outlet in (self.view, self.web, self.capture):
+            if outlet is not None:
+                outlet.offer(event)
+
+    def edge(self, edge: Edge) -> None:
+        """The button's contact has changed."""
+        self.announcer.offer(edge)
+        if self.web is not None:
+            self.web.offer(edge)
+
+    @property
+    def pictures(self) -> Callable[[Frame, Observation], None] | None:
+        """Who takes the pictures themselves: nobody, unless the owner has switched something on that does."""
+        takers = [outlet.frame for outlet in (self.web, self.capture) if outlet is not None]
+        if not takers:
+            return None
+
+        def hand_on(frame: Frame, observation: Observation) -> None:
+            for take in takers:
+                take(frame, observation)
+
+        return hand_on
 
 
 def parts(config: Config, *, camera: Callable[[], Camera] | None = None) -> Parts:
@@ -182,12 +214,41 @@ def open_broker(config: Config, topics: wire.Topics, connected: Callable[[], Non
 
 
 def broker_password() -> str | None:
+    """The owner's password at the broker, if there is one."""
+    return secret("mqtt-password", "SAYNOTE_MQTT_PASSWORD")
+
+
+def secret(credential: str, variable: str) -> str | None:
     """From the systemd credential or the environment, never from the file."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    if folder and (path := Path(folder) / "mqtt-password").is_file():
-        # Without a password file the unit hands over an empty line.
+    if folder and (path := Path(folder) / credential).is_file():
+        # Without a file of the owner's the unit hands over an empty line.
         return path.read_text(encoding="utf-8").strip("\r\n") or None
-    return os.environ.get("SAYNOTE_MQTT_PASSWORD")
+    return os.environ.get(variable)
+
+
+def open_web(config: Config, web: Web) -> PageServer:
+    """The live view's server. Raises HardwareError where it cannot listen."""
+    from edge.drivers.http import PageServer, is_loopback
+
+    given = secret("web-token", "SAYNOTE_WEB_TOKEN")
+    token = given or secrets.token_urlsafe(24)
+    server = PageServer(config.web, token, page(), web.watch, web.leave)
+    # The only place where a token is shown, and only one that nobody could know otherwise.
+    log.info("live view: %s%s", server.url, "" if given else f"?token={token}")
+    if not is_loopback(config.web.address):
+        log.warning("the live view can be reached from other machines, and is not encrypted")
+    return server
+
+
+def page() -> dict[str, tuple[str, bytes]]:
+    """The live view's files by path: media type and content."""
+    kinds = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+             ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}  # fmt: skip
+    files = {
+        f"/{path.name}": (kinds[path.suffix], path.read_bytes()) for path in PAGE.iterdir() if path.suffix in kinds
+    }
+    return {"/": files["/index.html"], **files}
 
 
 def find_bundle(name: str) -> Path:
@@ -220,6 +281,11 @@ def state_folder() -> Path:
     named = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(named) if named else Path(base) / "saynote"
+
+
+def capture_folders() -> list[Path]:
+    """Where kept pictures may lie: of whoever asks, and of the service."""
+    return list(dict.fromkeys([state_folder() / CAPTURES, SERVICE_STATE / CAPTURES]))
 
 
 def device_id(config: Config) -> str:
@@ -265,10 +331,14 @@ def run(
         hub = _hub(config, devices, speech, phrases, bundle, view, state)
         _log_start(config, bundle, engine, rendered)
         _start(hub, devices, first_words, closing)
+        _start_watching(config, hub, closing)
         observer = Observer(bundle, engine.invoke, time.perf_counter)
         decider = Decider(bundle.labels, bundle.manifest.decision)
         stalled = config.camera.stalled_after_s
-        pipeline = Pipeline(devices.camera, observer, decider, hub, stalled_after_s=stalled, random=random.random)
+        pipeline = Pipeline(
+            devices.camera, observer, decider, hub,
+            stalled_after_s=stalled, random=random.random, pictures=hub.pictures,
+        )  # fmt: skip
         pipeline.run(stop)
     return list(hub.said)
 
@@ -280,26 +350,50 @@ def _hub(
 
     def heard(utterance: Utterance) -> None:
         said.append(utterance)
-        if view is not None:
-            view.offer(utterance)
+        for outlet in (view, web):
+            if outlet is not None:
+                outlet.offer(utterance)
 
     button = config.button
     timings = Timings(button.debounce_s, button.double_within_s, button.long_after_s, button.very_long_after_s)
+    web = _web(config, devices, bundle, timings) if config.web.enabled else None
     announcer = Announcer(speech, phrases, devices.speaker, devices.clock, timings, heard=heard)
     telemetry, closing = _telemetry(config, devices, bundle, announcer, state) if config.mqtt.enabled else (None, [])
+
+    def report(health: Health) -> None:
+        for outlet in (telemetry, web):
+            if outlet is not None:
+                outlet.offer(health)
+
     health = HealthMonitor(
         devices.clock,
         devices.board,
         devices.supervisor,
-        telemetry.offer if telemetry else _forget,
+        report,
         lambda: announcer.last_turn_s,
         interval_s=config.health.interval_s,
     )
-    return Hub(announcer, health, telemetry, closing, view, said)
+    capture = _capture(config, devices, bundle, state) if config.capture.enabled else None
+    return Hub(announcer, health, telemetry, closing, view, said, web, capture)
 
 
-def _forget(event: Event) -> None:
-    """Health goes nowhere while telemetry is off."""
+def _web(config: Config, devices: Parts, bundle: Bundle, timings: Timings) -> Web:
+    about = About(__version__, bundle_name(bundle), config.camera.driver, config.voice.language)
+    return Web(bundle.labels, about, timings, devices.clock)
+
+
+def _capture(config: Config, devices: Parts, bundle: Bundle, state: Path) -> Capture:
+    album = Album(
+        state / CAPTURES, max_bytes=config.capture.max_mb * BYTES_PER_MB, keep_days=config.capture.keep_days
+    )  # fmt: skip
+    manifest = bundle.manifest
+    thresholds = manifest.decision.thresholds
+    return Capture(album, bundle.labels, thresholds, bundle_name(bundle), manifest.digest, devices.clock)
+
+
+def bundle_name(bundle: Bundle) -> str:
+    """Name and version, as a person would say it."""
+    return f"{bundle.manifest.name} {bundle.manifest.version}"
 
 
 def _telemetry(
@@ -310,7 +404,7 @@ def _telemetry(
         run=secrets.token_hex(4),
         daemon=__version__,
         currency=bundle.manifest.currency,
-        bundle=f"{bundle.manifest.name} {bundle.manifest.version}",
+        bundle=bundle_name(bundle),
         digest=bundle.manifest.digest,
     )
     topics = wire.Topics(config.mqtt.prefix, source.device)
@@ -344,7 +438,7 @@ def _start(hub: Hub, devices: Parts, first_words: str, closing: contextlib.ExitS
         try:
             button = devices.button()
             closing.callback(button.close)
-            button.listen(lambda edge: _pass(hub.announcer, edge))
+            button.listen(hub.edge)
         except HardwareError as error:
             # Without its button the device still says what it sees: that is worth more than stopping.
             log.error("%s", error)
@@ -354,8 +448,27 @@ def _start(hub: Hub, devices: Parts, first_words: str, closing: contextlib.ExitS
     hub.event(Notice(first_words))
 
 
-def _pass(announcer: Announcer, edge: Edge) -> None:
-    announcer.offer(edge)
+def _start_watching(config: Config, hub: Hub, closing: contextlib.ExitStack) -> None:
+    """Switch on what shows or keeps pictures, and say so; where it fails the device still says what it sees."""
+    if hub.capture is not None:
+        closing.callback(hub.capture.close)
+        try:
+            hub.capture.start()
+            hub.event(Notice("captures kept"))
+        except OSError as error:
+            log.warning("pictures cannot be kept: %s", error)
+            hub.capture = None
+    if hub.web is not None:
+        closing.callback(hub.web.close)
+        try:
+            closing.callback(open_web(config, hub.web).close)
+            hub.web.start()
+            hub.event(Notice("live view"))
+        except HardwareError as error:
+            log.error("%s", error)
+            hub.web.close()
+            hub.web = None
+            hub.event(Fault(error.device, error.reason.value, error.detail))
 
 
 def _log_start(config: Config, bundle: Bundle, engine: Engine, rendered: int) -> None:

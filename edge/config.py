@@ -2,8 +2,8 @@
 
 TOML in, frozen structs out. Unknown keys, wrong types and values out of range are collected and shown
 together; an unknown key names the nearest known one. `deploy/edge.example.toml` is tested to equal the defaults.
-The broker's password never stands in the file: it comes from the systemd credential `mqtt-password` or from
-the environment variable SAYNOTE_MQTT_PASSWORD.
+Secrets never stand in the file: the broker's password comes from the systemd credential `mqtt-password` or the
+environment variable SAYNOTE_MQTT_PASSWORD, the live view's token from `web-token` or SAYNOTE_WEB_TOKEN.
 """
 
 from __future__ import annotations
@@ -90,6 +90,22 @@ class HealthConfig(Group, frozen=True):
     interval_s: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
 
 
+class WebConfig(Group, frozen=True):
+    """The live view in a browser, off unless a sighted helper wants it."""
+
+    enabled: bool = False
+    address: Annotated[str, Meta(min_length=1)] = "127.0.0.1"  # the device itself; anything else opens it to others
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8737  # 0: any free one, named in the log
+
+
+class CaptureConfig(Group, frozen=True):
+    """Pictures of uncertain notes, kept for training; none unless the owner wants it."""
+
+    enabled: bool = False
+    max_mb: Annotated[int, Meta(ge=1, le=100_000)] = 200  # all of them together; the oldest make room
+    keep_days: Annotated[int, Meta(ge=1, le=3650)] = 30
+
+
 class Config(Group, frozen=True):
     """The whole file."""
 
@@ -99,6 +115,8 @@ class Config(Group, frozen=True):
     button: ButtonConfig = ButtonConfig()
     mqtt: MqttConfig = MqttConfig()
     health: HealthConfig = HealthConfig()
+    web: WebConfig = WebConfig()
+    capture: CaptureConfig = CaptureConfig()
 
 
 def load(path: Path) -> Config:

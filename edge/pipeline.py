@@ -15,7 +15,7 @@ from edge.core import backoff
 from edge.core.decide import Decider
 from edge.core.errors import HardwareError
 from edge.core.guide import Guide
-from edge.core.messages import Decision, Event, Fault, Observation, Recovered, Verdict
+from edge.core.messages import Decision, Event, Fault, Frame, Observation, Recovered, Verdict
 from edge.core.observe import Observer
 from edge.ports import Camera
 
@@ -49,7 +49,10 @@ class Pipeline:
         *,
         stalled_after_s: float,
         random: Callable[[], float],
+        pictures: Callable[[Frame, Observation], None] | None = None,
     ) -> None:
+        # Most devices hand their pictures to nobody: then there is nothing to call, and nobody who could keep one.
+        self._pictures = pictures
         self._open_camera, self._observer, self._decider, self._sink = open_camera, observer, decider, sink
         self._stalled_after_s = stalled_after_s
         self._random = random
@@ -91,6 +94,8 @@ class Pipeline:
             self._sink.event(Recovered("camera"))
         observation = self._observer.observe(frame)
         self._sink.observation(observation)
+        if self._pictures is not None:
+            self._pictures(frame, observation)
         if guidance := self._guide.step(observation):
             self._sink.event(guidance)
         for decision in self._decider.step(observation):

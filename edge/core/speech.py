@@ -50,6 +50,8 @@ PHRASES = {
     "cleared": _("Total cleared"),
     "kept": _("Total kept"),
     "stopped for good": _("I cannot go on"),
+    "live view": _("The live view is on"),
+    "captures kept": _("Pictures of uncertain notes are being kept"),
 }
 
 HINTS = {
@@ -70,6 +72,7 @@ FAULTS = {
     ("config", ""): _("The settings file has a mistake"),
     ("bundle", ""): _("The model is damaged, I cannot read notes"),
     ("engine", ""): _("The recogniser does not work"),
+    ("web", ""): _("The live view does not work"),
 }
 
 RECOVERED = {

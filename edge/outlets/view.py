@@ -85,7 +85,7 @@ class View:
     def _draw(self) -> None:
         lines = [
             self._title,
-            f"sees      {_sees(self._observation, self._labels)}",
+            f"sees      {sees(self._observation, self._labels)}",
             *_bars(self._observation, self._labels),
             f"decision  {self._decision}",
             f"spoken    {self._spoken}",
@@ -120,7 +120,8 @@ def describe(item: Event | Utterance) -> str:
     return ""
 
 
-def _sees(observation: Observation | None, labels: tuple[str, ...]) -> str:
+def sees(observation: Observation | None, labels: tuple[str, ...]) -> str:
+    """What the device makes of a frame, in words."""
     if observation is None:
         return "no picture yet"
     if observation.scores is None:

@@ -170,8 +170,13 @@ def test_a_damaged_bundle_is_not_sent(make_bundle: Callable[[str], Path], tmp_pa
 def test_the_wheel_holds_the_daemon_and_nothing_else(built_wheel: Path) -> None:
     with zipfile.ZipFile(built_wheel) as archive:
         folders = {name.partition("/")[0] for name in archive.namelist()}
-        assert "edge/core/bundle.py" in archive.namelist()
-        assert "edge/locale/hi/LC_MESSAGES/saynote.mo" in archive.namelist()
+        shipped = {
+            "edge/core/bundle.py",
+            "edge/locale/hi/LC_MESSAGES/saynote.mo",
+            "edge/web/index.html",
+            "edge/web/app.js",
+        }
+        assert shipped <= set(archive.namelist())
     assert folders == {"edge", f"{'-'.join(built_wheel.name.split('-')[:2])}.dist-info"}
 
 

@@ -63,10 +63,21 @@ def test_it_runs_what_the_installer_installs_as_the_user_the_installer_makes() -
         assert group in INSTALLER.partition("for group in ")[2].partition(";")[0].split()
 
 
-def test_a_missing_password_file_does_not_keep_it_from_starting() -> None:
-    name, _, path = value(SERVICE, "LoadCredential").partition(":")
-    assert value(SERVICE, "SetCredential") == f"{name}:\\n"
-    assert path in (PROJECT / "deploy" / "edge.example.toml").read_text()
+@pytest.mark.parametrize("name", ["mqtt-password", "web-token"])
+def test_a_missing_secret_does_not_keep_it_from_starting(name: str) -> None:
+    loaded = dict(line.split(":", 1) for line in values(SERVICE, "LoadCredential"))
+    assert f"{name}:\\n" in values(SERVICE, "SetCredential")
+    assert loaded[name] in (PROJECT / "deploy" / "edge.example.toml").read_text()
+
+
+def test_each_secret_the_unit_hands_over_is_one_that_the_daemon_reads() -> None:
+    program = (PROJECT / "edge" / "app.py").read_text()
+    names = [line.partition(":")[0] for line in values(SERVICE, "LoadCredential")]
+    assert [name for name in names if f'secret("{name}"' not in program] == []
+
+
+def test_it_may_open_the_sockets_that_the_live_view_needs() -> None:
+    assert {"AF_INET", "AF_INET6"} <= set(value(SERVICE, "RestrictAddressFamilies").split())
 
 
 def test_a_fault_is_spoken_by_a_unit_that_exists() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from edge import app
-from edge.config import Config, ModelConfig, MqttConfig, VoiceConfig
+from edge.config import CaptureConfig, Config, ModelConfig, MqttConfig, VoiceConfig, WebConfig
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.errors import BundleError, HardwareError, Reason
@@ -279,3 +280,101 @@ def test_phrases_of_another_voice_are_not_taken_from_the_disk(tmp_path: Path, ot
     assert app.phrases_of(Config(), FakeSynth(), tmp_path).prepare(["500"]) == 0
     changed = Config(voice=VoiceConfig(**other))  # type: ignore[arg-type]
     assert app.phrases_of(changed, FakeSynth(), tmp_path).prepare(["500"]) == 1
+
+
+def test_pictures_of_uncertain_notes_are_kept_where_the_owner_wants_it_and_it_is_said(tmp_path: Path) -> None:
+    config = Config(model=ModelConfig(bundle="xts"), capture=CaptureConfig(enabled=True))
+    shown = ["background"] * 5 + ["several"] * 15 + ["background"] * 12
+    said = spoken(devices(shown), tmp_path, config)
+    assert said.count("Pictures of uncertain notes are being kept") == 1
+    assert [path.suffix for path in sorted((tmp_path / app.CAPTURES).iterdir())] == [".jpg", ".json"]
+
+
+def test_a_captures_folder_that_cannot_be_written_stops_nothing_and_is_not_said_to_be_there(tmp_path: Path) -> None:
+    (tmp_path / app.CAPTURES).write_text("not a folder")
+    config = Config(model=ModelConfig(bundle="xts"), capture=CaptureConfig(enabled=True))
+    said = spoken(devices(SHOWN), tmp_path, config)
+    assert "500 play crowns" in said
+    assert "Pictures of uncertain notes are being kept" not in said
+
+
+def test_telemetry_never_carries_a_picture(tmp_path: Path) -> None:
+    broker = FakeBroker()
+    mqtt, capture = MqttConfig(enabled=True, device_id="t1"), CaptureConfig(enabled=True)
+    config = Config(model=ModelConfig(bundle="xts"), mqtt=mqtt, capture=capture)
+    shown = ["background"] * 5 + ["several"] * 15 + ["background"] * 12
+    spoken(devices(shown, broker=lambda topics, connected: broker), tmp_path, config)
+    (picture,) = (tmp_path / app.CAPTURES).glob("*.jpg")
+    from edge.outlets.outbox import Outbox
+
+    outbox = Outbox(tmp_path / "outbox.sqlite3", 100)
+    payloads = [message.payload for message in broker.messages] + [row.payload for row in outbox.oldest(50)]
+    outbox.close()
+    assert payloads
+    assert max(map(len, payloads)) < picture.stat().st_size / 4
+    for payload in payloads:
+        assert b"\xff\xd8\xff" not in payload
+        assert b"/9j/" not in payload, "nor as base64"
+        assert picture.stem.encode() not in payload
+
+
+def test_the_live_view_is_announced_and_lets_its_port_go(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="edge")
+    config = Config(model=ModelConfig(bundle="xts"), web=WebConfig(enabled=True, port=0))
+    assert spoken(devices(SHOWN), tmp_path, config).count("The live view is on") == 1
+    (url,) = [record.args[0] for record in caplog.records if record.msg.startswith("live view")]  # type: ignore[index]
+    port = int(str(url).rstrip("/").rpartition(":")[2])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 5)
+    assert not [thread.name for thread in threading.enumerate() if thread.name in ("web", "http", "capture")]
+
+
+def test_a_port_that_is_taken_is_said_and_notes_are_still_read(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        config = Config(model=ModelConfig(bundle="xts"), web=WebConfig(enabled=True, port=other.getsockname()[1]))
+        said = spoken(devices(SHOWN), tmp_path, config)
+    assert "The live view does not work" in said
+    assert "The live view is on" not in said
+    assert "500 play crowns" in said
+
+
+def test_a_token_that_could_be_guessed_opens_nothing_and_notes_are_still_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SAYNOTE_WEB_TOKEN", "12345678")
+    config = Config(model=ModelConfig(bundle="xts"), web=WebConfig(enabled=True, port=0))
+    assert "The live view does not work" in spoken(devices(SHOWN), tmp_path, config)
+    assert "16 characters or more" in caplog.text
+    assert "12345678" not in caplog.text
+
+
+def test_a_view_that_others_can_reach_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for address, warned in (("127.0.0.1", False), ("0.0.0.0", True)):
+        caplog.clear()
+        web = WebConfig(enabled=True, address=address, port=0)
+        spoken(devices(SHOWN), tmp_path, Config(model=ModelConfig(bundle="xts"), web=web))
+        assert ("can be reached from other machines" in caplog.text) is warned
+
+
+def test_without_view_and_capture_nobody_is_handed_a_picture() -> None:
+    assert app.Hub(None, None).pictures is None  # type: ignore[arg-type]
+
+
+def test_a_secret_comes_from_the_credential_first_and_an_empty_line_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAYNOTE_WEB_TOKEN", "from the environment")
+    assert app.secret("web-token", "SAYNOTE_WEB_TOKEN") == "from the environment"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "web-token").write_text("from the credential\n")
+    assert app.secret("web-token", "SAYNOTE_WEB_TOKEN") == "from the credential"
+    (tmp_path / "web-token").write_text("\n")
+    assert app.secret("web-token", "SAYNOTE_WEB_TOKEN") is None
+
+
+def test_kept_pictures_are_looked_for_where_the_service_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = (Path(app.__file__).parents[1] / "systemd" / "saynote.service").read_text()
+    assert f"StateDirectory={app.SERVICE_STATE.name}\n" in unit
+    assert app.SERVICE_STATE / app.CAPTURES in app.capture_folders()
+    monkeypatch.setenv("STATE_DIRECTORY", str(app.SERVICE_STATE))
+    assert app.capture_folders() == [app.SERVICE_STATE / app.CAPTURES], "named once"

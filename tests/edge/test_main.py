@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import pty
 import re
@@ -22,6 +23,7 @@ from edge import __main__ as program
 from edge import app
 from edge.config import Config, VoiceConfig, parse
 from edge.core.errors import EXIT_BUNDLE, EXIT_CONFIG, EXIT_HARDWARE, EXIT_TRANSIENT, EXIT_USAGE
+from edge.outlets.album import Album
 
 ROOT = Path(__file__).parents[2]
 
@@ -329,3 +331,36 @@ def test_the_terminal_is_given_back_as_it_was(tmp_path: Path) -> None:
         assert terminal.echoes()
     finally:
         os.close(terminal.fd)
+
+
+def keep(folder: Path, count: int) -> None:
+    for _ in range(count):
+        Album(folder, max_bytes=1_000_000, keep_days=30).add(b"p" * 150_000, b"{}\n", datetime.date(2026, 11, 25))
+
+
+def test_kept_pictures_are_counted_and_deleted_in_one_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(app, "capture_folders", lambda: [tmp_path / "mine", tmp_path / "service"])
+    keep(tmp_path / "service", 2)
+    assert program.main(["captures"]) == 0
+    about = f"2 pictures, 0.3 MB, 2026-11-25, in {tmp_path}/service\n"
+    assert capsys.readouterr().out == about
+    assert program.main(["captures", "--delete"]) == 0
+    assert capsys.readouterr().out == f"deleted: {about}"
+    assert list(tmp_path.iterdir()) == []
+    assert program.main(["captures"]) == 0
+    assert capsys.readouterr().out == "no pictures are kept\n"
+
+
+def test_kept_pictures_that_may_not_be_deleted_are_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "service").write_text("not a folder")
+    monkeypatch.setattr(app, "capture_folders", lambda: [tmp_path / "service", tmp_path / "mine"])
+    keep(tmp_path / "mine", 1)
+    assert program.main(["captures", "--delete"]) == EXIT_USAGE
+    read = capsys.readouterr()
+    assert read.out.startswith("deleted: 1 pictures"), "the other folder is emptied all the same"
+    assert f"{tmp_path}/service cannot be read or emptied" in read.err
+    assert "sudo" in read.err

@@ -155,3 +155,33 @@ def test_a_camera_lost_twice_is_said_twice() -> None:
     run([FakeCamera([*frames(2), GONE]), FakeCamera([*frames(2, 50), GONE]), FakeCamera(frames(2, 99))], sink)
     found = [type(event) for event in sink.events if isinstance(event, Fault | Recovered)]
     assert found == [Fault, Recovered, Fault, Recovered]
+
+
+def test_each_picture_is_handed_on_with_what_was_seen_and_before_what_is_decided() -> None:
+    order: list[str] = []
+    sink = Sink()
+    sink.events = Order(order)  # type: ignore[assignment]
+    shown = frames(20)
+
+    def take(frame: Frame, observation: Observation) -> None:
+        assert frame is shown[frame.seq]
+        assert observation.seq == frame.seq
+        order.append("picture")
+
+    camera = FakeCamera(shown)
+    Pipeline(
+        lambda: camera, Sure(), Decider(LABELS, SPEC), sink,  # type: ignore[arg-type]
+        stalled_after_s=1, random=lambda: 0.0, pictures=take,
+    ).run(threading.Event())  # fmt: skip
+    assert order.count("picture") == 20
+    assert order.index("event") == SPEC.min_frames, "the frame that decided came first"
+
+
+class Order:
+    """Notes that an event came."""
+
+    def __init__(self, order: list[str]) -> None:
+        self._order = order
+
+    def append(self, event: Event) -> None:
+        self._order.append("event")

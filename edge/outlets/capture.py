@@ -1,0 +1,159 @@
+"""Owns which pictures are worth keeping for training, where the owner has said so; knows no file names.
+
+At most one picture of each kind in one presence of a note:
+
+    unsure    the one on which "not sure" was decided
+    several   the one on which two notes were seen
+    near      of those that look like a note, the one whose best amount came nearest to its threshold and stayed below
+              it (and above half of it); kept once the note has gone
+
+    main loop     frame(), offer(): compare a few numbers and hold two frames at most; return at once
+    own thread    encodes and writes; a disk that is full or broken is said once in the log, and nothing else stops
+
+    inbox: 4 pictures, a new one is turned away when it is full
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from edge.core import picture, wire
+from edge.core.bundle import BACKGROUND, RESERVED
+from edge.core.decide import NOTE_LIKE
+from edge.core.messages import Decision, Event, Frame, Observation, Verdict
+from edge.outlets.album import Album
+from edge.outlets.inbox import Inbox
+from edge.ports import Clock
+
+log = logging.getLogger(__name__)
+
+INBOX_SIZE = 4
+QUALITY = 92
+NEAR_SHARE = 0.5  # of the threshold, from which an amount came near to it
+CLOSE_S = 2.0
+REASONS = {Verdict.UNSURE: "unsure", Verdict.SEVERAL: "several"}
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What is written down with a picture: no time, no device, no amount that was said."""
+
+    reason: str  # unsure, several, near
+    bundle: str  # name and version
+    digest: str
+    scores: dict[str, float]  # probabilities, by label
+    box: tuple[float, float, float, float] | None  # centre x, centre y, width, height in shares of the picture
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """A picture to be kept."""
+
+    reason: str
+    frame: Frame
+    observation: Observation
+
+
+class Capture:
+    """Keeps; `start` it once, hand it every frame and event, `close` it."""
+
+    def __init__(
+        self,
+        album: Album,
+        labels: Sequence[str],
+        thresholds: Mapping[str, float],
+        bundle: str,
+        digest: str,
+        clock: Clock,
+    ) -> None:
+        self._album, self._labels, self._bundle, self._digest, self._clock = album, tuple(labels), bundle, digest, clock
+        self._background = self._labels.index(BACKGROUND)
+        self._thresholds = thresholds
+        self._newest: tuple[Frame, Observation] | None = None
+        self._nearest: tuple[Frame, Observation] | None = None
+        self._nearness = 0.0  # share of its threshold that the best amount of `_nearest` reached
+        self._inbox: Inbox[Picked] = Inbox(INBOX_SIZE, drop="newest")
+        self._failing = False  # said so in the log
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+
+    def start(self) -> None:
+        """Remove what is too old or too much, and begin. Raises OSError where nothing can be kept."""
+        self._album.tidy(self._today())
+        self._thread.start()
+
+    def frame(self, frame: Frame, observation: Observation) -> None:
+        """One frame was looked at; called by the main loop, before the events that come of it."""
+        self._newest = None
+        if observation.scores is None or observation.scores[self._background] >= NOTE_LIKE:
+            return
+        self._newest = (frame, observation)
+        best = int(observation.scores.argmax())
+        if self._labels[best] in RESERVED:
+            return
+        nearness = math.exp(float(observation.scores[best])) / self._thresholds[self._labels[best]]
+        if max(NEAR_SHARE, self._nearness) <= nearness < 1:
+            self._nearest, self._nearness = self._newest, nearness
+
+    def offer(self, event: Event) -> bool:
+        """Pick what `event` makes worth keeping; called by the main loop. False when it was turned away."""
+        if not isinstance(event, Decision):
+            return True
+        if event.verdict is Verdict.GONE:
+            return self._pick_nearest()
+        if event.verdict in REASONS and self._newest is not None and self._newest[1].seq == event.seq:
+            return self._inbox.offer(Picked(REASONS[event.verdict], *self._newest))
+        return True
+
+    def close(self) -> None:
+        """Keep what was picked, then stop; may be called twice."""
+        self._pick_nearest()
+        self._inbox.close()
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_S)
+
+    def _pick_nearest(self) -> bool:
+        nearest, self._nearest, self._nearness = self._nearest, None, 0.0
+        return nearest is None or self._inbox.offer(Picked("near", *nearest))
+
+    def _run(self) -> None:
+        while not self._inbox.ended:
+            picked = self._inbox.take()
+            if picked is None:
+                continue
+            try:
+                self._keep(picked)
+            except Exception:  # this thread's outermost frame: one picture that cannot be kept must not end the rest
+                log.exception("a picture was not kept")
+
+    def _keep(self, picked: Picked) -> None:
+        line = msgspec.json.encode(self._line(picked)) + b"\n"
+        try:
+            self._album.add(picture.jpeg(picked.frame.pixels, quality=QUALITY), line, self._today())
+        except OSError as error:
+            log.log(logging.DEBUG if self._failing else logging.WARNING, "pictures cannot be kept just now: %s", error)
+            self._failing = True
+            return
+        if self._failing:
+            log.info("pictures can be kept again")
+        self._failing = False
+
+    def _line(self, picked: Picked) -> Line:
+        scores, box = picked.observation.scores, picked.observation.box
+        assert scores is not None  # only such frames are picked
+        return Line(
+            reason=picked.reason,
+            bundle=self._bundle,
+            digest=self._digest,
+            scores={n: round(math.exp(float(score)), 4) for n, score in zip(self._labels, scores, strict=True)},
+            box=None if box is None else (box.centre_x, box.centre_y, box.width, box.height),
+        )
+
+    def _today(self) -> datetime.date | None:
+        wall_s = wire.unset_as_none(self._clock.wall_s())
+        return None if wall_s is None else datetime.datetime.fromtimestamp(wall_s).date()

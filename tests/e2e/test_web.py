@@ -1,0 +1,186 @@
+"""The live view as a helper sees it: the real daemon over the replay, in a headless Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge import app
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 60
+TOKEN = "a-token-of-the-owner"
+QUIET = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1200,900",
+)  # fmt: skip
+
+
+class Daemon:
+    """`python -m edge run` over the play money, with the live view; its log is read as it comes."""
+
+    def __init__(self, folder: Path, web: str, token: str | None = TOKEN) -> None:
+        (folder / "edge.toml").write_text(
+            f'[model]\nbundle = "xts"\n[voice]\ndriver = "wav"\npath = "{folder}/said.wav"\n'
+            f'[button]\ndriver = "none"\n[camera]\ndriver = "files"\npath = "{app.REPLAY}"\nframes_per_s = 5\n'
+            f"[health]\ninterval_s = 1\n[web]\nenabled = true\n{web}\n"
+        )
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder)} | ({"SAYNOTE_WEB_TOKEN": token} if token else {})
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "edge", "run", "--config", str(folder / "edge.toml")], cwd=ROOT, text=True,
+            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._changed:
+                self.lines.append(line.rstrip("\n"))
+                self._changed.notify_all()
+
+    def until(self, pattern: str) -> str:
+        """The part of the log that the pattern's group names, as soon as it is there."""
+
+        def found() -> list[str]:
+            return [match[1] for line in self.lines if (match := re.search(pattern, line))]
+
+        with self._changed:
+            assert self._changed.wait_for(found, PATIENCE_S), self.lines
+            return found()[0]
+
+    def end(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium comes with the dev extra")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("Chromium is not installed: sudo apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*QUIET, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(executable_path=driver)
+    started = webdriver.Chrome(options=options, service=service)
+    yield started
+    started.quit()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    one = Daemon(tmp_path, "port = 0")
+    yield one
+    one.end()
+
+
+def until(browser: object, true: str) -> object:
+    """Wait until the page says that the expression is true; its value."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    return WebDriverWait(browser, PATIENCE_S, poll_frequency=0.1).until(
+        lambda page: page.execute_script(f"return ({true})"), f"never: {true}"
+    )
+
+
+SHOT = """(() => { const i = document.getElementById("picture"), c = document.createElement("canvas");
+c.width = i.naturalWidth; c.height = i.naturalHeight; c.getContext("2d").drawImage(i, 0, 0);
+return c.toDataURL() })()"""
+BOX = """(() => { const b = document.getElementById("box").getBoundingClientRect(),
+f = document.getElementById("frame").getBoundingClientRect();
+return document.getElementById("box").hasAttribute("hidden") ? null
+  : [(b.left - f.left) / f.width, (b.top - f.top) / f.height, b.width / f.width, b.height / f.height] })()"""
+MOVED = "performance.getEntriesByType('resource').filter(e => !e.name.startsWith(location.origin)).length"
+
+
+def test_a_helper_sees_what_the_device_sees_and_says(tmp_path: Path, browser: object, daemon: Daemon) -> None:
+    url = daemon.until(r"live view: (\S+)")
+    assert TOKEN not in " ".join(daemon.lines), "a token of the owner's is never logged"
+    browser.get(f"{url}?token={TOKEN}")
+    assert browser.current_url == url, "the token does not stay in the address"
+    until(browser, "document.getElementById('said').textContent.includes('play crowns')")
+    until(browser, "document.getElementById('decision').textContent.includes('amount')")
+    before = until(browser, f"!document.getElementById('picture').hidden && {SHOT}")
+    until(browser, f"{SHOT} !== {before!r}")
+    left, top, width, height = until(browser, BOX)
+    assert 0.1 < width < 1.2
+    assert 0.1 < height < 1.2
+    assert -0.5 < left < 0.9
+    assert -0.5 < top < 0.9
+    until(browser, "[...document.querySelectorAll('#scores progress')].some(bar => bar.value > 0.5)")
+    labels = browser.execute_script("return [...document.querySelectorAll('#scores th')].map(e => e.textContent)")
+    assert labels == ["5", "10", "20", "50", "100", "500", "background", "several"]
+    until(browser, "document.getElementById('ms').textContent.includes('invoke')")
+    until(browser, "document.getElementById('health').textContent.includes('frames')")
+    assert browser.execute_script(f"return {MOVED}") == 0, "nothing comes from anywhere else"
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    keep_screenshots(browser, tmp_path)
+
+
+def keep_screenshots(browser: object, folder: Path) -> None:
+    """For people to look at, in $SAYNOTE_SCREENSHOTS where it is set: light, dark, and as wide as a phone."""
+    kept = Path(os.environ.get("SAYNOTE_SCREENSHOTS", folder))
+    for scheme in ("light", "dark"):
+        feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
+        grounds = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, re.findall(r"\d+", grounds))) < 380) is (scheme == "dark")
+        for name, width in (("wide", 1200), ("phone", 390)):
+            size = {"width": width, "height": 1100 if name == "wide" else 1850}
+            device = {**size, "deviceScaleFactor": 1, "mobile": name == "phone"}
+            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", device)
+            until(browser, f"document.documentElement.scrollWidth <= {width}")
+            until(browser, "!document.getElementById('box').hasAttribute('hidden')")
+            kept.mkdir(parents=True, exist_ok=True)
+            (kept / f"{scheme}-{name}.png").write_bytes(browser.get_screenshot_as_png())
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_page_says_when_the_device_has_gone(browser: object, daemon: Daemon) -> None:
+    url = daemon.until(r"live view: (\S+)")
+    browser.get(f"{url}?token={TOKEN}")
+    until(browser, "document.getElementById('link').textContent.includes('bundle xts')")
+    assert daemon.end() == 0, "somebody who watches does not keep it from ending"
+    until(browser, "/lost|let this page in/.test(document.getElementById('link').textContent)")
+
+
+def test_a_token_made_at_start_is_logged_once_and_opens_the_page(tmp_path: Path) -> None:
+    one = Daemon(tmp_path, "port = 0", token=None)
+    try:
+        token = one.until(r"live view: http\S+\?token=(\S+)")
+        one.until("(amount label=20)")
+        assert sum(token in line for line in one.lines) == 1
+    finally:
+        assert one.end() == 0
+
+
+def test_a_port_that_is_taken_is_said_in_one_sentence_and_notes_are_still_read(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        one = Daemon(tmp_path, f"port = {port}")
+        try:
+            assert "another program has that port" in one.until("(.*cannot listen.*)")
+            one.until("(amount label=20)")
+        finally:
+            assert one.end() == 0
+    assert not any("Traceback" in line for line in one.lines)
+    assert sum("cannot listen" in line for line in one.lines) == 1
