@@ -130,3 +130,21 @@ def test_copies_of_a_note_are_never_both_trained_on_and_held_out(tmp_path: Path,
     seen = {photos[i].path.read_bytes() for i in train}
     assert not seen & {photos[i].path.read_bytes() for i in held}
     assert len({photo.cluster for photo in photos if photo.label == "5"}) > 1
+
+
+def corrections(folder: Path, text: str) -> Path:
+    path = folder / "notes.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_what_people_saw_in_the_photographs_is_believed(photos: Path, tmp_path: Path) -> None:
+    notes_csv = corrections(tmp_path, "file,series,label\ntrain/5/0.png,old,\ntrain/5/1.png,,50\ntrain/5/2.png,,-\n")
+    found = dataset.corrected(dataset.scan(photos), notes_csv)
+    assert dataset.counts(found) == {"5": 4, "50": 13, "background": 6}
+    assert [photo.path.name for photo in found if photo.series == "old"] == ["0.png"]
+
+
+def test_a_list_with_other_columns_is_refused(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no list of file,series,label"):
+        dataset.corrected(dataset.scan(photos), corrections(tmp_path, "name,what\na,b\n"))
