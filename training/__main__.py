@@ -239,25 +239,55 @@ def _print_report(report: Any) -> None:
 
 @app.command()
 def synth(
-    out: Annotated[Path, typer.Argument(help="PNG file to write.")],
+    out: Annotated[
+        Path, typer.Argument(help="PNG file for a sheet to look at, or a new folder for pictures and labels.")
+    ],
     data: Annotated[Path | None, typer.Option(help="Folder of photographs; without it, play money.")] = None,
     background: Background = None,
-    count: Annotated[int, typer.Option(help="How many samples.")] = 64,
+    strangers: Annotated[
+        list[Path] | None, typer.Option(help="Folder of other money to reject; may be given again.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many samples.")] = 64,
     size: Size = 192,
     seed: Seed = 1,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Family of operations to leave out (docs/synthesiser.md); may be given again."),
+    ] = None,
+    stats: Annotated[bool, typer.Option("--stats", help="Print how labels, operations and places are spread.")] = False,
 ) -> None:
-    """Draw a sheet of composed training samples to look at."""
+    """Compose training samples: a sheet to look at, or pictures with label, place and what was done to each."""
     import cv2
 
     from edge.core.bundle import InputSpec
+    from training import synth as samples
     from training.compose import Composer, Recipe
     from training.prepare import from_photos, from_play_money, preview
 
+    recipe = Recipe().without(*(without or []))
     spec = InputSpec(size, size, "squash")
-    with console.status("composing"):
-        prepared = from_photos(data, background, [], spec) if data else from_play_money(spec, seed)
-        sheet = preview(Composer(prepared.material, prepared.labels, size, seed, Recipe()), count)
-    cv2.imwrite(str(out), sheet[..., ::-1])
+    with _progress() as bar:
+        task = bar.add_task("reading photographs" if data else "drawing play money", total=None)
+        prepared = (
+            from_photos(
+                data, background, strangers or [], spec, tick=lambda i, n: bar.update(task, completed=i, total=n)
+            )
+            if data
+            else from_play_money(spec, seed)
+        )
+        composer = Composer(prepared.material, prepared.labels, size, seed, recipe)
+        task = bar.add_task("composing", total=count)
+        if out.suffix.lower() == ".png":
+            if not cv2.imwrite(str(out), preview(composer, count)[..., ::-1]):
+                raise TrainingError(f"{out} cannot be written: is there such a folder?")
+            bar.update(task, completed=count)
+        else:
+            samples.write(composer, count, out, lambda done: bar.update(task, completed=done))
+    if stats:
+        table = Table("figure", "", "samples")
+        for figure, name, n in samples.statistics(map(composer.sample, range(count)), composer.labels):
+            table.add_row(figure, name, str(n))
+        Console().print(table)
     console.print(f"{count} samples in {out}")
 
 

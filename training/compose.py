@@ -1,22 +1,49 @@
 """Owns the synthesiser: a note, a background, light and a hand become one labelled picture.
 
 Every sample is a function of the seed and its number, so any of them can be made again, in any order and on
-any thread. It knows where it put the note. It must not know of models or files.
+any thread. It knows where it put the note and what it did to it. It must not know of models or files.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from training import photometry
+from training import paper, photometry, recolour
 from training.cutout import Patch
+from training.errors import TrainingError
+from training.photometry import blend
 
-LEAST_VISIBLE = 0.35  # share of a note that must be in view and uncovered for its label to be asked for
+LEAST_VISIBLE = 0.35  # share of a note's face that must be in view and uncovered for its label to be asked for
+LEAST_SIDE = 0.24  # of the frame: a longest side below it leaves nothing to read, and the label is not asked for
+MOST_COVERED = 0.4  # of a note, by fingers and things
+
+# What a recipe can do without, for an ablation; each draws from a generator of its own, so that the other families do the
+# same things to a sample whether it is on or off.
+FAMILIES = {
+    "turns": "notes lie at any angle",
+    "perspective": "shear, another aspect, a view from the side",
+    "strays": "notes cut by the frame, nearer than it is wide, or far away; for the place output",
+    "folds": "bent, folded over, dog-eared; parts of photographs of notes shown for notes",
+    "crumples": "crumpled paper, torn corners",
+    "wear": "faded, dirty, stained, creased, written on, taped",
+    "covers": "hands, fingers and things over the picture",
+    "shadows": "the note's own shadow, shadows with an edge, light from one side",
+    "glare": "lamps mirrored as spots and streaks, plastic sleeves",
+    "light": "coloured light",
+    "exposure": "exposure, gamma, contrast, saturation",
+    "blur": "out of focus, moved",
+    "sharpening": "sharpened by the phone",
+    "noise": "noise of the sensor",
+    "jpeg": "JPEG",
+    "strangers": "other money, flat things and unreadable notes pasted like a note, as background",
+    "recoloured": "notes in a colour that no note of the currency has, as background",
+}
 
 
 @dataclass(frozen=True)
@@ -25,8 +52,12 @@ class Sample:
 
     pixels: NDArray[np.uint8]  # (size, size, 3) RGB
     target: NDArray[np.float32]  # (labels,) probabilities
-    box: NDArray[np.float32]  # (5,) centre x, y, width, height, visible share, all 0..1
+    # (5,) centre x, y, width, height, visible share, all 0..1. The place is clipped to the frame. The visible share is
+    # that of the note's whole face: what the frame cuts off, what covers it and what is folded away all count.
+    box: NDArray[np.float32]
     box_known: bool
+    visible_known: bool = False  # of a picture without a note: nothing of one is visible
+    done: tuple[str, ...] = ()  # names of the operations, in order
 
 
 @dataclass(frozen=True)
@@ -45,16 +76,28 @@ class Recipe:
 
     none_share: float = 0.26
     several_share: float = 0.07
+    recoloured_share: float = 0.02  # these come out of none_share
+    stray_share: float = 0.12  # of notes whose place is known
     exact_weight: float = 0.35  # of choosing a cut-out source against the photographs in the hand
     scale_low: float = 0.42  # longest side of the patch over the side of the frame
     scale_high: float = 1.55
-    strength: float = 1.0  # of light and lens
-    turns: bool = True  # notes lie at any angle
-    covers: bool = True  # hands and things over the picture
-    folds: bool = True  # parts of notes are shown for notes
+    strength: float = 1.0  # how often, against full, something happens to paper, light and lens
+    off: frozenset[str] = field(default_factory=frozenset)  # names in FAMILIES
+
+    def __post_init__(self) -> None:
+        for name in sorted(self.off - FAMILIES.keys()):
+            near = difflib.get_close_matches(name, FAMILIES, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(FAMILIES)}"
+            raise TrainingError(f"the synthesiser has no operations called {name}: {hint}")
+
+    def without(self, *families: str) -> Recipe:
+        """The same recipe with these families of operations switched off. Raises TrainingError for an unknown name."""
+        return replace(self, off=self.off | frozenset(families))
 
 
-GENTLE = Recipe(several_share=0.0, scale_low=0.8, scale_high=1.1, strength=0.2, turns=False, covers=False, folds=False)
+GENTLE = Recipe(several_share=0.0, recoloured_share=0.0, scale_low=0.8, scale_high=1.1, strength=0.2).without(
+    "turns", "covers", "folds", "crumples", "strays", "glare"
+)
 
 
 class Composer:
@@ -64,77 +107,101 @@ class Composer:
         self.material, self.labels, self.size, self.seed, self.recipe = material, labels, size, seed, recipe
         self.denominations = [label for label in labels if label in material.notes]
         self.background, self.several = labels.index("background"), labels.index("several")
+        self.hues = recolour.free_hues({label: material.notes[label] for label in self.denominations})
 
     def sample(self, number: int) -> Sample:
         """Sample `number`; the same for the same seed, whatever was made before."""
-        rng = np.random.default_rng((self.seed, number))
-        kind = rng.random()
+        draw = _Draw(self.seed, number, self.recipe)
+        kind = draw["kind"].random()
         if kind < self.recipe.none_share:
-            return self._none(rng)
+            return self._none(draw, kind / self.recipe.none_share)
         if kind < self.recipe.none_share + self.recipe.several_share:
-            return self._several(rng)
-        return self._note(rng)
+            return self._several(draw)
+        return self._note(draw)
 
     def batch(
         self, first: int, count: int
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Pictures (count, size, size, 3), targets (count, labels), boxes (count, 5), box weights (count,)."""
+        """Pictures (count, size, size, 3), targets (count, labels), boxes and what of them is known (count, 5) each."""
         samples = [self.sample(first + i) for i in range(count)]
         return (
             np.stack([s.pixels for s in samples]),
             np.stack([s.target for s in samples]),
             np.stack([s.box for s in samples]),
-            np.array([s.box_known for s in samples], np.float32),
+            np.array([[s.box_known] * 4 + [s.box_known or s.visible_known] for s in samples], np.float32),
         )
 
-    def _note(self, rng: Generator) -> Sample:
+    def _note(self, draw: _Draw) -> Sample:
+        rng = draw["note"]
         label = self.denominations[rng.integers(len(self.denominations))]
-        patch = photometry.wear(self._fold(self._pick(label, rng), rng), rng)
-        canvas = self._ground(rng)
-        for _ in range(12):
-            warp = self._placement(rng, patch)
-            visible, box = self._box(patch, warp)
-            if visible >= 0.55:
-                break
-        canvas, alpha = self._paste(canvas, patch, warp, rng)
-        covered = self._cover(canvas, alpha, rng, limit=0.4)
-        visible *= 1 - covered
-        return self._finish(canvas, self.labels.index(label), box, visible, patch.exact, rng)
+        patch = self._pick(label, rng)
+        stray = patch.placed and draw.on("strays") and draw["strays"].random() < self.recipe.stray_share
+        patch, unit = self._sized(self._shown(patch, draw), self._scale(patch, draw, stray))
+        patch = self._handled(patch, label, draw)
+        canvas = self._ground(draw["ground"])
+        warp = self._seen(patch, unit, stray, draw)
+        in_frame, box = self._box(patch, warp)
+        canvas, alpha = self._paste(canvas, patch, warp, draw)
+        face = alpha if patch.outline is None else self._drawn_outline(patch.outline, warp)
+        visible = in_frame * patch.share * (1 - self._cover(canvas, face, draw))
+        box[4] = visible
+        readable = visible >= LEAST_VISIBLE and max(box[2], box[3]) >= LEAST_SIDE
+        index = self.labels.index(label) if readable else self.background
+        return self._finish(canvas, index, box, patch.placed, draw)
 
-    def _none(self, rng: Generator) -> Sample:
-        canvas = self._ground(rng)
-        kind = rng.random()
+    def _none(self, draw: _Draw, kind: float) -> Sample:
+        """`kind`, 0..1, says which sort of picture without a note."""
+        rng = draw["note"]
+        canvas = self._ground(draw["ground"])
         alpha = np.zeros(canvas.shape[:2], np.uint8)
-        if kind < 0.3 and self.material.strangers:
-            stranger = self._fold(self.material.strangers[rng.integers(len(self.material.strangers))], rng)
-            canvas, alpha = self._paste(canvas, stranger, self._placement(rng, stranger), rng)
-        elif kind < 0.5:
-            other = self.material.backgrounds[rng.integers(len(self.material.backgrounds))]
-            flat = self._note_shaped(Patch(other, np.full(other.shape[:2], 255, np.uint8), exact=False), rng)
-            canvas, alpha = self._paste(canvas, flat, self._placement(rng, flat), rng)
-        elif kind < 0.56:
-            # The colours of a note without anything to read: colour alone must not be an amount.
-            label = self.denominations[rng.integers(len(self.denominations))]
-            ghost = photometry.unreadable(self._pick(label, rng), rng)
-            canvas, alpha = self._paste(canvas, ghost, self._placement(rng, ghost), rng)
+        if kind > 1 - self.recipe.recoloured_share / max(1e-9, self.recipe.none_share):
+            if self.hues and draw.on("recoloured"):
+                canvas, alpha = self._lay(canvas, self._recoloured(draw), draw)
+                draw.done.append("recoloured")
+        elif kind < 0.56 and draw.on("strangers"):
+            canvas, alpha = self._lay(canvas, self._stranger(kind, rng), draw)
+            draw.done.append("stranger")
         if rng.random() < 0.5:
-            self._cover(canvas, alpha, rng, limit=0.4)
-        return self._finish(canvas, self.background, np.zeros(5, np.float32), 0.0, False, rng)
+            self._cover(canvas, alpha, draw)
+        return replace(self._finish(canvas, self.background, np.zeros(5, np.float32), False, draw), visible_known=True)
 
-    def _several(self, rng: Generator) -> Sample:
+    def _stranger(self, kind: float, rng: Generator) -> Patch:
+        """Something that is no note but lies there like one."""
+        if kind < 0.3 and self.material.strangers:
+            stranger = self.material.strangers[rng.integers(len(self.material.strangers))]
+            return paper.part(stranger, rng, 0.6, 1.0, along=False) if rng.random() < 0.5 else stranger
+        if kind < 0.5:
+            other = self.material.backgrounds[rng.integers(len(self.material.backgrounds))]
+            return self._note_shaped(Patch(other, np.full(other.shape[:2], 255, np.uint8), exact=False), rng)
+        # The colours of a note without anything to read: colour alone must not be an amount.
+        label = self.denominations[rng.integers(len(self.denominations))]
+        return photometry.unreadable(self._pick(label, rng), rng)
+
+    def _recoloured(self, draw: _Draw) -> Patch:
+        rng = draw["recoloured"]
+        label = self.denominations[rng.integers(len(self.denominations))]
+        patch = self._pick_placed(label, rng) or self._pick(label, rng)
+        patch = paper.smaller(patch, self.size / max(patch.mask.shape))
+        return recolour.recoloured(self._handled(patch, label, draw), float(rng.choice(self.hues)), rng)
+
+    def _lay(self, canvas: NDArray[np.uint8], patch: Patch, draw: _Draw) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        patch, unit = self._sized(patch, self._scale(patch, draw, stray=False))
+        return self._paste(canvas, patch, self._placement(draw, patch, unit), draw)
+
+    def _several(self, draw: _Draw) -> Sample:
+        rng = draw["note"]
         count = min(len(self.denominations), int(rng.choice([2, 2, 2, 3, 4])))
         chosen = rng.choice(len(self.denominations), count, replace=False)
-        canvas = self._ground(rng)
+        canvas = self._ground(draw["ground"])
         across = rng.random() < 0.5
         for place, index in enumerate(chosen):
-            patch = self._tight(self.denominations[index], rng)
             along = (place + 0.5) / count * self.size
             middle = self.size * rng.uniform(0.35, 0.65)
-            centre = (along, middle) if across else (middle, along)
             scale = rng.uniform(0.75, 1.15) * (0.62 if count == 2 else 0.45)
-            warp = self._warp(rng, patch, scale, centre)
-            canvas, _ = self._paste(canvas, patch, warp, rng)
-        return self._finish(canvas, self.several, np.zeros(5, np.float32), 0.0, False, rng)
+            patch, unit = self._sized(self._tight(self.denominations[index], rng), scale)
+            warp = self._warp(draw, patch, unit, (along, middle) if across else (middle, along))
+            canvas, _ = self._paste(canvas, patch, warp, draw)
+        return self._finish(canvas, self.several, np.zeros(5, np.float32), False, draw)
 
     def _pick(self, label: str, rng: Generator) -> Patch:
         sources = self.material.notes[label]
@@ -144,35 +211,48 @@ class Composer:
         source = list(sources.values())[rng.choice(len(sources), p=weights / weights.sum())]
         return source[rng.integers(len(source))]
 
+    def _pick_placed(self, label: str, rng: Generator) -> Patch | None:
+        """A cut-out of `label`; None where there is none."""
+        cut = [patches for patches in self.material.notes[label].values() if patches[0].exact]
+        if not cut:
+            return None
+        patches = cut[rng.integers(len(cut))]
+        return patches[rng.integers(len(patches))]
+
     def _tight(self, label: str, rng: Generator) -> Patch:
-        exact = [patches for patches in self.material.notes[label].values() if patches[0].exact]
-        patches = (
-            exact[0]
-            if exact and rng.random() < 0.7
-            else self.material.notes[label][next(iter(self.material.notes[label]))]
-        )
-        patch = patches[rng.integers(len(patches))]
-        return patch if patch.exact else self._crop(patch, 0.7, rng)
+        patch = (self._pick_placed(label, rng) if rng.random() < 0.7 else None) or self._pick(label, rng)
+        return patch if patch.exact else paper.part(patch, rng, 0.7, 0.7, along=False)
 
-    def _fold(self, patch: Patch, rng: Generator) -> Patch:
-        """The patch, or a part of 50 to 100 % of it, as a folded or half-covered note shows."""
-        if not self.recipe.folds:
+    def _shown(self, patch: Patch, draw: _Draw) -> Patch:
+        """The patch, or a part of it: a photograph of 60 to 100 %, a cut-out tucked in behind something."""
+        rng = draw["folds"]
+        if not draw.on("folds") or rng.random() > (0.1 if patch.exact else 0.7):
             return patch
+        draw.done.append("part")
         if patch.exact:
-            return self._crop(patch, rng.uniform(0.5, 0.95), rng, along=True) if rng.random() < 0.3 else patch
-        return self._crop(patch, rng.uniform(0.6, 1.0), rng) if rng.random() < 0.7 else patch
+            return paper.part(patch, rng, 0.5, 0.95, along=True)
+        return paper.part(patch, rng, 0.6, 1.0, along=False)
 
-    @staticmethod
-    def _crop(patch: Patch, share: float, rng: Generator, along: bool = False) -> Patch:
-        height, width = patch.mask.shape
-        keep_h, keep_w = (height, width) if along else (int(height * share), int(width * share))
-        if along and width >= height:
-            keep_w = int(width * share)
-        elif along:
-            keep_h = int(height * share)
-        top, left = rng.integers(height - keep_h + 1), rng.integers(width - keep_w + 1)
-        window = slice(top, top + keep_h), slice(left, left + keep_w)
-        return Patch(patch.pixels[window], patch.mask[window], patch.exact)
+    def _handled(self, patch: Patch, label: str, draw: _Draw) -> Patch:
+        """The note after the hands it went through."""
+        if patch.exact:
+            for name, share, fold in (("folded_over", 0.1, paper.folded_over), ("dog_eared", 0.07, paper.dog_eared)):
+                if draw.happens("folds", share, name):
+                    back = self._pick_placed(label, draw["folds"]) or patch
+                    patch = fold(
+                        patch, paper.smaller(back, max(patch.mask.shape) / max(back.mask.shape)), draw["folds"]
+                    )
+            if draw.happens("folds", 0.2, "bent"):
+                patch = paper.bent(patch, draw["folds"])
+            if draw.happens("crumples", 0.05, "torn"):
+                patch = paper.torn(patch, draw["crumples"])
+        if draw.happens("crumples", 0.25 if patch.exact else 0.1, "crumpled"):
+            patch = paper.crumpled(patch, draw["crumples"])
+        pixels = patch.pixels
+        for operation in photometry.WEAR:
+            if draw.happens(operation.family, operation.share, operation.name):
+                pixels = operation.do(pixels, draw[operation.family])
+        return replace(patch, pixels=pixels)
 
     @staticmethod
     def _note_shaped(patch: Patch, rng: Generator) -> Patch:
@@ -193,26 +273,55 @@ class Composer:
         ground = np.ascontiguousarray(np.rot90(ground, rng.integers(4)))
         return np.ascontiguousarray(ground[:, ::-1]) if rng.random() < 0.5 else ground
 
-    def _placement(self, rng: Generator, patch: Patch) -> NDArray[np.float64]:
-        """A homography that puts the patch somewhere about the middle of the frame."""
+    def _scale(self, patch: Patch, draw: _Draw, stray: bool) -> float:
+        """Longest side of the whole patch over the side of the frame."""
         # A photograph in the hand shows the note smaller than itself: it is not shrunk as far as a cut-out.
         high = self.recipe.scale_high
         low = self.recipe.scale_low if patch.exact else min(high, self.recipe.scale_low * 1.4)
-        scale = float(np.exp(rng.uniform(np.log(low), np.log(high))))
-        reach = 0.12 + 0.28 * abs(1 - min(scale, 1.4))
-        centre = self.size * (0.5 + rng.uniform(-reach, reach, 2))
-        return self._warp(rng, patch, scale, (float(centre[0]), float(centre[1])))
+        if stray:
+            kind = draw["strays"].random()
+            low, high = (0.15, low) if kind < 0.3 else (high, 2.6) if kind < 0.55 else (0.6, high)
+        return float(np.exp(draw["placement"].uniform(np.log(low), np.log(high))))
 
-    def _warp(self, rng: Generator, patch: Patch, scale: float, centre: tuple[float, float]) -> NDArray[np.float64]:
+    def _sized(self, patch: Patch, scale: float) -> tuple[Patch, float]:
+        """The patch no finer than the frame will show it, and pixels of the frame to one of it."""
+        longest = max(patch.mask.shape)
+        shrink = scale * self.size / longest
+        # Half as much again is left for a view from the side that stretches it.
+        patch = paper.smaller(patch, 1.25 * shrink)
+        return patch, scale * self.size / max(patch.mask.shape)
+
+    def _seen(self, patch: Patch, unit: float, stray: bool, draw: _Draw) -> NDArray[np.float64]:
+        """A placement in which enough of the patch is in the frame, or a stray one."""
+        if stray:
+            # Anywhere from the middle to just outside, so that every side of the frame cuts notes.
+            reach = 0.5 + 0.35 * unit * max(patch.mask.shape) / self.size
+            centre = self.size * (0.5 + draw["placement"].uniform(-reach, reach, 2))
+            return self._warp(draw, patch, unit, (float(centre[0]), float(centre[1])))
+        for _ in range(12):
+            warp = self._placement(draw, patch, unit)
+            if self._box(patch, warp)[0] >= 0.55:
+                break
+        return warp
+
+    def _placement(self, draw: _Draw, patch: Patch, unit: float) -> NDArray[np.float64]:
+        """A homography that puts the patch somewhere about the middle of the frame."""
+        scale = unit * max(patch.mask.shape) / self.size
+        reach = 0.12 + 0.28 * abs(1 - min(scale, 1.4))
+        centre = self.size * (0.5 + draw["placement"].uniform(-reach, reach, 2))
+        return self._warp(draw, patch, unit, (float(centre[0]), float(centre[1])))
+
+    def _warp(self, draw: _Draw, patch: Patch, unit: float, centre: tuple[float, float]) -> NDArray[np.float64]:
         """Homography (3, 3) from the patch to the frame: any turn, shear, another aspect, some perspective."""
         height, width = patch.mask.shape
-        unit = scale * self.size / max(height, width)
+        rng = draw["turns"]
         # Photographs of photographers hold the note upright or across more often than in between.
         angle = rng.uniform(0, 2 * np.pi) if rng.random() < 0.6 else rng.integers(4) * np.pi / 2 + rng.normal(0, 0.12)
-        aspect = float(np.exp(rng.normal(0, 0.16)))
-        if not self.recipe.turns:
+        if not draw.on("turns"):
             angle = rng.normal(0, 0.08)
-        shear = rng.normal(0, 0.12)
+        rng, much = draw["perspective"], float(draw.on("perspective"))
+        aspect = float(np.exp(much * rng.normal(0, 0.16)))
+        shear = much * rng.normal(0, 0.12)
         cos, sin = np.cos(angle), np.sin(angle)
         # The aspect changes after the turn: it stands for a frame of another shape squeezed into the square.
         affine = (
@@ -222,40 +331,50 @@ class Composer:
         )
         corners = np.array([[-width, -height], [width, -height], [width, height], [-width, height]]) / 2
         target = corners @ affine.T
-        target += rng.normal(0, 0.05, (4, 2)) * unit * min(height, width)
+        target += much * rng.normal(0, 0.05, (4, 2)) * unit * min(height, width)
         target += centre
         start = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
         return cv2.getPerspectiveTransform(start, target.astype(np.float32))
 
     def _paste(
-        self, canvas: NDArray[np.uint8], patch: Patch, warp: NDArray[np.float64], rng: Generator
+        self, canvas: NDArray[np.uint8], patch: Patch, warp: NDArray[np.float64], draw: _Draw
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        side = self.size, self.size
-        pixels, mask = _shrunk(patch, warp)
-        factor = pixels.shape[1] / patch.mask.shape[1], pixels.shape[0] / patch.mask.shape[0]
-        warp = warp @ np.diag([1 / factor[0], 1 / factor[1], 1.0])
-        drawn = cv2.warpPerspective(pixels, warp, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        alpha = cv2.warpPerspective(mask, warp, side, flags=cv2.INTER_LINEAR)
+        rng, side = draw["paste"], (self.size, self.size)
+        drawn = cv2.warpPerspective(patch.pixels, warp, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        alpha = cv2.warpPerspective(patch.mask, warp, side, flags=cv2.INTER_LINEAR)
         if not patch.exact and rng.random() < 0.3:
             alpha = cv2.GaussianBlur(alpha, (0, 0), self.size * rng.uniform(0.005, 0.03))
-        if patch.exact and rng.random() < 0.5:
-            canvas = photometry.drop_shadow(canvas, alpha, rng)
-        return _blend(canvas, drawn, alpha), alpha
+        if patch.exact and draw.happens("shadows", 0.5, "drop_shadow"):
+            canvas = photometry.drop_shadow(canvas, alpha, draw["shadows"])
+        return blend(canvas, drawn, alpha), alpha
 
-    def _cover(self, canvas: NDArray[np.uint8], alpha: NDArray[np.uint8], rng: Generator, limit: float) -> float:
+    def _cover(self, canvas: NDArray[np.uint8], alpha: NDArray[np.uint8], draw: _Draw) -> float:
         """Put fingers or things over the picture, in place; the share of the note they hide."""
-        if not self.recipe.covers:
+        if not draw.on("covers"):
             return 0.0
+        rng = draw["covers"]
         area = max(1.0, float(alpha.sum()))
         free = alpha.copy()
         for _ in range(rng.choice([0, 0, 1, 1, 2])):
-            shape = self._hand(rng) if self.material.hands and rng.random() < 0.6 else self._thing(rng, canvas)
-            hidden = float(cv2.multiply(free, shape[1], scale=1 / 255).sum())
-            if 1 - (float(free.sum()) - hidden) / area > limit and alpha.any():
+            name, pixels, mask = self._covering(rng, canvas, alpha)
+            hidden = float(cv2.multiply(free, mask, scale=1 / 255).sum())
+            if 1 - (float(free.sum()) - hidden) / area > MOST_COVERED and alpha.any():
                 continue
-            canvas[:] = _blend(canvas, shape[0], shape[1])
-            free = cv2.multiply(free, 255 - shape[1], scale=1 / 255)
+            canvas[:] = blend(canvas, pixels, mask)
+            free = cv2.multiply(free, 255 - mask, scale=1 / 255)
+            draw.done.append(name)
         return 1 - float(free.sum()) / area if alpha.any() else 0.0
+
+    def _covering(
+        self, rng: Generator, canvas: NDArray[np.uint8], alpha: NDArray[np.uint8]
+    ) -> tuple[str, NDArray[np.uint8], NDArray[np.uint8]]:
+        """What lies over the note: its name, pixels and mask."""
+        kind = rng.random()
+        if self.material.hands and kind < 0.45:
+            return "hand", *self._hand(rng)
+        if kind < 0.85:
+            return "fingers", *self._fingers(rng, canvas, alpha)
+        return "thing", *self._thing(rng, canvas)
 
     def _hand(self, rng: Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """A real hand that reaches in from an edge, in any skin tone."""
@@ -271,63 +390,109 @@ class Composer:
         )
         side = self.size, self.size
         tone = rng.uniform(0.35, 1.25)
-        pixels = np.clip(patch.pixels * (np.array([1.0, 0.96, 0.9]) * tone), 0, 255).astype(np.uint8)
+        pixels = cv2.transform(patch.pixels, np.diag([1.0, 0.96, 0.9]) * tone)
         return cv2.warpAffine(pixels, matrix, side, borderMode=cv2.BORDER_REPLICATE), cv2.warpAffine(
             patch.mask, matrix, side
         )
+
+    def _fingers(
+        self, rng: Generator, canvas: NDArray[np.uint8], alpha: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """One to four fingertips that hold the note by its rim, round in the light and with nails."""
+        x, y, width, height = cv2.boundingRect(alpha) if alpha.any() else (0, 0, self.size, self.size)
+        centre = np.array([x + width / 2, y + height / 2])
+        angle = rng.uniform(0, 2 * np.pi)
+        out = np.array([np.cos(angle), np.sin(angle)])
+        beside = np.array([-out[1], out[0]])
+        rim = min(width / 2 / max(abs(out[0]), 1e-6), height / 2 / max(abs(out[1]), 1e-6))
+        thick = max(3, int(self.size * rng.uniform(0.08, 0.16)))
+        skin = np.array([224, 172, 138]) * rng.uniform(0.35, 1.1) * rng.uniform(0.94, 1.06, 3)
+        mask = np.zeros((self.size, self.size), np.uint8)
+        pixels = np.full_like(canvas, np.clip(skin, 0, 255))
+        nail = tuple(int(v) for v in np.clip(skin * 1.12 + 8, 0, 255))
+        count, lean = int(rng.choice([1, 1, 2, 3, 4])), rng.normal(0, 0.3)
+        for finger in range(count):
+            along = out * np.cos(lean) + beside * np.sin(lean + rng.normal(0, 0.06))
+            tip = centre + out * rim * rng.uniform(0.66, 0.95) + beside * (finger - (count - 1) / 2) * thick * 1.1
+            base = tip + along * self.size * 1.5
+            cv2.line(mask, tip.astype(int).tolist(), base.astype(int).tolist(), 255, thick, cv2.LINE_AA)
+            under_nail = tip + along * thick * 0.1
+            axes = max(1, int(thick * 0.36)), max(1, int(thick * 0.26))
+            turn = float(np.degrees(np.arctan2(along[1], along[0])))
+            cv2.ellipse(pixels, under_nail.astype(int).tolist(), axes, turn, 0, 360, nail, -1, cv2.LINE_AA)
+        # The blurred mask is bright in the middle of a finger and dark at its sides: as round things are.
+        round_ = cv2.blur(mask, (thick | 1, thick | 1))
+        return cv2.multiply(pixels, cv2.merge([cv2.max(round_, 40)] * 3), scale=1.15 / 255), mask
 
     def _thing(self, rng: Generator, canvas: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         mask = np.zeros((self.size, self.size), np.uint8)
         centre = rng.uniform(0, self.size, 2)
         corners = centre + rng.normal(0, self.size * 0.16, (rng.integers(3, 7), 2))
         cv2.fillConvexPoly(mask, cv2.convexHull(corners.astype(np.int32)), 255, lineType=cv2.LINE_AA)
-        if rng.random() < 0.5:
+        if rng.random() < 0.7:
             return self._ground(rng), mask
-        skin = np.array([224, 172, 138]) * rng.uniform(0.3, 1.1) if rng.random() < 0.6 else rng.uniform(0, 255, 3)
-        return np.broadcast_to(np.clip(skin, 0, 255).astype(np.uint8), canvas.shape).copy(), mask
+        return np.full_like(canvas, rng.uniform(0, 255, 3)), mask
 
     def _box(self, patch: Patch, warp: NDArray[np.float64]) -> tuple[float, NDArray[np.float32]]:
-        """Visible share of the patch, and its place clipped to the frame."""
-        contours, _ = cv2.findContours(patch.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-        outline = cv2.convexHull(np.concatenate(contours)).astype(np.float32)
-        placed = cv2.perspectiveTransform(outline, warp)[:, 0, :]
+        """Share of the note that is in the frame, and its place clipped to the frame, the visible share still open."""
+        outline = patch.outline
+        if outline is None or patch.exact:
+            contours, _ = cv2.findContours(patch.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+            if not contours:
+                return 0.0, np.zeros(5, np.float32)
+            outline = cv2.convexHull(np.concatenate(contours))[:, 0].astype(np.float32)
+        placed = cv2.perspectiveTransform(outline[None], warp)[0]
         frame = np.array([[0, 0], [self.size, 0], [self.size, self.size], [0, self.size]], np.float32)
-        inside, _ = cv2.intersectConvexConvex(cv2.convexHull(placed)[:, 0, :], frame)
-        visible = float(inside) / max(1.0, cv2.contourArea(placed))
+        hull = cv2.convexHull(placed)[:, 0, :]
+        inside, _ = cv2.intersectConvexConvex(hull, frame)
+        visible = min(1.0, float(inside) / max(1.0, cv2.contourArea(hull)))
+        if visible == 0.0:
+            return 0.0, np.zeros(5, np.float32)
         low, high = np.clip(placed.min(0), 0, self.size) / self.size, np.clip(placed.max(0), 0, self.size) / self.size
-        return min(1.0, visible), np.array([*(low + high) / 2, *(high - low), min(1.0, visible)], np.float32)
+        return visible, np.array([*(low + high) / 2, *(high - low), 0.0], np.float32)
+
+    def _drawn_outline(self, outline: NDArray[np.float32], warp: NDArray[np.float64]) -> NDArray[np.uint8]:
+        mask = np.zeros((self.size, self.size), np.uint8)
+        placed = cv2.perspectiveTransform(outline[None], warp)[0]
+        cv2.fillConvexPoly(mask, np.round(placed).astype(np.int32), 255)
+        return mask
 
     def _finish(
-        self,
-        canvas: NDArray[np.uint8],
-        index: int,
-        box: NDArray[np.float32],
-        visible: float,
-        known: bool,
-        rng: Generator,
+        self, canvas: NDArray[np.uint8], index: int, box: NDArray[np.float32], known: bool, draw: _Draw
     ) -> Sample:
         target = np.zeros(len(self.labels), np.float32)
         target[index] = 1
-        if index not in (self.background, self.several) and visible < LEAST_VISIBLE:
-            target[:] = 0
-            target[self.background] = 1
-        pixels = photometry.expose(canvas, rng, self.recipe.strength)
-        return Sample(pixels, target, box, known)
+        for operation in photometry.PICTURE:
+            if draw.happens(operation.family, operation.share, operation.name):
+                canvas = operation.do(canvas, draw[operation.family])
+        return Sample(canvas, target, box, known, done=tuple(draw.done))
 
 
-def _shrunk(patch: Patch, warp: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The patch averaged down to about the size it will have, so that fine print does not alias."""
-    height, width = patch.mask.shape
-    corners = cv2.perspectiveTransform(np.array([[[0, 0]], [[width, 0]], [[width, height]]], np.float64), warp)[:, 0]
-    shrink = max(np.linalg.norm(corners[1] - corners[0]) / width, np.linalg.norm(corners[2] - corners[1]) / height)
-    if shrink > 0.75:
-        return patch.pixels, patch.mask
-    size = max(4, round(width * shrink)), max(4, round(height * shrink))
-    return cv2.resize(patch.pixels, size, interpolation=cv2.INTER_AREA), cv2.resize(
-        patch.mask, size, interpolation=cv2.INTER_AREA
-    )
+class _Draw:
+    """The chances of one sample: a generator for each family of operations, and what was done."""
+
+    def __init__(self, seed: int, number: int, recipe: Recipe) -> None:
+        self.done: list[str] = []
+        self._key, self._recipe = (seed, number), recipe
+        self._generators: dict[str, Generator] = {}
+
+    def __getitem__(self, family: str) -> Generator:
+        """The generator of `family`."""
+        if family not in self._generators:
+            self._generators[family] = np.random.default_rng((*self._key, STREAMS.index(family)))
+        return self._generators[family]
+
+    def on(self, family: str) -> bool:
+        """Whether the recipe has `family`."""
+        return family not in self._recipe.off
+
+    def happens(self, family: str, share: float, name: str) -> bool:
+        """Whether `name` happens to this sample; it is noted as done."""
+        yes = self[family].random() < share * self._recipe.strength and self.on(family)
+        if yes:
+            self.done.append(name)
+        return bool(yes)
 
 
-def _blend(under: NDArray[np.uint8], over: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    wide = cv2.merge([alpha, alpha, alpha])
-    return cv2.add(cv2.multiply(over, wide, scale=1 / 255), cv2.multiply(under, 255 - wide, scale=1 / 255))
+# Appending keeps older samples as they were.
+STREAMS = ("kind", "note", "ground", "placement", "paste", *FAMILIES)

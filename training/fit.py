@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -61,7 +62,8 @@ def fit(
     """Train and return the model with averaged weights; `folder` gets checkpoints, `log.csv` and TensorBoard files.
 
     `start` may set other weights than `weights` before the first step.
-    `make_batch(step)` gives pictures uint8 (n, size, size, 3), targets (n, labels), boxes (n, 5), box weights (n,).
+    `make_batch(step)` gives pictures uint8 (n, size, size, 3), targets (n, labels), boxes and what of them is known,
+    0 or 1, (n, 5) each.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _make_repeatable(settings.seed)
@@ -141,18 +143,23 @@ def _compile(
         optimizer,
         loss={
             "logits": keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing),
-            "box": keras.losses.MeanAbsoluteError(),
+            "box": known_error,
         },
         loss_weights={"logits": 1.0, "box": settings.box_weight},
     )
+
+
+@keras.saving.register_keras_serializable("saynote")
+def known_error(truth: Any, predicted: Any) -> Any:
+    """Mean absolute error (n,) of the place (n, 5); `truth` (n, 10) holds it and what of it is known, 0 or 1."""
+    return keras.ops.mean(keras.ops.abs(truth[:, :5] - predicted) * truth[:, 5:], axis=-1)
 
 
 def _train(model: keras.Model, batch: Batch) -> dict[str, float]:
     pictures, targets, boxes, known = batch
     result = model.train_on_batch(
         pictures.astype(np.float32) / 127.5 - 1,
-        {"logits": targets, "box": boxes},
-        sample_weight={"logits": np.ones(len(known), np.float32), "box": known},
+        {"logits": targets, "box": np.concatenate([boxes, known], axis=1)},
         return_dict=True,
     )
     model.reset_metrics()

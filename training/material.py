@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,22 +19,22 @@ HANDS = "hands"  # a background source of this name holds bare hands on a plain 
 
 
 def gather(photos: Iterable[Photo], strangers: Iterable[Photo], tick: Callable[[], None] = lambda: None) -> Material:
-    """Decode every photograph; notes with a known box are cut out of their surroundings.
+    """Decode every photograph; notes are cut out of their surroundings by a known box, or where they stand out clearly.
 
-    Pictures of background sources whose name starts with "foreign" are strangers too. `tick` is called once a
-    picture. Raises TrainingError for a broken one.
+    One source may give photographs and cut-outs: the latter are a source of their own, "NAME cut". Pictures of
+    background sources whose name starts with "foreign" are strangers too. `tick` is called once a picture. Raises
+    TrainingError for a broken one.
     """
     notes: dict[str, dict[str, list[cutout.Patch]]] = defaultdict(lambda: defaultdict(list))
     backgrounds: list[NDArray[np.uint8]] = []
     others, hands = [], []
-    for photo in photos:
-        pixels = dataset.load(photo.path)
+    for photo, pixels, patches in _opened(photos):
         tick()
         if photo.label != BACKGROUND:
-            patch = cutout.cut(pixels, photo.box) if photo.box else None
             # Cut-outs and whole pictures, old and new series are chosen apart, so that few of a kind are not drowned.
-            key = f"{photo.source} {photo.series}".strip() + ("" if patch is None else " cut")
-            notes[photo.label][key].append(patch or cutout.whole(pixels))
+            key = f"{photo.source} {photo.series}".strip()
+            for patch in patches:
+                notes[photo.label][f"{key} cut" if patch.exact else key].append(patch)
             continue
         backgrounds.append(pixels)
         if photo.source.startswith("foreign"):
@@ -43,3 +45,22 @@ def gather(photos: Iterable[Photo], strangers: Iterable[Photo], tick: Callable[[
         others.append(cutout.whole(dataset.load(photo.path)))
         tick()
     return Material({label: dict(sources) for label, sources in notes.items()}, backgrounds, others, hands)
+
+
+def _opened(photos: Iterable[Photo]) -> Iterator[tuple[Photo, NDArray[np.uint8], list[cutout.Patch]]]:
+    """Every photograph in order, decoded, with what of it is used as a note; some are opened ahead on threads."""
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="open") as pool:
+        yield from pool.map(_open, photos)
+
+
+def _open(photo: Photo) -> tuple[Photo, NDArray[np.uint8], list[cutout.Patch]]:
+    pixels = dataset.load(photo.path)
+    if photo.label == BACKGROUND:
+        return photo, pixels, []
+    if photo.box:
+        return photo, pixels, [cutout.cut(pixels, photo.box) or cutout.whole(pixels)]
+    outline = cutout.outline(pixels)
+    if outline is None:
+        return photo, pixels, [cutout.whole(pixels)]
+    # The photograph itself stays: the hand and the ground about the note are worth having, now with a place.
+    return photo, pixels, [cutout.whole(pixels, outline), cutout.along(pixels, outline)]

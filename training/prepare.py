@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +24,9 @@ from training.playmoney import scenes
 HELD_OUT_SHARE = 0.08  # of the clusters of near-duplicates: for temperature and thresholds
 PLAY_SEEDS, PLAY_SCENES, PLAY_STRANGERS = 10, 300, 80
 PLAY_WIDTH_PX = 320
+TILE_TEXT_PX = 40  # below each sample of a preview
 # Play notes in ordinary light with nothing over them: what a demonstration shows.
-MODERATE = Recipe(strength=0.4, covers=False)
+MODERATE = Recipe(strength=0.4).without("covers", "strays")
 
 
 @dataclass(frozen=True)
@@ -180,15 +182,25 @@ def describe(prepared: Prepared, folder: Path) -> None:
 
 
 def preview(composer: Composer, count: int, columns: int = 8) -> NDArray[np.uint8]:
-    """A sheet of `count` samples with label and box, RGB, to look at."""
-    tiles = []
-    for number in range(count):
-        sample = composer.sample(number)
-        tile = np.ascontiguousarray(sample.pixels)
-        if sample.box_known:
-            x, y, w, h, _ = sample.box * composer.size
-            cv2.rectangle(tile, (int(x - w / 2), int(y - h / 2)), (int(x + w / 2), int(y + h / 2)), (255, 0, 0), 1)
-        cv2.putText(tile, composer.labels[int(sample.target.argmax())], (3, 13), 0, 0.45, (255, 255, 0), 1, cv2.LINE_AA)
-        tiles.append(tile)
-    rows = [np.hstack(tiles[i : i + columns]) for i in range(0, count - columns + 1, columns)]
-    return np.vstack(rows)
+    """A sheet of `count` samples with label, place, visible share and what was done, RGB, to look at."""
+    tiles = [_tile(composer, number) for number in range(count)]
+    columns = min(columns, count)
+    tiles += [np.zeros_like(tiles[0])] * (-count % columns)
+    return np.vstack([np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)])
+
+
+def _tile(composer: Composer, number: int) -> NDArray[np.uint8]:
+    sample = composer.sample(number)
+    tile = np.ascontiguousarray(sample.pixels)
+    said = composer.labels[int(sample.target.argmax())]
+    if sample.box_known and sample.box[4] > 0:
+        x, y, w, h = sample.box[:4] * composer.size
+        cv2.rectangle(tile, (int(x - w / 2), int(y - h / 2)), (int(x + w / 2), int(y + h / 2)), (255, 0, 0), 1)
+        said += f" {sample.box[4]:.0%}"
+    cv2.putText(tile, said, (3, 13), 0, 0.45, (255, 255, 0), 1, cv2.LINE_AA)
+    below = np.zeros((TILE_TEXT_PX, composer.size, 3), np.uint8)
+    line = 0
+    for words in textwrap.wrap(" ".join(sample.done).replace("_", "-"), max(8, composer.size // 5)):
+        line += 9
+        cv2.putText(below, words, (2, line), 0, 0.28, (255, 255, 255), 1, cv2.LINE_AA)
+    return np.vstack([tile, below])

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training import cutout
-from training.compose import LEAST_VISIBLE, Composer, Material, Recipe
-from training.playmoney import notes
+from training import cutout, photometry, synth
+from training.compose import FAMILIES, LEAST_SIDE, LEAST_VISIBLE, MOST_COVERED, Composer, Material, Recipe, Sample
+from training.errors import TrainingError
 from training.prepare import labels_for, play_material
 
 LABELS = labels_for(["5", "50"])
@@ -45,11 +45,69 @@ def test_every_label_comes_up_about_as_often_as_the_recipe_says(material: Materi
     assert share["5"] == pytest.approx(share["50"], abs=0.08)
 
 
-def test_a_note_that_is_hardly_visible_is_not_asked_for(material: Material) -> None:
-    one = composer(material)
+def test_a_note_that_is_hardly_visible_or_too_far_away_is_not_asked_for_and_its_place_stays_known(
+    material: Material,
+) -> None:
+    one = composer(material, recipe=Recipe(none_share=0.0, several_share=0.0, stray_share=1.0))
     samples = [one.sample(n) for n in range(400)]
     asked = [s for s in samples if s.target[:2].any()]
-    assert all(s.box[4] >= LEAST_VISIBLE for s in asked)
+    assert all(s.box[4] >= LEAST_VISIBLE and s.box[2:4].max() >= LEAST_SIDE for s in asked)
+    unasked = [s for s in samples if s.target[LABELS.index("background")] == 1]
+    assert len(unasked) > 40
+    assert all(s.box_known for s in unasked)
+
+
+def test_places_cover_what_guidance_speaks_of(material: Material) -> None:
+    one = composer(material, recipe=Recipe(none_share=0.0, several_share=0.0))
+    rows = {(f, name): n for f, name, n in synth.statistics((one.sample(n) for n in range(600)), LABELS)}
+    assert all(rows["cut by", side] > 60 for side in ("left", "right", "top", "bottom"))
+    assert rows["cut by", "all four: larger than the frame"] > 5
+    assert all(n >= 5 for (figure, _), n in rows.items() if figure in ("visible", "centre x", "centre y"))
+    assert sum(n for (f, name), n in rows.items() if f == "longest side" and name < "0.35") >= 10
+
+
+def test_what_covers_a_note_and_what_is_folded_away_lowers_its_visible_share() -> None:
+    white = cutout.Patch(np.full((40, 80, 3), 255, np.uint8), np.full((40, 80), 255, np.uint8), exact=True)
+    plain = Material({"5": {"drawn": [white]}}, [np.zeros((64, 64, 3), np.uint8)], [], [])
+    recipe = Recipe(none_share=0, several_share=0, stray_share=0, scale_low=0.6, scale_high=0.7)
+    one = Composer(plain, ("5", "background", "several"), 64, 1, recipe)
+    bare = Composer(plain, ("5", "background", "several"), 64, 1, recipe.without("covers", "folds", "crumples"))
+    samples = [(one.sample(n), bare.sample(n)) for n in range(200)]
+    covered = [(a.box[4], b.box[4]) for a, b in samples if {"fingers", "thing"} & set(a.done) and not hides(a)]
+    folded = [a.box[4] for a, _ in samples if "folded_over" in a.done]
+    assert len(covered) > 20
+    assert np.mean([a < b - 0.02 for a, b in covered]) > 0.4
+    assert all(a > 1 - MOST_COVERED - 0.6 for a, _ in covered)
+    assert folded
+    assert max(folded) < 0.9
+
+
+def hides(sample: Sample) -> bool:
+    """Whether paper is folded or torn away in it."""
+    return bool({"part", "folded_over", "dog_eared", "torn", "crumpled", "bent"} & set(sample.done))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_that_is_switched_off_does_nothing_and_leaves_the_others_as_they_were(
+    material: Material, family: str
+) -> None:
+    recipe = Recipe(none_share=0.4, recoloured_share=0.1)
+    full, less = composer(material, recipe=recipe), composer(material, recipe=recipe.without(family))
+    pairs = [(full.sample(n), less.sample(n)) for n in range(80)]
+    assert any(not np.array_equal(a.pixels, b.pixels) for a, b in pairs)
+    own = {o.name for o in (*photometry.WEAR, *photometry.PICTURE) if o.family == family}
+    own |= {"folds": {"part", "folded_over", "dog_eared", "bent"}, "crumples": {"torn", "crumpled"}}.get(family, set())
+    own |= {"covers": {"hand", "fingers", "thing"}, "shadows": {"drop_shadow"}}.get(family, set())
+    own |= {"strangers": {"stranger"}, "recoloured": {"recoloured"}}.get(family, set())
+    assert not any(own & set(b.done) for _, b in pairs)
+    kept = [(a, b) for a, b in pairs if not own & set(a.done)]
+    if family not in ("turns", "perspective", "strays", "recoloured", "strangers", "folds", "crumples"):
+        assert all(np.array_equal(a.pixels, b.pixels) for a, b in kept)
+
+
+def test_an_unknown_family_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(TrainingError, match="did you mean folds"):
+        Recipe().without("fold")
 
 
 def test_the_box_is_where_the_note_is() -> None:
@@ -57,7 +115,7 @@ def test_the_box_is_where_the_note_is() -> None:
     white = cutout.Patch(np.full((40, 80, 3), 255, np.uint8), np.full((40, 80), 255, np.uint8), exact=True)
     black = np.zeros((64, 64, 3), np.uint8)
     plain = Material({"5": {"drawn": [white]}}, [black], [], [])
-    recipe = Recipe(none_share=0, several_share=0, strength=0, covers=False, folds=False)
+    recipe = Recipe(none_share=0, several_share=0, stray_share=0, strength=0).without("covers", "folds")
     one = Composer(plain, ("5", "background", "several"), 64, 1, recipe)
     errors = []
     for number in range(60):
@@ -76,19 +134,3 @@ def test_several_notes_are_different_ones(material: Material) -> None:
     _, targets, _, known = composer(material, recipe=recipe).batch(0, 20)
     assert (targets[:, LABELS.index("several")] == 1).all()
     assert not known.any()
-
-
-def test_a_note_is_cut_out_of_white_paper_by_its_box() -> None:
-    paper = np.full((200, 300, 3), 235, np.uint8)
-    note = notes.draw(50, "front", 1, 200)
-    paper[60 : 60 + note.shape[0], 50:250] = note
-    box = (0.5, (60 + note.shape[0] / 2) / 200, 210 / 300, (note.shape[0] + 10) / 200)
-    patch = cutout.cut(paper, box)
-    assert patch is not None
-    assert patch.exact
-    true_area = note.shape[0] * note.shape[1]
-    assert (patch.mask > 127).sum() == pytest.approx(true_area, rel=0.1)
-
-
-def test_plain_paper_gives_no_cut_out() -> None:
-    assert cutout.cut(np.full((100, 200, 3), 235, np.uint8), (0.5, 0.5, 0.8, 0.8)) is None
