@@ -9,7 +9,8 @@ VENV     := .venv/bin
 given = $(if $(2),$(1) "$(2)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train setup-test run test check format train evaluate xts replay bench translations wheel deploy clean
+.PHONY: help setup setup-train setup-test run test check format check-data train evaluate xts replay bench translations \
+  wheel deploy clean
 
 help: ## show this help
 	@printf 'saynote says what banknote is in your hand.\n\n'
@@ -45,6 +46,10 @@ check: setup-test ## format, lint, types, import rules, fast tests
 format: setup-test ## put the code into its one form
 	@$(VENV)/ruff format .
 	@$(VENV)/ruff check --fix .
+
+check-data: need-DATA setup-train ## what is wrong with photographs: DATA=folder [BACKGROUND=folder] [AGAINST=folder] [WEIGHTS=file] [REPORT=folder]
+	@$(VENV)/python -m training check "$(DATA)" $(call given,--background,$(BACKGROUND)) \
+	  $(call given,--against,$(AGAINST)) $(call given,--weights,$(WEIGHTS)) $(call given,--out,$(REPORT))
 
 train: need-DATA setup-train ## photographs to a bundle: DATA=folder [OUT=bundle] [CURRENCY=INR] [BACKGROUND=folder] [WEIGHTS=file]
 	@$(VENV)/python -m training train "$(DATA)" --out "$(or $(OUT),bundle)" --currency "$(CURRENCY)" \

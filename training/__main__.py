@@ -40,6 +40,9 @@ Width = Annotated[float, typer.Option(help="Width multiplier of the trunk.")]
 Weights = Annotated[
     Path | None, typer.Option(help="File of ImageNet weights without the top; else they are downloaded.")
 ]
+Series = Annotated[
+    Path | None, typer.Option(help="Table (file,series,label) of what people saw; a label of - leaves a picture out.")
+]
 FromScratch = Annotated[bool, typer.Option(help="Begin with random weights.")]
 
 
@@ -78,9 +81,7 @@ def train(
     ] = None,
     head_steps: Annotated[int, typer.Option(help="Steps of the heads alone, before the others.")] = 150,
     learning_rate: Annotated[float, typer.Option(help="Its peak, after the warm-up.")] = 8e-4,
-    notes: Annotated[
-        Path | None, typer.Option(help="CSV of file, series and corrected label; - leaves a picture out.")
-    ] = None,
+    series: Series = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint of this run.")] = False,
     hold_out_source: Annotated[str | None, typer.Option(help="Hold out everything of one source.")] = None,
 ) -> None:
@@ -97,7 +98,7 @@ def train(
             background,
             strangers or [],
             InputSpec(size, size, "squash"),
-            notes=notes,
+            series=series,
             held_out_source=hold_out_source,
             tick=lambda i, n: bar.update(task, completed=i, total=n),
         )
@@ -235,6 +236,78 @@ def _print_report(report: Any) -> None:
     out.print(confusion)
     for path in report.broken:
         out.print(f"not opened, left out: {path}")
+
+
+@app.command()
+def check(
+    data: Data,
+    background: Background = None,
+    against: Annotated[Path | None, typer.Option(help="Test folder: pictures in both are a fault.")] = None,
+    series: Series = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="File of MobileNetV2's ImageNet weights without the top: finds wrong labels.")
+    ] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Without --weights: a bundle that finds wrong labels.")] = None,
+    groups: Annotated[int, typer.Option(min=0, help="Sort each class into so many groups, a sheet each.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder of the page with thumbnails, the sheets and tables.")] = None,
+    json_: Annotated[Path | None, typer.Option("--json", help="Write the report to this file.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the folds and the groups.")] = 1,
+) -> None:
+    """Look at the photographs before training: what is there, and what is wrong with it."""
+    from training import check as checking
+    from training import checkpage
+
+    if groups and (out is None or (weights is None and bundle is None)):
+        raise TrainingError("--groups needs --out for its sheets, and --weights or --bundle to tell pictures apart")
+    if out is not None:
+        checkpage.make_folder(out)
+        if groups:
+            checkpage.keep_names(out)
+    with _progress() as bar:
+        tasks: dict[str, Any] = {}
+
+        def tick(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done)
+
+        checked = checking.check(data, background, against, series, weights, bundle, seed, tick)
+    if json_ is not None:
+        checkpage.write_json(checked.report, json_)
+    _print_check(checked.report)
+    if out is not None:
+        with console.status("writing the report"):
+            page = checkpage.write_page(checked.report, out)
+            if checked.features is not None:
+                named = checking.name_series(checked, checked.features)
+                checkpage.write_table(named, ("file", "series"), out / "series.csv")
+                if groups:
+                    checkpage.write_groups(checking.group(checked, checked.features, groups, seed), out)
+        console.print(f"report in {page}", soft_wrap=True)
+    if checked.report.faults:
+        raise TrainingError(f"{data} has {checked.report.faults} fault(s) to mend before training")
+
+
+def _print_check(report: Any) -> None:
+    from training.findings import KINDS
+
+    out = Console()
+    counted = Table("label", "source", "series", "pictures")
+    for label, sources in report.counts.items():
+        for source, of in sources.items():
+            for series, number in of.items():
+                counted.add_row(label, source, series or "?", str(number))
+    out.print(counted)
+    found = Table("found", "how many", "", "why it matters")
+    for kind, findings in report.by_kind().items():
+        found.add_row(KINDS[kind].title, str(len(findings)), "fault" if KINDS[kind].fault else "", KINDS[kind].why)
+    if report.findings:
+        out.print(found)
+    if report.agreement is not None:
+        out.print(f"{report.agreement:.1%} of the labels are what the other pictures say")
+    for finding in report.findings:
+        if finding.fault:
+            out.print(finding.sentence, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()

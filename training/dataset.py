@@ -2,7 +2,8 @@
 
 DATA/<denomination>[_<face>]/*.jpg     a class of notes; faces of one denomination are one class
 DATA/background/...                    pictures on which nothing may be announced
-DATA/../manifest.csv                   optional: file, source, cluster, box_cxcywh for each picture
+DATA/../manifest.csv                   optional: file, source, series, cluster, box_cxcywh for each picture
+SERIES.csv                             optional: file, series; where it names a picture, it overrides the manifest
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import csv
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,7 @@ from edge.core.bundle import BACKGROUND
 from training.errors import TrainingError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+LEFT_OUT = "-"
 LONGEST_SIDE_PX = 320  # pictures are kept no larger: no model here looks closer
 NEAR_DUPLICATE_BITS = 6  # of a 64-bit perceptual hash; bursts and re-saved copies lie below
 
@@ -37,7 +39,7 @@ class Photo:
     source: str = "all"  # who took it: splits go by it
     cluster: str = ""  # near-duplicates share one
     box: tuple[float, float, float, float] | None = None  # centre x, y, width, height in 0..1
-    series: str = ""  # of the note's design ("old", "new"), where known
+    series: str = ""  # which issue of the note, such as "old" or "new"; empty: nobody said
 
 
 def is_denomination(name: str) -> bool:
@@ -50,97 +52,170 @@ def label_of(folder: str) -> str:
     return folder.split("_")[0] if is_denomination(folder.split("_")[0]) else folder
 
 
+@dataclass(frozen=True)
+class Problem:
+    """One thing that keeps a folder from being trained on."""
+
+    path: Path
+    sentence: str
+
+
+@dataclass
+class Survey:
+    """What a folder holds, and everything that is wrong with it, as far as can be seen without opening a picture."""
+
+    photos: list[Photo] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def report(self, path: Path, sentence: str) -> None:
+        """Note a problem of `path` and go on."""
+        self.problems.append(Problem(path, sentence))
+
+    def raise_first(self) -> None:
+        """Stop at the first problem, for those who cannot go on with one."""
+        if self.problems:
+            raise TrainingError(self.problems[0].sentence)
+
+
 def pictures_in(folder: Path) -> list[Path]:
     """Every picture below `folder`, sorted. Raises TrainingError for a file that is no known picture."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    for path in files:
-        if path.suffix.lower() not in SUFFIXES:
-            raise TrainingError(f"{path} is not a picture saynote reads ({', '.join(SUFFIXES)})")
+    found = Survey()
+    files = _pictures_in(folder, found)
+    found.raise_first()
     return files
 
 
-def scan(data: Path, background: Path | None = None) -> list[Photo]:
+def _pictures_in(folder: Path, found: Survey) -> list[Path]:
+    """Every picture below `folder`, sorted; other files are reported."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    for path in files:
+        if path.suffix.lower() not in SUFFIXES:
+            found.report(path, f"{path} is not a picture saynote reads ({', '.join(SUFFIXES)})")
+    return [path for path in files if path.suffix.lower() in SUFFIXES]
+
+
+def scan(data: Path, background: Path | None = None, series: Path | None = None) -> list[Photo]:
     """The photographs of a training folder, checked for what can be seen without opening them.
 
     Raises TrainingError for a missing folder, an empty class, fewer than two classes, a strange file.
     """
+    found = survey(data, background, series)
+    found.raise_first()
+    return found.photos
+
+
+def survey(data: Path, background: Path | None = None, series: Path | None = None) -> Survey:
+    """The photographs of a training folder and all that is wrong with it; only a missing folder or table raises."""
+    found = survey_notes(data, series)
+    if background is not None:
+        found.photos += _background(background, found)
+    amounts = {photo.label for photo in found.photos} - {BACKGROUND}
+    if len(amounts) < 2:
+        few = f"{data} has {len(amounts)} denomination folder(s): a reader needs at least two to tell apart"
+        found.report(data, few)
+    if not any(photo.label == BACKGROUND for photo in found.photos):
+        lacks = f"{data} has no {BACKGROUND} folder: give one with --background, or it will take all for money"
+        found.report(data, lacks)
+    return found
+
+
+def survey_notes(data: Path, series: Path | None = None) -> Survey:
+    """The same for the class folders alone, whichever they are: what a test folder is held to."""
     if not data.is_dir():
         raise TrainingError(f"there is no folder {data}")
-    known = _read_manifest(data)
-    photos: list[Photo] = []
+    known = read_manifest(data)
+    named = read_series(series) if series else {}
+    found = Survey()
     for folder in sorted(path for path in data.iterdir() if path.is_dir()):
         label = label_of(folder.name)
         if not is_denomination(label) and label != BACKGROUND:
-            raise TrainingError(f"{folder}: name the folder after the amount (10, 20_1, 0.5) or {BACKGROUND}")
-        files = pictures_in(folder)
+            found.report(folder, f"{folder}: name the folder after the amount (10, 20_1, 0.5) or {BACKGROUND}")
+            continue
+        files = _pictures_in(folder, found)
         if not files:
-            raise TrainingError(f"{folder} holds no pictures: an empty class cannot be learnt")
-        photos += [_describe(path, label, known) for path in files]
-    if background is not None:
-        photos += scan_background(background)
-    amounts = {photo.label for photo in photos} - {BACKGROUND}
-    if len(amounts) < 2:
-        raise TrainingError(
-            f"{data} has {len(amounts)} denomination folder(s): a reader needs at least two to tell apart"
-        )
-    if not any(photo.label == BACKGROUND for photo in photos):
-        raise TrainingError(
-            f"{data} has no {BACKGROUND} folder: give one with --background, or it will take all for money"
-        )
-    return photos
+            found.report(folder, f"{folder} holds no pictures: an empty class cannot be learnt")
+        photos = [_describe(path, label, known, named, found) for path in files]
+        found.photos += [photo for photo in photos if photo.label != LEFT_OUT]
+    if named and not any(name_of(photo.path) in named for photo in found.photos):
+        raise TrainingError(f"{series} names no picture of {data}: its column `file` is written like train/10/a.jpg")
+    return found
 
 
 def scan_background(folder: Path) -> list[Photo]:
     """Every picture below `folder` as background; the first folder level is its source."""
+    found = Survey()
+    photos = _background(folder, found)
+    found.raise_first()
+    return photos
+
+
+def _background(folder: Path, found: Survey) -> list[Photo]:
     if not folder.is_dir():
         raise TrainingError(f"there is no folder {folder}")
-    files = pictures_in(folder)
+    files = _pictures_in(folder, found)
     if not files:
-        raise TrainingError(f"{folder} holds no pictures")
-    return [Photo(path, BACKGROUND, source=path.relative_to(folder).parts[0]) for path in files]
+        found.report(folder, f"{folder} holds no pictures")
+    parts = [path.relative_to(folder).parts for path in files]
+    return [Photo(f, BACKGROUND, p[0] if len(p) > 1 else "all") for f, p in zip(files, parts, strict=True)]
 
 
-def _read_manifest(data: Path) -> dict[str, dict[str, str]]:
-    path = data.parent / "manifest.csv"
+def name_of(path: Path) -> str:
+    """What the tables call a picture: its last two folders and its name."""
+    return "/".join(path.parts[-3:])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a person saw in a photograph; empty for what they did not look for."""
+
+    series: str
+    label: str  # the amount, where the folder's is wrong; LEFT_OUT where nothing can be learnt from it
+
+
+def read_series(path: Path) -> dict[str, Seen]:
+    """What people saw in the pictures of a table: columns `file`, `series` and, where one was wrong, `label`."""
     if not path.is_file():
-        return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        return {row["file"]: row for row in csv.DictReader(file)}
+        raise TrainingError(f"there is no table of series {path}")
+    rows = _read_table(path, ("file", "series"))
+    seen = {row["file"]: Seen((row["series"] or "").strip(), (row.get("label") or "").strip()) for row in rows}
+    return {name: row for name, row in seen.items() if row.series or row.label}
 
 
-def _describe(path: Path, label: str, known: dict[str, dict[str, str]]) -> Photo:
-    row = known.get(_listed_name(path), {})
-    photo = Photo(path, label, row.get("source") or "all", row.get("cluster") or "", series=row.get("series") or "")
-    numbers = [float(part) for part in (row.get("box_cxcywh") or "").replace(",", " ").split()]
+def read_manifest(data: Path) -> dict[str, dict[str, str]]:
+    """The manifest's row of each picture it names; empty where `data` has none beside it."""
+    path = data.parent / "manifest.csv"
+    return {row["file"]: row for row in _read_table(path, ("file",))} if path.is_file() else {}
+
+
+def _read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark before the first column
+            table = csv.DictReader(file)
+            lacking = [name for name in needed if name not in (table.fieldnames or ())]
+            rows = list(table)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TrainingError(f"{path} is not a table in CSV and UTF-8: {error}") from None
+    if lacking:
+        raise TrainingError(f"{path} has no column {' and no column '.join(lacking)}")
+    return rows
+
+
+def _describe(path: Path, label: str, known: dict[str, dict[str, str]], named: dict[str, Seen], found: Survey) -> Photo:
+    name = name_of(path)
+    row = known.get(name, {})
+    seen = named.get(name, Seen("", ""))
+    series = seen.series or row.get("series") or ""
+    photo = Photo(path, seen.label or label, row.get("source") or "all", row.get("cluster") or "", series=series)
+    text = (row.get("box_cxcywh") or "").replace(",", " ")
+    try:
+        numbers = [float(part) for part in text.split()]
+    except ValueError:
+        numbers = [0.0]
     if len(numbers) == 4:
         return replace(photo, box=(numbers[0], numbers[1], numbers[2], numbers[3]))
+    if numbers:
+        found.report(path, f"the box of {name} in the manifest is no four numbers: {text!r}")
     return photo
-
-
-LEFT_OUT = "-"  # as a corrected label: nothing can be learnt from this picture
-
-
-def corrected(photos: Iterable[Photo], notes: Path) -> list[Photo]:
-    """The same photographs with what a person saw in them: `notes` is a CSV of file, series and, where wrong, label.
-
-    A label of "-" leaves the picture out. Raises TrainingError for a file that cannot be read or has other columns.
-    """
-    try:
-        with notes.open(newline="", encoding="utf-8") as file:
-            rows = {row["file"]: (row["series"], row["label"]) for row in csv.DictReader(file)}
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise TrainingError(f"{notes} is no list of file,series,label: {error}") from error
-    result = []
-    for photo in photos:
-        series, label = rows.get(_listed_name(photo.path), ("", ""))
-        if label != LEFT_OUT:
-            result.append(replace(photo, series=series or photo.series, label=label or photo.label))
-    return result
-
-
-def _listed_name(path: Path) -> str:
-    """As a manifest names it: split, class folder, file."""
-    return "/".join(path.parts[-3:])
 
 
 def load(path: Path, longest_px: int = LONGEST_SIDE_PX) -> NDArray[np.uint8]:

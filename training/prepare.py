@@ -18,8 +18,7 @@ from edge.core import preprocess
 from edge.core.bundle import BACKGROUND, SEVERAL, InputSpec
 from training import cutout, dataset, material
 from training.compose import Composer, Material, Recipe
-from training.playmoney import notes as drawings
-from training.playmoney import scenes
+from training.playmoney import notes, scenes
 
 HELD_OUT_SHARE = 0.08  # of the clusters of near-duplicates: for temperature and thresholds
 PLAY_SEEDS, PLAY_SCENES, PLAY_STRANGERS = 10, 300, 80
@@ -56,16 +55,15 @@ def from_photos(
     strangers: Sequence[Path],
     input_: InputSpec,
     *,
-    notes: Path | None = None,
+    series: Path | None = None,
     held_out_source: str | None = None,
     tick: Callable[[int, int], None] = lambda i, n: None,
 ) -> Prepared:
     """Read and check every photograph before any training time is spent. Raises TrainingError naming the file.
 
-    `notes`: a list of series and corrected labels, see `dataset.corrected`.
+    `series`: a table of series and corrected labels, see `dataset.read_series`.
     """
-    photos = dataset.scan(data, background)
-    photos = _clustered(dataset.corrected(photos, notes) if notes else photos)
+    photos = _clustered(dataset.scan(data, background, series))
     others = [p for folder in strangers for p in _strangers(folder)]
     train, held = dataset.split(photos, HELD_OUT_SHARE, held_out_source)
     known, unknown = dataset.split(others, HELD_OUT_SHARE)
@@ -120,7 +118,7 @@ def _require_all(labels: tuple[str, ...], gathered: Material, held: int) -> None
 
 
 def from_play_money(
-    input_: InputSpec, seed: int, denominations: Sequence[int] = drawings.DENOMINATIONS, recipe: Recipe | None = None
+    input_: InputSpec, seed: int, denominations: Sequence[int] = notes.DENOMINATIONS, recipe: Recipe | None = None
 ) -> Prepared:
     """Play money drawn from `seed`; held out are compositions of notes, scenes and strangers of other seeds."""
     labels = labels_for([str(d) for d in denominations])
@@ -128,9 +126,7 @@ def from_play_money(
     kept = play_material(denominations, seed * 1000 + 500, 0.3)
     held = Composer(kept, labels, input_.width, seed + 1, recipe or MODERATE)
     samples = [held.sample(number) for number in range(600)]
-    named = (
-        f"{drawings.CURRENCY} {seed} {list(denominations)} {PLAY_SEEDS} {PLAY_SCENES} {PLAY_STRANGERS} {PLAY_WIDTH_PX}"
-    )
+    named = f"{notes.CURRENCY} {seed} {list(denominations)} {PLAY_SEEDS} {PLAY_SCENES} {PLAY_STRANGERS} {PLAY_WIDTH_PX}"
     return Prepared(
         train,
         labels,
@@ -148,22 +144,20 @@ def play_material(denominations: Sequence[int], seed: int, share: float) -> Mate
     """Drawn notes, scenes and strangers; `share` of the usual number of each."""
     drawn = {
         str(d): {
-            "drawn": [
-                _drawn(d, face, seed + s) for s in range(max(2, int(PLAY_SEEDS * share))) for face in drawings.FACES
-            ]
+            "drawn": [_drawn(d, face, seed + s) for s in range(max(2, int(PLAY_SEEDS * share))) for face in notes.FACES]
         }
         for d in denominations
     }
     grounds = [scenes.draw_scene(seed + s, (180, 240)) for s in range(int(PLAY_SCENES * share))]
-    others = [cutout.whole(drawings.draw_stranger(seed + s, PLAY_WIDTH_PX)) for s in range(int(PLAY_STRANGERS * share))]
+    others = [cutout.whole(notes.draw_stranger(seed + s, PLAY_WIDTH_PX)) for s in range(int(PLAY_STRANGERS * share))]
     # Notes of the currency that this bundle leaves out are strangers to it.
-    left_out = [d for d in drawings.DENOMINATIONS if d not in denominations]
-    others += [_drawn(d, face, seed) for d in left_out for face in drawings.FACES]
+    left_out = [d for d in notes.DENOMINATIONS if d not in denominations]
+    others += [_drawn(d, face, seed) for d in left_out for face in notes.FACES]
     return Material(drawn, grounds, others, hands=[])
 
 
 def _drawn(denomination: int, face: str, seed: int) -> cutout.Patch:
-    pixels = drawings.draw(denomination, face, seed, PLAY_WIDTH_PX)
+    pixels = notes.draw(denomination, face, seed, PLAY_WIDTH_PX)
     return cutout.Patch(pixels, np.full(pixels.shape[:2], 255, np.uint8), exact=True)
 
 

@@ -132,19 +132,56 @@ def test_copies_of_a_note_are_never_both_trained_on_and_held_out(tmp_path: Path,
     assert len({photo.cluster for photo in photos if photo.label == "5"}) > 1
 
 
-def corrections(folder: Path, text: str) -> Path:
-    path = folder / "notes.csv"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 def test_what_people_saw_in_the_photographs_is_believed(photos: Path, tmp_path: Path) -> None:
-    notes_csv = corrections(tmp_path, "file,series,label\ntrain/5/0.png,old,\ntrain/5/1.png,,50\ntrain/5/2.png,,-\n")
-    found = dataset.corrected(dataset.scan(photos), notes_csv)
+    table = tmp_path / "series.csv"
+    table.write_text("file,series,label\ntrain/5/0.png,old,\ntrain/5/1.png,,50\ntrain/5/2.png,,-\n", encoding="utf-8")
+    found = dataset.scan(photos, series=table)
     assert dataset.counts(found) == {"5": 4, "50": 13, "background": 6}
     assert [photo.path.name for photo in found if photo.series == "old"] == ["0.png"]
 
 
-def test_a_list_with_other_columns_is_refused(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="no list of file,series,label"):
-        dataset.corrected(dataset.scan(photos), corrections(tmp_path, "name,what\na,b\n"))
+def test_a_table_of_series_overrides_the_manifest(photos: Path, tmp_path: Path) -> None:
+    (photos.parent / "manifest.csv").write_text("file,series\ntrain/5/0.png,new\ntrain/5/1.png,new\n", encoding="utf-8")
+    table = tmp_path / "series.csv"
+    table.write_text("file,series\ntrain/5/0.png,old\ntrain/5/2.png,\n", encoding="utf-8-sig")
+    found = {photo.path.name: photo.series for photo in dataset.scan(photos, series=table) if photo.label == "5"}
+    assert found == {"0.png": "old", "1.png": "new", "2.png": "", "3.png": "", "4.png": "", "5.png": ""}
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"name,series\na,old\n", "has no column file"),
+        (b"file\ntrain/5/0.png\n", "has no column series"),
+        (b"", "has no column file and no column series"),
+        (b"file,series\nother/5/0.png,old\n", "names no picture of"),
+        (b"file,series\n\xff\xfe\xfa,old\n", "is not a table in CSV and UTF-8"),
+    ],
+)
+def test_a_table_of_series_that_cannot_be_used_is_refused(
+    photos: Path, tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    table = tmp_path / "series.csv"
+    table.write_bytes(content)
+    with pytest.raises(TrainingError, match=sentence):
+        dataset.scan(photos, series=table)
+
+
+def test_a_box_that_is_no_four_numbers_is_named(photos: Path) -> None:
+    (photos.parent / "manifest.csv").write_text("file,box_cxcywh\ntrain/5/0.png,left\n", encoding="utf-8")
+    with pytest.raises(TrainingError, match=r"the box of train/5/0\.png in the manifest is no four numbers"):
+        dataset.scan(photos)
+
+
+def test_a_survey_goes_on_where_a_scan_stops(photos: Path) -> None:
+    (photos / "5" / "a.gif").write_bytes(b"GIF89a")
+    (photos / "100").mkdir()
+    found = dataset.survey(photos)
+    assert [problem.path.name for problem in found.problems] == ["100", "a.gif"]
+    assert len(found.photos) == 24
+
+
+def test_pictures_lying_loose_in_a_background_folder_are_of_one_source(tmp_path: Path, save: Save) -> None:
+    for name in ("a.png", "b.png", "hands/c.png"):
+        save(tmp_path / "ground" / name, np.zeros((40, 40, 3), np.uint8))
+    assert [photo.source for photo in dataset.scan_background(tmp_path / "ground")] == ["all", "all", "hands"]
