@@ -29,6 +29,7 @@ app = typer.Typer(
 console = Console(stderr=True)
 
 Data = Annotated[Path, typer.Argument(help="Folder with one sub-folder a denomination, named by the amount.")]
+BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the bundle.")]
 Background = Annotated[Path | None, typer.Option(help="Folder of pictures without these notes.")]
 Seed = Annotated[int, typer.Option(help="Same seed, data and versions: the same bundle.")]
 Size = Annotated[int, typer.Option(help="Side of the model's input in pixels, a multiple of 32.")]
@@ -214,6 +215,83 @@ def _print_report(report: Any) -> None:
     out.print(confusion)
     for path in report.broken:
         out.print(f"not opened, left out: {path}")
+
+
+@app.command()
+def sequences(
+    bundle: BundleFolder,
+    data: Data,
+    background: Background = None,
+    several: Annotated[Path | None, typer.Option(help="Folder of photographs with several notes in view.")] = None,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Show only what training on DATA and the background holds out.")
+    ] = False,
+    hold_out_source: Annotated[str | None, typer.Option(help="The source that training held out.")] = None,
+    notes: Annotated[int, typer.Option(min=0, help="Most notes to show, evenly of each amount; 0: all.")] = 0,
+    seconds: Annotated[float, typer.Option(min=1.0, max=30.0, help="How long a note is in view.")] = 2.5,
+    empty_frames: Annotated[int, typer.Option(min=0, help="Frames without a note; ten are one second.")] = 36_000,
+    scenes: Annotated[int, typer.Option(min=0, help="Scenes of each kind with more than one note.")] = 40,
+    seed: Seed = 1,
+    json_: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+) -> None:
+    """Score a bundle on films: photographs moved, turned, blurred and lit as a hand would."""
+    from training import sequences as films
+    from training import specimens
+
+    def choose(found: Any) -> list[specimens.Specimen]:
+        if held_out or hold_out_source:
+            return specimens.held_out(data, background, found, hold_out_source)
+        return specimens.gather(data, background, found)
+
+    plan = films.Plan(seed, seconds, notes, empty_frames, scenes)
+    with _progress() as bar:
+        task = bar.add_task("looking for photographs", total=None)
+        found = films.measure(
+            bundle,
+            choose,
+            plan,
+            several,
+            lambda what, i, n: bar.update(task, description=what, completed=i, total=n),
+        )
+    if json_ is not None:
+        _write_json(json_, asdict(found))
+    _print_sequences(found)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    try:
+        path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise TrainingError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _print_sequences(found: Any) -> None:
+    out = Console()
+    table = Table("one note in the hand", "share (95 % interval), count")
+    for event, share in found.events.items():
+        table.add_row(event, str(share))
+    table.add_row("wrong, of those spoken to", str(found.wrong_of_spoken))
+    table.add_row("wrong, then right", str(found.wrong_then_right))
+    table.add_row("the same amount said twice", str(found.double))
+    table.add_row('"one note at a time" to one note', str(found.several))
+    if found.seconds_median is not None:
+        times = f"median {found.seconds_median:.2f} s, 95 % within {found.seconds_p95:.2f} s"
+        table.add_row("from half in view to the amount", times)
+    out.print(table)
+    table = Table("more than one note", "outcome", "share (95 % interval), count")
+    for scene in found.scenes:
+        for number, (outcome, share) in enumerate(scene.outcomes.items()):
+            table.add_row("" if number else scene.name, outcome, str(share))
+    out.print(table)
+    table = Table("no note, in view", "amounts announced")
+    for kind, pace in found.walk.by_kind.items():
+        table.add_row(kind, str(pace))
+    table.add_row("all", str(found.walk.announced))
+    out.print(table)
+    for presence in found.mistakes:
+        out.print(f"shown {presence.truth}, said {', '.join(presence.said)}: {presence.path}", soft_wrap=True)
+    for path in found.broken:
+        out.print(f"not opened, left out: {path}", soft_wrap=True)
 
 
 @app.command()
