@@ -421,9 +421,10 @@ def _films(films: Sequences) -> str:
         "By amount", ("amount", *films.events), [(label, *events.values()) for label, events in films.by_truth.items()]
     )
     scenes = "".join(
-        _table(f"{scene.name}: {scene.of} scenes", ("outcome", "share"), scene.outcomes.items())
+        _table(f"{scene.name.capitalize()}, {scene.of} scenes", ("outcome", "share"), scene.outcomes.items())
         for scene in films.scenes
     )
+    scenes = f'<div class="pair">{scenes}</div>' if scenes else ""
     walked = [*films.walk.by_kind.items(), ("all", films.walk.announced)]
     empty = _table(
         f"Amounts said in {films.walk.frames} frames without these notes, by what was in view",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.random import Generator
 
@@ -461,6 +462,7 @@ def measure(
 
     Raises BundleError, TrainingError.
     """
+    cv2.setNumThreads(1)  # pictures this small gain nothing from more
     bundle = bundles.read(folder)
     shown = stock(specimens(bundle), plan, several, tick)
     engine = TfliteEngine(bundle.model, threads=1)

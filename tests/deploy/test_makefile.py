@@ -26,7 +26,7 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_make_alone_explains_every_target_for_people() -> None:
     shown = set(re.findall(r"^  make ([a-z-]+)", make().stdout, re.M))
     assert shown == {
-        *("help", "setup", "run", "test", "check", "format", "train", "evaluate", "xts"),
+        *("help", "setup", "run", "test", "check", "format", "train", "evaluate", "report", "compare", "xts"),
         *("replay", "bench", "wheel", "deploy", "clean"),
     }
 
