@@ -152,8 +152,17 @@ def stock(
         grounds = [scenes.draw_scene(plan.seed * 1000 + i, (240, 320)) for i in range(DRAWN_GROUNDS)]
     if not strangers:
         strangers = [cutout.whole(notes.draw_stranger(plan.seed * 1000 + i, 320)) for i in range(DRAWN_STRANGERS)]
-    together = dataset.pictures_in(several) if several else []
-    return Stock(shown, grounds, strangers, hands, together, drawn, broken)
+    whole = [path for path in dataset.pictures_in(several) if _opens(path, broken)] if several else []
+    return Stock(shown, grounds, strangers, hands, whole, drawn, broken)
+
+
+def _opens(path: Path, broken: list[str]) -> bool:
+    try:
+        dataset.load(path)
+    except TrainingError:
+        broken.append(str(path))
+        return False
+    return True
 
 
 def _by_source(specimens: Sequence[Specimen], seed: int) -> list[Specimen]:
@@ -175,9 +184,9 @@ def run(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick: Tick = l
         except TrainingError:
             broken.append(str(specimen.path))
     rows = [
-        _swaps(bundle, invoke, stock, plan, tick),
-        _together(bundle, invoke, stock, plan, 2, tick),
-        _together(bundle, invoke, stock, plan, 3, tick),
+        swaps(bundle, invoke, stock, plan, tick),
+        together(bundle, invoke, stock, plan, 2, tick),
+        together(bundle, invoke, stock, plan, 3, tick),
         _photographs(bundle, invoke, stock, plan, tick),
     ]
     walked = walk(bundle, invoke, stock, plan, tick)
@@ -264,7 +273,7 @@ def _tight(patch: Patch) -> Patch:
     return Patch(np.ascontiguousarray(patch.pixels[window]), np.ascontiguousarray(patch.mask[window]), exact=False)
 
 
-def _swaps(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick: Tick) -> Scene:
+def swaps(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick: Tick = lambda what, i, n: None) -> Scene:
     """One note, and another laid over it before it has gone."""
     counts: Counter[str] = Counter()
     for number, (pair, rng) in enumerate(_pairs(stock, plan, 2, 1)):
@@ -303,7 +312,9 @@ def judge_several(decisions: Sequence[Decision]) -> str:
     return "one note at a time" if told else "nothing, or not sure"
 
 
-def _together(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, count: int, tick: Tick) -> Scene:
+def together(
+    bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, count: int, tick: Tick = lambda what, i, n: None
+) -> Scene:
     """Different notes in the hand at once, beside or above each other."""
     counts: Counter[str] = Counter()
     for number, (several, rng) in enumerate(_pairs(stock, plan, count, count)):

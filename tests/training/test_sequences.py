@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -118,13 +119,13 @@ def test_the_amount_comes_soon_after_the_note(bundle: Bundle, stock: Stock) -> N
 
 
 def test_a_note_laid_over_another_is_said_after_it(bundle: Bundle, stock: Stock) -> None:
-    scene = sequences.run(bundle, greedy, stock, PLAN).scenes[0]
+    scene = sequences.swaps(bundle, greedy, stock, PLAN)
     assert scene.of == scene.outcomes["both said in order"].count == 2
 
 
 def test_several_notes_at_once_are_no_amount(bundle: Bundle, stock: Stock) -> None:
-    careful = next(s for s in sequences.run(bundle, honest, stock, PLAN).scenes if s.name.startswith("2 "))
-    careless = next(s for s in sequences.run(bundle, greedy, stock, PLAN).scenes if s.name.startswith("2 "))
+    careful = sequences.together(bundle, honest, stock, PLAN, 2)
+    careless = sequences.together(bundle, greedy, stock, PLAN, 2)
     assert careful.outcomes["one note at a time"].count == careful.of == 2
     assert careless.outcomes["an amount"].count == 2
 
@@ -140,7 +141,7 @@ def test_a_walk_without_notes_counts_every_amount_and_says_what_was_in_view(bund
 
 
 def test_the_same_seed_shows_the_same_films(bundle: Bundle, stock: Stock) -> None:
-    first, again = (sequences.run(bundle, honest, stock, PLAN) for _ in range(2))
+    first, again = (sequences.run(bundle, honest, stock, Plan(seed=3, empty_frames=60, scenes=0)) for _ in range(2))
     assert first == again
 
 
@@ -152,8 +153,6 @@ def test_a_broken_photograph_is_named_and_left_out(bundle: Bundle, stock: Stock)
 
 
 def test_figures_survive_the_way_through_a_file(bundle: Bundle, stock: Stock, tmp_path: Path) -> None:
-    from dataclasses import asdict
-
     found = sequences.run(bundle, honest, stock, Plan(seed=3, empty_frames=50, scenes=1))
     figures.write(tmp_path / "films.json", asdict(found))
     assert figures.sequences(tmp_path / "films.json") == found
@@ -231,6 +230,21 @@ def test_without_any_background_it_is_drawn(tmp_path: Path) -> None:
 def test_without_a_note_of_the_bundle_there_is_nothing_to_show(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="none of these photographs shows a denomination"):
         sequences.stock([Specimen(tmp_path / "a.png", "background")], Plan())
+
+
+def test_photographs_of_several_notes_are_a_scene_and_a_torn_one_is_named(
+    bundle: Bundle, tmp_path: Path, save: Save
+) -> None:
+    both = np.concatenate([coloured(RED, 1), coloured(GREEN, 2)])
+    save(tmp_path / "several" / "a.png", both)
+    (tmp_path / "several" / "b.png").write_bytes(b"torn")
+    one = Specimen(save(tmp_path / "10" / "0.png", coloured(RED, 3)), "10")
+    plan = Plan(seed=3, empty_frames=0, scenes=0)
+    stock = sequences.stock([one], plan, tmp_path / "several")
+    (scene,) = sequences.run(bundle, honest, stock, plan).scenes
+    assert scene.name == "photographs of several notes"
+    assert scene.outcomes["one note at a time"].count == scene.of == 1
+    assert stock.broken == [str(tmp_path / "several" / "b.png")]
 
 
 @pytest.mark.integration
