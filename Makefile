@@ -9,8 +9,8 @@ VENV     := .venv/bin
 given = $(if $(2),$(1) "$(2)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train setup-test run test check format check-data train evaluate xts replay bench translations \
-  wheel deploy clean
+.PHONY: help setup setup-train setup-test run test check format check-data train evaluate report compare xts replay bench \
+  translations wheel deploy clean
 
 help: ## show this help
 	@printf 'saynote says what banknote is in your hand.\n\n'
@@ -57,6 +57,12 @@ train: need-DATA setup-train ## photographs to a bundle: DATA=folder [OUT=bundle
 
 evaluate: need-BUNDLE need-DATA setup-train ## how good a bundle is: BUNDLE=folder DATA=folder [BACKGROUND=folder]
 	@$(VENV)/python -m training evaluate "$(BUNDLE)" "$(DATA)" $(call given,--background,$(BACKGROUND))
+
+report: need-BUNDLE need-DATA setup-train ## the same as a page with curves and mistakes: BUNDLE=folder DATA=folder [BACKGROUND=folder] [OUT=folder]
+	@$(VENV)/python -m training report "$(BUNDLE)" "$(DATA)" --out "$(or $(OUT),runs/report)" $(call given,--background,$(BACKGROUND))
+
+compare: need-BUNDLES need-DATA setup-train ## bundles side by side: BUNDLES="folder folder" DATA=folder [BACKGROUND=folder] [OUT=folder]
+	@$(VENV)/python -m training compare $(BUNDLES) --data "$(DATA)" $(call given,--background,$(BACKGROUND)) $(call given,--out,$(OUT))
 
 xts: setup-train ## draw the play money and train its bundle anew: [OUT=folder]
 	@$(VENV)/python -m training play --out "$(or $(OUT),edge/bundles/xts)"

@@ -29,7 +29,12 @@ app = typer.Typer(
 console = Console(stderr=True)
 
 Data = Annotated[Path, typer.Argument(help="Folder with one sub-folder a denomination, named by the amount.")]
+BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the bundle.")]
 Background = Annotated[Path | None, typer.Option(help="Folder of pictures without these notes.")]
+SequencesFile = Annotated[Path | None, typer.Option("--sequences", help="File that `sequences --json` wrote.")]
+SourcesFile = Annotated[
+    Path | None, typer.Option("--sources", help="TOML file of data sources, limits and whose test it is, for the card.")
+]
 Seed = Annotated[int, typer.Option(help="Same seed, data and versions: the same bundle.")]
 Size = Annotated[int, typer.Option(help="Side of the model's input in pixels, a multiple of 32.")]
 Steps = Annotated[int, typer.Option(help="Steps of 32 composed samples with all layers training.")]
@@ -84,13 +89,16 @@ def train(
     series: Series = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint of this run.")] = False,
     hold_out_source: Annotated[str | None, typer.Option(help="Hold out everything of one source.")] = None,
+    sources: SourcesFile = None,
 ) -> None:
     """Train on a folder of photographs and write a bundle."""
     from edge.core.bundle import InputSpec
+    from training import card as cards
     from training.fit import FitSettings
     from training.prepare import from_photos
     from training.train import Identity
 
+    told = cards.read_sources(sources) if sources else None
     with _progress() as bar:
         task = bar.add_task("reading photographs", total=None)
         prepared = from_photos(
@@ -109,6 +117,8 @@ def train(
     begin = None if from_scratch or start_from else weights or "imagenet"
     folder = run or Path("runs") / identity.name
     _train(prepared, settings, identity, begin, folder, out, resume, start=start_from)
+    if told is not None:
+        cards.refresh(out, sources=told)
 
 
 @app.command()
@@ -308,6 +318,181 @@ def _print_check(report: Any) -> None:
     for finding in report.findings:
         if finding.fault:
             out.print(finding.sentence, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def sequences(
+    bundle: BundleFolder,
+    data: Data,
+    background: Background = None,
+    several: Annotated[Path | None, typer.Option(help="Folder of photographs with several notes in view.")] = None,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Show only what training on DATA and the background holds out.")
+    ] = False,
+    hold_out_source: Annotated[str | None, typer.Option(help="The source that training held out.")] = None,
+    notes: Annotated[int, typer.Option(min=0, help="Most notes to show, evenly of each amount; 0: all.")] = 0,
+    seconds: Annotated[float, typer.Option(min=1.0, max=30.0, help="How long a note is in view.")] = 2.5,
+    empty_frames: Annotated[int, typer.Option(min=0, help="Frames without a note; ten are one second.")] = 36_000,
+    scenes: Annotated[int, typer.Option(min=0, help="Scenes of each kind with more than one note.")] = 40,
+    seed: Seed = 1,
+    json_: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+) -> None:
+    """Score a bundle on films: photographs moved, turned, blurred and lit as a hand would."""
+    from training import figures, specimens
+    from training import sequences as films
+
+    def choose(found: Any) -> list[specimens.Specimen]:
+        if held_out or hold_out_source:
+            return specimens.held_out(data, background, found, hold_out_source)
+        return specimens.gather(data, background, found)
+
+    plan = films.Plan(seed, seconds, notes, empty_frames, scenes)
+    with _progress() as bar:
+        task = bar.add_task("looking for photographs", total=None)
+        found = films.measure(
+            bundle,
+            choose,
+            plan,
+            several,
+            lambda what, i, n: bar.update(task, description=what, completed=i, total=n),
+        )
+    if json_ is not None:
+        figures.write(json_, asdict(found))
+    _print_sequences(found)
+
+
+def _print_sequences(found: Any) -> None:
+    out = Console()
+    table = Table("one note in the hand", "share (95 % interval), count")
+    for event, share in found.events.items():
+        table.add_row(event, str(share))
+    table.add_row("wrong, of those spoken to", str(found.wrong_of_spoken))
+    table.add_row("wrong, then right", str(found.wrong_then_right))
+    table.add_row("the same amount said twice", str(found.double))
+    table.add_row('"one note at a time" to one note', str(found.several))
+    if found.seconds_median is not None:
+        times = f"median {found.seconds_median:.2f} s, 95 % within {found.seconds_p95:.2f} s"
+        table.add_row("from half in view to the amount", times)
+    out.print(table)
+    table = Table("more than one note", "outcome", "share (95 % interval), count")
+    for scene in found.scenes:
+        for number, (outcome, share) in enumerate(scene.outcomes.items()):
+            table.add_row("" if number else scene.name, outcome, str(share))
+    out.print(table)
+    table = Table("no note, in view", "amounts announced")
+    for kind, pace in found.walk.by_kind.items():
+        table.add_row(kind, str(pace))
+    table.add_row("all", str(found.walk.announced))
+    out.print(table)
+    for presence in found.mistakes:
+        out.print(f"shown {presence.truth}, said {', '.join(presence.said)}: {presence.path}", soft_wrap=True)
+    for path in found.broken:
+        out.print(f"not opened, left out: {path}", soft_wrap=True)
+
+
+@app.command()
+def report(
+    bundle: BundleFolder,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder to write the page into; git is told to ignore it.")],
+    background: Background = None,
+    sequences: SequencesFile = None,
+    ablation: Annotated[
+        Path | None,
+        typer.Option(help="JSON file: a list of rows with a name and figures, of trainings with parts left out."),
+    ] = None,
+) -> None:
+    """Write one HTML page on how a bundle does: figures, curves, confusions, worst mistakes."""
+    from training import report as pages
+
+    with _progress() as bar:
+        task = bar.add_task("evaluating", total=None)
+        page = pages.make(
+            bundle,
+            data,
+            background,
+            out,
+            sequences=sequences,
+            ablation=ablation,
+            tick=lambda i, n: bar.update(task, completed=i, total=n),
+        )
+    console.print(f"report in {page}", soft_wrap=True)
+
+
+@app.command()
+def compare(
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="Folders of the bundles.")],
+    data: Annotated[Path, typer.Option(help="Folder with one sub-folder a denomination, named by the amount.")],
+    background: Background = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the drawings and the figures.")] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option("--must-not-be-worse-than", help="Fail where the first bundle is worse than this one."),
+    ] = None,
+) -> None:
+    """Measure bundles side by side: how good on the same photographs, at what cost."""
+    from training import compare as comparing
+
+    folders = list(bundles)
+    if baseline is not None and baseline.absolute() not in [folder.absolute() for folder in folders]:
+        folders.append(baseline)
+    with _progress() as bar:
+        task = bar.add_task("evaluating", total=None)
+        found = comparing.compare(
+            folders,
+            data,
+            background,
+            lambda what, i, n: bar.update(task, description=what, completed=i, total=n),
+        )
+    _print_comparison(found)
+    if out is not None:
+        for path in comparing.write(found, out):
+            console.print(f"written: {path}", soft_wrap=True)
+    if baseline is not None:
+        place = [folder.absolute() for folder in folders].index(baseline.absolute())
+        refused = comparing.worse(found, 0, place)
+        if refused:
+            raise TrainingError(refused)
+
+
+def _print_comparison(found: Any) -> None:
+    table = Table("", *(entry.name for entry in found.entries))
+    for name, key in (
+        ("accuracy", "accuracy"),
+        ("coverage", "coverage"),
+        ("wrong, of what is spoken", "wrong"),
+        ("announced, of no notes", "false"),
+    ):
+        table.add_row(name, *(str(getattr(entry, key)) for entry in found.entries))
+    table.add_row("calibration error", *(f"{entry.calibration_error:.4f}" for entry in found.entries))
+    table.add_row("million multiply-adds", *(f"{entry.multiply_adds:.1f}" for entry in found.entries))
+    table.add_row("kilobytes", *(f"{entry.kilobytes:.0f}" for entry in found.entries))
+    table.add_row("ms an inference (ratio)", *(f"{entry.ms:.2f} ({entry.ratio:.2f})" for entry in found.entries))
+    agreements = ("" if entry.agreement is None else f"{entry.agreement:.4f}" for entry in found.entries)
+    table.add_row("int8 agrees with float", *agreements)
+    fronts = (", ".join(key.replace("_", "-") for key in entry.fronts) or "none" for entry in found.entries)
+    table.add_row("on the front of accuracy by", *fronts)
+    Console().print(table)
+
+
+@app.command()
+def card(
+    bundle: BundleFolder,
+    evaluation: Annotated[Path | None, typer.Option(help="File that `evaluate --json` wrote.")] = None,
+    sequences: SequencesFile = None,
+    sources: SourcesFile = None,
+) -> None:
+    """Write a bundle's model card and the manifest's figures anew, without training."""
+    from training import card as cards
+    from training import figures
+
+    manifest = cards.refresh(
+        bundle,
+        figures.evaluation(evaluation) if evaluation else None,
+        figures.sequences(sequences) if sequences else None,
+        cards.read_sources(sources) if sources else None,
+    )
+    console.print(f"card of {manifest.name} {manifest.version} in {bundle}, digest {manifest.digest[:12]} as before")
 
 
 @app.command()

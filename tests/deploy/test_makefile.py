@@ -26,8 +26,8 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_make_alone_explains_every_target_for_people() -> None:
     shown = set(re.findall(r"^  make ([a-z-]+)", make().stdout, re.M))
     assert shown == {
-        *("help", "setup", "run", "test", "check", "format", "check-data", "train", "evaluate", "xts"),
-        *("replay", "bench", "translations", "wheel", "deploy", "clean"),
+        *("help", "setup", "run", "test", "check", "format", "check-data", "train", "evaluate", "report", "compare"),
+        *("xts", "replay", "bench", "translations", "wheel", "deploy", "clean"),
     }
 
 
