@@ -27,6 +27,7 @@ from edge.core.bundle import Bundle
 from edge.core.decide import Decider
 from edge.core.errors import BundleError, HardwareError
 from edge.core.gestures import Timings
+from edge.core.guide import Guide, Mount
 from edge.core.messages import Edge, Event, Fault, Notice, Observation, Recovered
 from edge.core.observe import Observer
 from edge.core.speech import Speech
@@ -215,6 +216,13 @@ def load(config: Config, open_engine_: Callable[[Bundle], Engine]) -> tuple[Bund
     return bundle, engine
 
 
+def open_guide(config: Config, bundle: Bundle) -> Guide | None:
+    """What gives hints to the hand, where they are wanted."""
+    if not config.guidance.enabled:
+        return None
+    return Guide(bundle.labels, Mount(config.camera.mount), config.camera.rotation)
+
+
 def state_folder() -> Path:
     """Where the outbox and kept phrases live: systemd's, or the user's."""
     named = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
@@ -267,7 +275,10 @@ def run(
         observer = Observer(bundle, engine.invoke, time.perf_counter)
         decider = Decider(bundle.labels, bundle.manifest.decision)
         stalled = config.camera.stalled_after_s
-        pipeline = Pipeline(devices.camera, observer, decider, hub, stalled_after_s=stalled, random=random.random)
+        guide = open_guide(config, bundle)
+        pipeline = Pipeline(
+            devices.camera, observer, decider, hub, guide=guide, stalled_after_s=stalled, random=random.random
+        )
         pipeline.run(stop)
     return list(hub.said)
 
