@@ -308,7 +308,7 @@ AWAY = {Hint.RIGHT: (-1, 0), Hint.LEFT: (1, 0), Hint.DOWN: (0, -1), Hint.UP: (0,
 def _fitting(note: Note, angle: float, rng: Generator) -> float:
     """A size that a hand at 12 to 22 cm gives, and with which the turned note fits into the picture."""
     across, along = _extent(note, Place(0.5, 0.5, 1.0, angle))
-    return float(min(rng.uniform(0.55, 0.95), 0.95 / max(across, along)))
+    return float(min(rng.uniform(0.55, 0.95), 0.84 / max(across, along)))
 
 
 def _extent(note: Note, place: Place) -> tuple[float, float]:

@@ -84,15 +84,14 @@ class Guide:
         self._found_since_s = self._found_last_s = 0.0
         self._said: Hint | None = None  # the last hint
         self._said_s = float("-inf")
-        self._times = 0  # how often in a row
+        self._told: dict[Hint, tuple[int, float]] = {}  # how often of late, and when last
         self._covered_told = False  # of this covering
 
     def step(self, observation: Observation, decisions: Sequence[Decision] = ()) -> Guidance | None:
         """A hint that would help now; usually None."""
         now = observation.t_s
         if self._recent and not 0 <= now - self._recent[-1].t_s <= KEPT_S:
-            self._recent.clear()  # the camera was lost, or a recording begins anew
-            self._found = None
+            self._begin_anew(now)
         self._remember(observation)
         for decision in decisions:
             self._heed(decision)
@@ -100,10 +99,18 @@ class Guide:
         self._follow(finding, now)
         if finding is None or not self._may_speak(finding, now):
             return None
-        self._times = self._times + 1 if finding is self._said else 1
+        self._told[finding] = (self._told.get(finding, (0, now))[0] + 1, now)
         self._said, self._said_s = finding, now
-        self._covered_told = finding is Hint.COVERED
+        self._covered_told |= finding is Hint.COVERED
         return Guidance(finding, now)
+
+    def _begin_anew(self, now: float) -> None:
+        """The camera was lost, or a recording begins again: what was seen counts no more, what was said still does."""
+        if now < self._recent[-1].t_s:
+            self._said_s = self._silent_until_s = float("-inf")
+            self._told.clear()
+        self._recent.clear()
+        self._found = self._lit_s = self._dark_s = self._moved_s = None
 
     # --- what was seen and decided
 
@@ -124,6 +131,7 @@ class Guide:
     def _heed(self, decision: Decision) -> None:
         if decision.verdict is Verdict.AMOUNT:
             self._read = decision.presence
+            self._told.clear()  # the next note needs its own hints
             self._silence(decision.t_s + AFTER_AMOUNT_S)
         elif decision.verdict is Verdict.GONE:
             if decision.presence == self._read:
@@ -144,7 +152,8 @@ class Guide:
             self._found, self._found_since_s = finding, now
             self._found_last_s = now if finding else self._found_last_s
         if finding is None and now - self._found_last_s > FORGET_S:
-            self._said, self._times = None, 0
+            self._said = None
+            self._told.clear()
 
     def _may_speak(self, hint: Hint, now: float) -> bool:
         if self._read is not None or now < self._silent_until_s or now - self._said_s < APART_S:
@@ -156,7 +165,8 @@ class Guide:
             return False
         if hint is Hint.COVERED and self._covered_told:
             return False
-        return hint is not self._said or now - self._said_s >= PAUSES_S[min(self._times, len(PAUSES_S)) - 1]
+        times, last_s = self._told.get(hint, (0, now))
+        return times == 0 or now - last_s >= PAUSES_S[min(times, len(PAUSES_S)) - 1]
 
     # --- what would help
 
@@ -188,7 +198,8 @@ class Guide:
         if len(rows) < FEWEST:
             return None
         places = np.array([(box.centre_x, box.centre_y, box.width, box.height) for _, box in rows])
-        steps = np.abs(np.diff(places[:, :2], axis=0)).max(axis=1) / np.diff([t_s for t_s, _ in rows])
+        steps = np.abs(np.diff(places[:, :2], axis=0)).max(axis=1)
+        steps /= np.maximum(np.diff([t_s for t_s, _ in rows]), 1e-3)
         if np.quantile(steps, 0.3) > WAVED_PER_S:
             return Hint.HOLD_STILL
         hint = _where_to(np.median(places, axis=0))

@@ -214,6 +214,28 @@ def test_the_same_hint_is_said_twice_and_then_more_and_more_rarely() -> None:
     assert len(pauses) >= 5
 
 
+def test_two_hints_in_turn_are_no_way_round_the_pauses() -> None:
+    hand = scenery(Hand())
+    for _ in range(20):
+        hand.see(2.0, CUT_LEFT).see(2.0, CUT_TOP)
+    assert len(hand.said) <= 10
+
+
+def test_a_recording_that_begins_again_is_guided_again() -> None:
+    hand = scenery(Hand()).see(2.0, CUT_LEFT)
+    hand.seq = 0
+    assert scenery(hand).see(2.0, CUT_LEFT).hints == [Hint.RIGHT, Hint.RIGHT]
+
+
+def test_two_frames_of_one_moment_are_no_movement() -> None:
+    hand = scenery(Hand())
+    for _ in range(15):
+        hand.see(0.1, CUT_LEFT)
+        hand.seq -= 1
+        hand.see(0.1, CUT_LEFT)
+    assert hand.hints == [Hint.RIGHT]
+
+
 def test_a_hand_that_moved_too_far_is_told_to_come_back_but_not_at_once() -> None:
     hand = scenery(Hand()).see(1.5, CUT_LEFT)
     turned_s = hand.now_s
