@@ -44,7 +44,7 @@ DARKENED_S = 1.0  # from lit to covered: a hand over the lens, not the evening
 NOTE = 0.05  # median probability of anything but background from which part of a note is in view; scenery: 0.02
 EDGE = 0.12  # of the picture: a note whose place ends nearer to the rim may be cut by it
 LOPSIDED = 0.16  # so much more room on one side than on the other before a direction is given
-LARGE, SMALL = 0.86, 0.5  # of the picture: a place as wide and as high, or neither as wide nor as high
+LARGE, SMALL = 0.86, 0.6  # of the picture: a place as wide and as high, or neither; small ones are taken for larger
 WAVED_PER_S = 0.8  # pictures a second that the place's centre travels all the time; of a still note it jumps at most
 
 
