@@ -28,6 +28,7 @@ from edge.core.bundle import Bundle
 from edge.core.decide import Decider
 from edge.core.errors import BundleError, HardwareError
 from edge.core.gestures import Timings
+from edge.core.guide import Guide, Mount
 from edge.core.messages import Edge, Event, Fault, Frame, Health, Notice, Observation, Recovered
 from edge.core.observe import Observer
 from edge.core.speech import Speech
@@ -276,6 +277,13 @@ def load(config: Config, open_engine_: Callable[[Bundle], Engine]) -> tuple[Bund
     return bundle, engine
 
 
+def open_guide(config: Config, bundle: Bundle) -> Guide | None:
+    """What gives hints to the hand, where they are wanted."""
+    if not config.guidance.enabled:
+        return None
+    return Guide(bundle.labels, Mount(config.camera.mount), config.camera.rotation)
+
+
 def state_folder() -> Path:
     """Where the outbox and kept phrases live: systemd's, or the user's."""
     named = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
@@ -336,9 +344,15 @@ def run(
         decider = Decider(bundle.labels, bundle.manifest.decision)
         stalled = config.camera.stalled_after_s
         pipeline = Pipeline(
-            devices.camera, observer, decider, hub,
-            stalled_after_s=stalled, random=random.random, pictures=hub.pictures,
-        )  # fmt: skip
+            devices.camera,
+            observer,
+            decider,
+            hub,
+            guide=open_guide(config, bundle),
+            stalled_after_s=stalled,
+            random=random.random,
+            pictures=hub.pictures,
+        )
         pipeline.run(stop)
     return list(hub.said)
 

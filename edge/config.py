@@ -34,6 +34,11 @@ class CameraConfig(Group, frozen=True):
     height_px: Annotated[int, Meta(ge=120, le=1080)] = 480
     frames_per_s: Annotated[float, Meta(gt=0, le=60)] = 15.0
     stalled_after_s: Annotated[float, Meta(gt=0, le=10)] = 3.0  # no new frame for so long: the camera has stopped
+    mount: Literal["chest", "facing", "down"] = "chest"  # how it looks at the hand: directions are said by it
+    rotation: Literal[0, 90, 180, 270] = 0  # degrees clockwise that a picture must be turned to stand upright
+    focus: Literal["near", "auto", "fixed"] = "near"  # "picamera" with a lens motor only, as the next two
+    lens_position_dioptres: Annotated[float, Meta(ge=0, le=32)] = 6.0  # one over the distance in metres
+    max_exposure_ms: Annotated[float, Meta(ge=1, le=100)] = 10.0  # "picamera": longer, and a moving hand blurs the note
 
 
 class ModelConfig(Group, frozen=True):
@@ -84,6 +89,12 @@ class MqttConfig(Group, frozen=True):
     outbox_rows: Annotated[int, Meta(ge=10)] = 10_000  # unsent messages kept at most
 
 
+class GuidanceConfig(Group, frozen=True):
+    """Whether hints are spoken while a note is held so that it cannot be read."""
+
+    enabled: bool = True
+
+
 class HealthConfig(Group, frozen=True):
     """How often it reports on itself."""
 
@@ -117,6 +128,7 @@ class Config(Group, frozen=True):
     health: HealthConfig = HealthConfig()
     web: WebConfig = WebConfig()
     capture: CaptureConfig = CaptureConfig()
+    guidance: GuidanceConfig = GuidanceConfig()
 
 
 def load(path: Path) -> Config:
@@ -167,7 +179,7 @@ def _parse_group(kind: type[Group], name: str, table: dict[str, Any], problems: 
 
 def _expected(kind: Any, error: msgspec.ValidationError) -> str:
     if get_origin(kind) is Literal:
-        return f"it must be one of {', '.join(get_args(kind))}"
+        return f"it must be one of {', '.join(map(str, get_args(kind)))}"
     return str(error).lower()
 
 

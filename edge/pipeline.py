@@ -47,6 +47,7 @@ class Pipeline:
         decider: Decider,
         sink: Sink,
         *,
+        guide: Guide | None = None,
         stalled_after_s: float,
         random: Callable[[], float],
         pictures: Callable[[Frame, Observation], None] | None = None,
@@ -56,7 +57,7 @@ class Pipeline:
         self._open_camera, self._observer, self._decider, self._sink = open_camera, observer, decider, sink
         self._stalled_after_s = stalled_after_s
         self._random = random
-        self._guide = Guide()
+        self._guide = guide  # None: no hints are wanted
         self._told = False  # that the camera is lost
         self._waits = self._begin_waits()  # before the next tries to open it; begun anew by a frame
 
@@ -96,11 +97,12 @@ class Pipeline:
         self._sink.observation(observation)
         if self._pictures is not None:
             self._pictures(frame, observation)
-        if guidance := self._guide.step(observation):
-            self._sink.event(guidance)
-        for decision in self._decider.step(observation):
+        decisions = self._decider.step(observation)
+        for decision in decisions:
             _log_decision(decision)
             self._sink.event(decision)
+        if self._guide is not None and (guidance := self._guide.step(observation, decisions)):
+            self._sink.event(guidance)
         return True
 
     def _find_camera(self, stop: threading.Event) -> Camera | None:

@@ -550,6 +550,38 @@ def synth(
 
 
 @app.command()
+def guidance(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    data: Annotated[Path, typer.Argument(help="The folder it was trained on, with boxes in its manifest.csv.")],
+    background: Annotated[Path, typer.Argument(help="Folder of pictures without these notes.")],
+    scenes: Annotated[int, typer.Option(help="Scenes of each case, composed from held-out pictures.")] = 100,
+    photographs: Annotated[bool, typer.Option(help="One scene of each photograph with a box instead.")] = False,
+    seed: Seed = 1,
+) -> None:
+    """Score the hints: is the right one said to scenes in which a note is held so that it cannot be read?"""
+    from training import guidance as hints
+
+    with _progress() as bar:
+        task = bar.add_task("showing scenes", total=None)
+        outcomes = hints.evaluate(
+            bundle,
+            data,
+            background,
+            scenes=scenes,
+            seed=seed,
+            photographs=photographs,
+            tick=lambda i, n: bar.update(task, completed=i, total=n),
+        )
+    table = Table("scene", "right", "judged", "of", "share right", "95 % interval", "said (hints: scenes)")
+    for row in hints.score(outcomes):
+        said = ", ".join(f"{hint}: {count}" for hint, count in row.said.items())
+        share = f"{row.right / row.judged:.3f}" if row.judged else "-"
+        low, high = row.interval
+        table.add_row(row.case, row.wanted, str(row.judged), str(row.scenes), share, f"{low:.3f} to {high:.3f}", said)
+    Console().print(table)
+
+
+@app.command()
 def recording(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     seed: Seed = 7,

@@ -1,53 +1,256 @@
 """Owns the hints for the hand that shows a note: what would help, when somebody is trying and nothing is read.
 
-Only what the scene gate can tell is said: too dark, and moving too fast. It remembers the last moments and reads no
-clock; like `decide` it is silent in a pocket (dark without any structure) and on a table (nothing changes).
+It remembers recent observations and decisions and reads no clock. Somebody is trying when part of a note is in view
+or something moves; a pocket (dark from the start), a table (nothing moves) and scenery without a note get no word.
+An amount is never talked over: there is silence while the note that was read is in view, and for a while after.
+
+The model's place of a note is approximate (measured with `python -m training guidance`): centre and edges are good to
+about a tenth of the picture, the visible share says little. So the edges of the place are used, smoothed over half a
+second, and a hint needs the same finding for a while.
 """
 
 from __future__ import annotations
 
+import enum
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from edge.core.messages import Guidance, Hint, Look, Observation
+import numpy as np
+from numpy.typing import NDArray
 
-PERSISTS_S = 1.2  # so long without a break before a hint: a note passing by is not worth a word
-APART_S = 4.0  # between two hints
-MOVING = 0.05  # relative change of brightness within that time: a hand, not a dark room
+from edge.core.bundle import BACKGROUND
+from edge.core.messages import Box, Decision, Guidance, Hint, Look, Observation, Verdict
+
+SMOOTH_S = 0.6  # what is found stands on so long
+PERSISTS_S = 0.5  # so long a finding stays the same before it is said: a note passing by is not worth a word
+GAP_S = 0.25  # of another or no finding that does not count as a break
+PLAIN_S = 1.0  # so long before the opposite of the last hint is said
+KEPT_S = 1.2  # of observations
+ROUNDING_S = 1e-6  # times of frames are sums
+APART_S = 2.0  # between two hints, which last up to a second themselves
+PAUSES_S = (2.5, 6.0, 15.0, 40.0)  # before the same hint comes a second, third, fourth ... time
+FORGET_S = 6.0  # without any finding: the next hint counts as the first again
+AFTER_AMOUNT_S, AFTER_DOUBT_S = 3.0, 1.8  # of silence after an amount (or its note) and after "not sure"
+FEWEST = 3  # frames within SMOOTH_S; a slower camera is not guided
+
+MOVING = 0.02  # relative change of brightness or detail within a second that only a hand or a wearer makes
+MOVING_DARK = 0.05  # in the dark, where noise is larger beside the little light
+TRYING_S = 3.0  # something moved so lately
+LIT = 25.0  # brightness before a thumb came over the lens
+GLOW = 60.0  # brightness up to which a picture without detail is a finger, not a wall
+DARKENED_S = 1.0  # from lit to covered: a hand over the lens, not the evening
+
+NOTE = 0.05  # median probability of anything but background from which part of a note is in view; scenery: 0.02
+EDGE = 0.12  # of the picture: a note whose place ends nearer to the rim may be cut by it
+LOPSIDED = 0.16  # so much more room on one side than on the other before a direction is given
+LARGE, SMALL = 0.86, 0.6  # of the picture: a place as wide and as high, or neither; small ones are taken for larger
+WAVED_PER_S = 0.8  # pictures a second that the place's centre travels all the time; of a still note it jumps at most
+
+
+class Mount(enum.Enum):
+    """Where the camera is in relation to the person; docs/hardware.md says it in words."""
+
+    CHEST = "chest"  # worn, looking forward: its right is the person's right
+    FACING = "facing"  # on a stand, looking at the person: its right is the person's left
+    DOWN = "down"  # on a stand, looking down at a table; up is away from the person
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is kept of one observation."""
+
+    t_s: float
+    look: Look
+    luma: float
+    detail: float
+    note: float | None  # probability of anything but background, where it was inferred
+    box: Box | None
 
 
 class Guide:
-    """Turns observations, in the order of time, into hints."""
+    """Turns observations and what was decided on them, in the order of time, into hints."""
 
-    def __init__(self) -> None:
-        self._recent: deque[tuple[float, Look, float]] = deque()
+    def __init__(self, labels: Sequence[str], mount: Mount = Mount.CHEST, rotation: int = 0) -> None:
+        self._background = tuple(labels).index(BACKGROUND)
+        self._mount, self._rotation = mount, rotation
+        self._recent: deque[_Seen] = deque()
+        self._read: int | None = None  # presence whose amount was said and which has not ended
         self._silent_until_s = float("-inf")
+        self._lit_s: float | None = None  # when the picture was bright last,
+        self._dark_s: float | None = None  # and when it turned dark after that
+        self._moved_s: float | None = None
+        self._found: Hint | None = None  # what would help now
+        self._found_since_s = self._found_last_s = 0.0
+        self._said: Hint | None = None  # the last hint
+        self._said_s = float("-inf")
+        self._told: dict[Hint, tuple[int, float]] = {}  # how often of late, and when last
+        self._covered_told = False  # of this covering
 
-    def step(self, observation: Observation) -> Guidance | None:
+    def step(self, observation: Observation, decisions: Sequence[Decision] = ()) -> Guidance | None:
         """A hint that would help now; usually None."""
-        now, scene = observation.t_s, observation.scene
-        if self._recent and (scene.look is not self._recent[-1][1] or now < self._recent[-1][0]):
-            self._recent.clear()
-        self._recent.append((now, scene.look, scene.luma))
-        while now - self._recent[0][0] > PERSISTS_S:
-            self._recent.popleft()
-        hint = self._hint()
-        if hint is None or now < self._silent_until_s or len(self._recent) < 4:
+        now = observation.t_s
+        if self._recent and not 0 <= now - self._recent[-1].t_s <= KEPT_S:
+            self._begin_anew(now)
+        self._remember(observation)
+        for decision in decisions:
+            self._heed(decision)
+        finding = self._finding()
+        self._follow(finding, now)
+        if finding is None or not self._may_speak(finding, now):
             return None
-        # The oldest kept is just inside the time asked for: a frame's length short of it is long enough.
-        if now - self._recent[0][0] < 0.75 * PERSISTS_S:
-            return None
-        self._silent_until_s = now + APART_S
+        self._told[finding] = (self._told.get(finding, (0, now))[0] + 1, now)
+        self._said, self._said_s = finding, now
+        self._covered_told |= finding is Hint.COVERED
+        return Guidance(finding, now)
+
+    def _begin_anew(self, now: float) -> None:
+        """The camera was lost, or a recording begins again: what was seen counts no more, what was said still does."""
+        if now < self._recent[-1].t_s:
+            self._said_s = self._silent_until_s = float("-inf")
+            self._told.clear()
         self._recent.clear()
-        return Guidance(hint, now)
+        self._found = self._lit_s = self._dark_s = self._moved_s = None
 
-    def _hint(self) -> Hint | None:
-        look = self._recent[-1][1]
-        if look is Look.BLURRED and self._moves():
+    # --- what was seen and decided
+
+    def _remember(self, observation: Observation) -> None:
+        now, scene = observation.t_s, observation.scene
+        note = None if observation.scores is None else 1 - float(np.exp(observation.scores[self._background]))
+        self._recent.append(_Seen(now, scene.look, scene.luma, scene.detail, note, observation.box))
+        while now - self._recent[0].t_s > KEPT_S:
+            self._recent.popleft()
+        if self._moves():
+            self._moved_s = now
+        if scene.look in (Look.CLEAR, Look.BLURRED) and scene.luma >= LIT:
+            self._lit_s, self._dark_s = now, None
+            self._covered_told = False
+        elif self._dark_s is None and _covered(self._recent[-1]):
+            self._dark_s = now
+
+    def _heed(self, decision: Decision) -> None:
+        if decision.verdict is Verdict.AMOUNT:
+            self._read = decision.presence
+            self._told.clear()  # the next note needs its own hints
+            self._silence(decision.t_s + AFTER_AMOUNT_S)
+        elif decision.verdict is Verdict.GONE:
+            if decision.presence == self._read:
+                self._silence(decision.t_s + AFTER_AMOUNT_S)
+            self._read = None
+        else:
+            self._silence(decision.t_s + AFTER_DOUBT_S)
+
+    def _silence(self, until_s: float) -> None:
+        self._silent_until_s = max(self._silent_until_s, until_s)
+
+    # --- when to say it
+
+    def _follow(self, finding: Hint | None, now: float) -> None:
+        if finding is self._found and finding is not None:
+            self._found_last_s = now
+        elif self._found is None or now - self._found_last_s > GAP_S:
+            self._found, self._found_since_s = finding, now
+            self._found_last_s = now if finding else self._found_last_s
+        if finding is None and now - self._found_last_s > FORGET_S:
+            self._said = None
+            self._told.clear()
+
+    def _may_speak(self, hint: Hint, now: float) -> bool:
+        if self._read is not None or now < self._silent_until_s or now - self._said_s < APART_S:
+            return False
+        if hint is not self._found:
+            return False
+        back = self._said is not None and hint is _OPPOSITE.get(self._said)
+        if now - self._found_since_s < (PLAIN_S if back else PERSISTS_S) - ROUNDING_S:
+            return False
+        if hint is Hint.COVERED and self._covered_told:
+            return False
+        times, last_s = self._told.get(hint, (0, now))
+        return times == 0 or now - last_s >= PAUSES_S[min(times, len(PAUSES_S)) - 1]
+
+    # --- what would help
+
+    def _finding(self) -> Hint | None:
+        now = self._recent[-1].t_s
+        last = [seen for seen in self._recent if now - seen.t_s <= SMOOTH_S + ROUNDING_S]
+        if len(last) < FEWEST or now - last[0].t_s < 0.6 * SMOOTH_S:
+            return None
+        if self._moved_s is None or now - self._moved_s > TRYING_S:
+            return None
+        return self._in_the_dark(last) or self._unsharp(last) or self._of_the_place(last)
+
+    def _in_the_dark(self, last: list[_Seen]) -> Hint | None:
+        if all(_covered(seen) for seen in last) and self._darkened_at_once():
+            return Hint.COVERED
+        return Hint.TOO_DARK if all(seen.look is Look.DARK for seen in last) and self._moves(MOVING_DARK) else None
+
+    def _darkened_at_once(self) -> bool:
+        return self._lit_s is not None and self._dark_s is not None and self._dark_s - self._lit_s <= DARKENED_S
+
+    def _unsharp(self, last: list[_Seen]) -> Hint | None:
+        return Hint.HOLD_STILL if all(seen.look is Look.BLURRED for seen in last) and self._moves() else None
+
+    def _of_the_place(self, last: list[_Seen]) -> Hint | None:
+        seen = [(s.t_s, s.note, s.box) for s in last if s.note is not None and s.box is not None]
+        if len(seen) < FEWEST or np.median([note for _, note, _ in seen]) < NOTE:
+            return None
+        rows = [(t_s, box) for t_s, note, box in seen if note >= NOTE]
+        if len(rows) < FEWEST:
+            return None
+        places = np.array([(box.centre_x, box.centre_y, box.width, box.height) for _, box in rows])
+        steps = np.abs(np.diff(places[:, :2], axis=0)).max(axis=1)
+        steps /= np.maximum(np.diff([t_s for t_s, _ in rows]), 1e-3)
+        if np.quantile(steps, 0.3) > WAVED_PER_S:
             return Hint.HOLD_STILL
-        if look is Look.DARK and self._moves():
-            return Hint.TOO_DARK
-        return None
+        hint = _where_to(np.median(places, axis=0))
+        return turned(hint, self._mount, self._rotation) if hint else None
 
-    def _moves(self) -> bool:
-        lumas = [luma for _, _, luma in self._recent]
-        return max(lumas) - min(lumas) > MOVING * max(1.0, max(lumas))
+    def _moves(self, by: float = MOVING) -> bool:
+        return any(
+            max(values) - min(values) > by * max(1.0, *values)
+            for values in ([s.luma for s in self._recent], [s.detail for s in self._recent])
+        )
+
+
+def turned(hint: Hint, mount: Mount, rotation: int = 0) -> Hint:
+    """A direction in the picture as the hand has to hear it; other hints stay as they are.
+
+    `rotation`: degrees clockwise by which the picture would have to be turned to stand upright, a multiple of 90.
+    """
+    if hint not in _CLOCKWISE:
+        return hint
+    upright = _CLOCKWISE[(_CLOCKWISE.index(hint) + rotation // 90) % 4]
+    return _OPPOSITE[upright] if mount is Mount.FACING and upright in (Hint.LEFT, Hint.RIGHT) else upright
+
+
+_CLOCKWISE = (Hint.UP, Hint.RIGHT, Hint.DOWN, Hint.LEFT)
+_OPPOSITE = {
+    Hint.LEFT: Hint.RIGHT,
+    Hint.RIGHT: Hint.LEFT,
+    Hint.UP: Hint.DOWN,
+    Hint.DOWN: Hint.UP,
+    Hint.CLOSER: Hint.FURTHER,
+    Hint.FURTHER: Hint.CLOSER,
+}
+
+
+def _covered(seen: _Seen) -> bool:
+    """Whether a finger may be over the lens: dark, or a dull glow without any detail."""
+    return seen.look in (Look.COVERED, Look.DARK) or (seen.look is Look.EMPTY and seen.luma < GLOW)
+
+
+def _where_to(place: NDArray[np.float64]) -> Hint | None:
+    """The way in the picture that a note at `place` (centre x, y, width, height) has to go; None where it lies well."""
+    x, y, width, height = place
+    if width >= LARGE and height >= LARGE:
+        return Hint.FURTHER
+    rooms = {
+        Hint.LEFT: 1 - (x + width / 2),
+        Hint.RIGHT: x - width / 2,
+        Hint.UP: 1 - (y + height / 2),
+        Hint.DOWN: y - height / 2,
+    }
+    hint = min(rooms, key=lambda way: rooms[way])
+    if rooms[hint] < EDGE and rooms[_OPPOSITE[hint]] - rooms[hint] > LOPSIDED:
+        return hint
+    return Hint.CLOSER if max(width, height) < SMALL else None

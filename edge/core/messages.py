@@ -99,6 +99,13 @@ class Hint(enum.Enum):
 
     TOO_DARK = "too dark"
     HOLD_STILL = "hold still"
+    CLOSER = "closer"
+    FURTHER = "further away"
+    LEFT = "left"  # as the hand sees it that holds the note
+    RIGHT = "right"
+    UP = "up"
+    DOWN = "down"
+    COVERED = "camera covered"
 
 
 @dataclass(frozen=True, slots=True)

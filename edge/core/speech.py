@@ -57,6 +57,13 @@ PHRASES = {
 HINTS = {
     Hint.TOO_DARK: _("Too dark"),
     Hint.HOLD_STILL: _("Hold still"),
+    Hint.CLOSER: _("Closer"),
+    Hint.FURTHER: _("Further away"),
+    Hint.LEFT: _("Left"),
+    Hint.RIGHT: _("Right"),
+    Hint.UP: _("Up"),
+    Hint.DOWN: _("Down"),
+    Hint.COVERED: _("The camera is covered"),
 }
 
 FAULTS = {

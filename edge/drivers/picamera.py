@@ -2,6 +2,10 @@
 
 The image processor scales, not Python: the one stream we ask for has the small size already. picamera2 names its
 formats after the order in a little-endian word, so "BGR888" is the one whose bytes in memory are red, green, blue.
+
+libcamera has no control that limits the exposure and leaves the rest of it automatic: `ExposureTime` fixes it, and
+`FrameDurationLimits` would limit it by taking more frames than anyone looks at. The limit stands in the sensor's
+tuning, whose exposure modes say how far time may grow before gain does; so it is read, cut, and handed over.
 """
 
 from __future__ import annotations
@@ -22,7 +26,11 @@ log = logging.getLogger(__name__)
 FORMAT = "BGR888"  # red, green, blue in memory
 BUFFERS = 4  # fewer and the camera drops frames while one is read
 # libcamera's numbers for these controls; its own enumerations live in a second package.
-FOCUS = {"AfMode": 2, "AfRange": 1, "AfSpeed": 1}  # continuous, macro, fast: a note is held near
+FOCUS = {
+    "near": {"AfMode": 2, "AfRange": 1, "AfSpeed": 1},  # continuous, macro, fast; on Module 3 from 33 cm to 7 cm
+    "auto": {"AfMode": 2, "AfRange": 2, "AfSpeed": 1},  # continuous, full, fast
+    "fixed": {"AfMode": 0},  # manual, with LensPosition
+}
 EXPOSURE = {"AeExposureMode": 1}  # short: gain before time, because hands move
 
 
@@ -31,7 +39,7 @@ class PicameraCamera:
 
     def __init__(self, config: CameraConfig, backend: Any = None) -> None:
         self._module = backend or _import_picamera2()
-        self._camera: Any = self._open(config.index)
+        self._camera: Any = self._open(config)
         self._seq = -1
         try:
             self._start(config)
@@ -77,15 +85,28 @@ class PicameraCamera:
         self._seq = max(self._seq + 1, int(getattr(request.request, "sequence", 0)))
         return Frame(self._seq, t_s, pixels)
 
-    def _open(self, index: int) -> Any:
+    def _open(self, config: CameraConfig) -> Any:
+        index = config.index
         known = self._module.Picamera2.global_camera_info()
         if index >= len(known):
             hint = f"camera {index} is not there ({len(known)} found); check the cable at both ends"
             raise HardwareError("camera", Reason.MISSING, hint)
+        tuning = self._tuning(str(known[index].get("Model", "")), config.max_exposure_ms)
         try:
-            return self._module.Picamera2(index)
+            return self._module.Picamera2(index, tuning=tuning)
         except (RuntimeError, OSError) as error:
             raise HardwareError("camera", Reason.BUSY, f"is another program using it? ({error})") from error
+
+    def _tuning(self, model: str, max_exposure_ms: float) -> Any:
+        """The sensor's tuning with no exposure above the limit; None, which is its own, where it cannot be had."""
+        try:
+            tuning = self._module.Picamera2.load_tuning_file(f"{model}.json")
+            _limit_exposure(self._module.Picamera2.find_tuning_algo(tuning, "rpi.agc"), max_exposure_ms)
+        except (RuntimeError, OSError, ValueError, LookupError, TypeError, StopIteration) as error:
+            # A picture that blurs more easily is better than none.
+            log.warning("exposure not limited, no usable tuning for sensor %s: %s", model or "unknown", error)
+            return None
+        return tuning
 
     def _start(self, config: CameraConfig) -> None:
         camera = self._camera
@@ -94,7 +115,7 @@ class PicameraCamera:
             raw=None,
             sensor=_sensor_mode(camera.sensor_modes, config.frames_per_s),
             buffer_count=BUFFERS,
-            controls=_controls(camera.camera_controls, config.frames_per_s),
+            controls=_controls(camera.camera_controls, config),
             display=None,
             encode=None,
         )
@@ -103,11 +124,26 @@ class PicameraCamera:
         log.debug("camera up main=%s sensor=%s", settings["main"], settings["sensor"])
 
 
-def _controls(known: Any, frames_per_s: float) -> dict[str, Any]:
+def _controls(known: Any, config: CameraConfig) -> dict[str, Any]:
     """Those of our wishes that this camera understands: one without a lens motor has no AfMode."""
-    frame_us = round(1e6 / frames_per_s)
-    wishes: dict[str, Any] = {**FOCUS, **EXPOSURE, "FrameDurationLimits": (frame_us, frame_us)}
+    frame_us = round(1e6 / config.frames_per_s)
+    wishes: dict[str, Any] = {**FOCUS[config.focus], **EXPOSURE, "FrameDurationLimits": (frame_us, frame_us)}
+    if config.focus == "fixed" and "LensPosition" in known:
+        nearest = float(known["LensPosition"][1])
+        if config.lens_position_dioptres > nearest:
+            log.warning("the lens reaches %.1f dioptres, not %.1f", nearest, config.lens_position_dioptres)
+        wishes["LensPosition"] = min(config.lens_position_dioptres, nearest)
     return {name: value for name, value in wishes.items() if name in known}
+
+
+def _limit_exposure(agc: dict[str, Any], max_exposure_ms: float) -> None:
+    """Cut every exposure mode of a tuning's "rpi.agc", in place; sensors with HDR have a list of channels in it.
+
+    All of them, not the short one alone: some versions of the stack keep the normal mode whatever is asked for.
+    """
+    for channel in agc.get("channels", [agc]):
+        for mode in channel["exposure_modes"].values():
+            mode["shutter"] = [min(int(us), round(1000 * max_exposure_ms)) for us in mode["shutter"]]
 
 
 def _sensor_mode(modes: list[dict[str, Any]], frames_per_s: float) -> dict[str, Any]:

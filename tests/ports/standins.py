@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import socket
 import subprocess
@@ -84,11 +85,35 @@ class FakePicamera2:
     """As much of picamera2 as the driver uses, with its habits: names of formats, jobs that time out, requests."""
 
     cameras: ClassVar[list[dict[str, Any]]] = [{"Model": "imx708"}]
+    tunings: ClassVar[dict[str, Any]] = {
+        "imx708.json": {
+            "version": 2.0,
+            "algorithms": [
+                {"rpi.black_level": {}},
+                {
+                    "rpi.agc": {
+                        "channels": [
+                            {
+                                "exposure_modes": {
+                                    "normal": {"shutter": [100, 15000, 30000, 60000], "gain": [1.0, 1.0, 2.0, 4.0]},
+                                    "short": {"shutter": [100, 5000, 10000, 20000], "gain": [1.0, 2.0, 4.0, 8.0]},
+                                }
+                            }
+                        ]
+                    }
+                },
+            ],
+        },
+        "imx219.json": {
+            "version": 1,
+            "rpi.agc": {"exposure_modes": {"normal": {"shutter": [100, 66666], "gain": [1.0, 8.0]}}},
+        },
+    }
     autofocus = True
     in_use = False
     opened: ClassVar[list[FakePicamera2]] = []
 
-    def __init__(self, camera_num: int = 0) -> None:
+    def __init__(self, camera_num: int = 0, tuning: dict[str, Any] | None = None) -> None:
         if self.in_use:
             raise RuntimeError("Camera __init__ sequence did not complete.")
         self.sequence = 0
@@ -96,6 +121,7 @@ class FakePicamera2:
         self.stalled = self.started = self.closed = False
         self.flushed = 0
         self.configuration: dict[str, Any] = {}
+        self.tuning = tuning
         self.sensor_modes = [
             {"size": (640, 480), "bit_depth": 10, "fps": 206.0, "crop_limits": (1000, 752, 1280, 960)},
             {"size": (1640, 1232), "bit_depth": 10, "fps": 41.8, "crop_limits": (0, 0, 3280, 2464)},
@@ -103,7 +129,21 @@ class FakePicamera2:
         ]
         names = ["AeExposureMode", "FrameDurationLimits"] + self.autofocus * ["AfMode", "AfRange", "AfSpeed"]
         self.camera_controls = dict.fromkeys(names, (0, 10, 0))
+        if self.autofocus:
+            self.camera_controls["LensPosition"] = (0, 15, 1)
         self.opened.append(self)
+
+    @classmethod
+    def load_tuning_file(cls, name: str) -> dict[str, Any]:
+        if name not in cls.tunings:
+            raise RuntimeError("Tuning file not found")
+        return copy.deepcopy(cls.tunings[name])
+
+    @staticmethod
+    def find_tuning_algo(tuning: dict[str, Any], name: str) -> dict[str, Any]:
+        if tuning.get("version", 1) == 1:
+            return tuning[name]
+        return next(algorithm for algorithm in tuning["algorithms"] if name in algorithm)[name]
 
     @classmethod
     def global_camera_info(cls) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import pytest
 from edge.config import CameraConfig
 from edge.core.errors import HardwareError, Reason
 from edge.drivers.picamera import PicameraCamera
+from tests.ports.standins import FakePicamera2
 
 CONFIG = CameraConfig(frames_per_s=20.0)
 
@@ -36,6 +37,63 @@ def test_a_camera_without_a_lens_motor_is_not_asked_to_focus(picamera2: Any) -> 
     picamera2.Picamera2.autofocus = False
     camera = PicameraCamera(CONFIG, backend=picamera2)
     assert "AfMode" not in picamera2.Picamera2.opened[0].configuration["controls"]
+    camera.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "controls"),
+    [
+        ({"focus": "near"}, {"AfMode": 2, "AfRange": 1, "AfSpeed": 1}),
+        ({"focus": "auto"}, {"AfMode": 2, "AfRange": 2, "AfSpeed": 1}),
+        ({"focus": "fixed"}, {"AfMode": 0, "LensPosition": 6.0}),
+        ({"focus": "fixed", "lens_position_dioptres": 8.5}, {"AfMode": 0, "LensPosition": 8.5}),
+        ({"focus": "fixed", "lens_position_dioptres": 32.0}, {"AfMode": 0, "LensPosition": 15.0}),
+    ],
+)
+def test_focus_is_near_everywhere_or_where_the_owner_sets_it(
+    picamera2: Any, settings: dict[str, Any], controls: dict[str, Any]
+) -> None:
+    camera = PicameraCamera(CameraConfig(**settings), backend=picamera2)
+    asked = picamera2.Picamera2.opened[0].configuration["controls"]
+    assert {name: value for name, value in asked.items() if name.startswith(("Af", "Lens"))} == controls
+    camera.close()
+
+
+def test_a_fixed_lens_takes_a_fixed_focus_for_nothing(picamera2: Any) -> None:
+    picamera2.Picamera2.autofocus = False
+    camera = PicameraCamera(CameraConfig(focus="fixed"), backend=picamera2)
+    assert set(picamera2.Picamera2.opened[0].configuration["controls"]) == {"AeExposureMode", "FrameDurationLimits"}
+    camera.close()
+
+
+def exposures(tuning: dict[str, Any]) -> list[int]:
+    agc = FakePicamera2.find_tuning_algo(tuning, "rpi.agc")
+    modes = [mode for part in agc.get("channels", [agc]) for mode in part["exposure_modes"].values()]
+    assert all(len(mode["shutter"]) == len(mode["gain"]) for mode in modes)
+    return [us for mode in modes for us in mode["shutter"]]
+
+
+@pytest.mark.parametrize("sensor", ["imx708", "imx219"])
+def test_no_exposure_is_longer_than_the_limit_and_the_tuning_of_the_sensor_stays_otherwise(
+    picamera2: Any, sensor: str
+) -> None:
+    picamera2.Picamera2.cameras = [{"Model": sensor}]
+    camera = PicameraCamera(CameraConfig(max_exposure_ms=8.0), backend=picamera2)
+    tuning = picamera2.Picamera2.opened[0].tuning
+    assert (min(exposures(tuning)), max(exposures(tuning))) == (100, 8000)
+    assert max(exposures(FakePicamera2.tunings[f"{sensor}.json"])) > 8000
+    camera.close()
+
+
+@pytest.mark.parametrize("tunings", [{}, {"imx708.json": {"version": 2.0, "algorithms": []}}, {"imx708.json": {}}])
+def test_a_sensor_without_a_usable_tuning_is_used_as_it_is(
+    picamera2: Any, tunings: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    picamera2.Picamera2.tunings = tunings
+    camera = PicameraCamera(CONFIG, backend=picamera2)
+    assert picamera2.Picamera2.opened[0].tuning is None
+    assert "exposure not limited" in caplog.text
+    assert camera.read(1.0) is not None
     camera.close()
 
 
