@@ -44,6 +44,7 @@ def test_a_language_that_cannot_be_spoken_is_a_mistake_in_the_configuration(lang
 def test_a_decision_is_an_amount_a_doubt_or_silence() -> None:
     said = {verdict: RUPEES.decision(Decision(verdict, 1, 1.0, 1, "50")) for verdict in Verdict}
     assert said == {
+        Verdict.SEEN: None,
         Verdict.AMOUNT: "50 rupees",
         Verdict.UNSURE: "Not sure, turn the note",
         Verdict.SEVERAL: "One note at a time",
