@@ -1,6 +1,7 @@
 """Owns the button's language: raw contact changes in, bounces included, finished gestures out.
 
-While a press lasts it also tells how far it has come, for the hand cannot see how long it holds. A pure state machine: it reads no clock, the caller says what time it is and asks for `due_s`.
+While a press lasts it also tells how far it has come, for the hand cannot see how long it holds. A pure state
+machine: it reads no clock, the caller says what time it is and asks for `due_s`.
 """
 
 from __future__ import annotations

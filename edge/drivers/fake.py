@@ -247,6 +247,42 @@ class FakeButton:
             self._callback(edge)
 
 
+class FakePulser:
+    """A pin that remembers when it was switched."""
+
+    def __init__(self, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
+        self.timeline: list[tuple[float, bool]] = []  # when it was switched, and to what
+        self.fail: HardwareError | None = None  # raised by every switching while set
+        self.closed = False
+
+    @property
+    def on(self) -> bool:
+        """As it is now."""
+        return bool(self.timeline) and self.timeline[-1][1]
+
+    @property
+    def pulses(self) -> list[tuple[float, float]]:
+        """When it went on and for how many seconds, for every time that has ended."""
+        switched = zip(self.timeline, self.timeline[1:], strict=False)
+        return [(from_s, until_s - from_s) for (from_s, on), (until_s, _) in switched if on]
+
+    def set(self, on: bool) -> None:
+        """Switch it."""
+        if self.fail is not None:
+            raise self.fail
+        if self.closed:
+            raise HardwareError("pulses", Reason.STOPPED, "it was closed")
+        if on != self.on:
+            self.timeline.append((self.clock.now_s(), on))
+
+    def close(self) -> None:
+        """Off, for good."""
+        if self.on:
+            self.timeline.append((self.clock.now_s(), False))
+        self.closed = True
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message that reached a FakeBroker."""
