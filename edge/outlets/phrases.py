@@ -48,10 +48,15 @@ class Phrases:
         self._lock = threading.Lock()  # over the sounds; never held while a process runs
         self._rendering = threading.Lock()  # one process at a time
         self._inbox: Inbox[str] = Inbox(1, drop="oldest")
+        self._later: Sequence[str] = ()
         self._thread = threading.Thread(target=self._run, name="phrases", daemon=True)
 
-    def start(self) -> None:
-        """Begin to render ahead; before that, `ahead` renders in its caller's thread."""
+    def start(self, later: Sequence[str] = ()) -> None:
+        """Begin to render ahead; before that, `ahead` renders in its caller's thread.
+
+        `later`: fixed phrases that nobody can ask for in the first seconds, so that the start need not wait for them.
+        """
+        self._later = later
         self._thread.start()
 
     def close(self) -> None:
@@ -89,14 +94,17 @@ class Phrases:
             self._try(text)
 
     def _run(self) -> None:
+        later = list(reversed(self._later))
         while not self._inbox.ended:
-            text = self._inbox.take()
+            text = self._inbox.take(0 if later else None)
             if text is not None:
                 self._try(text)
+            elif later:
+                self._try(later.pop(), keep=True)
 
-    def _try(self, text: str) -> None:
+    def _try(self, text: str, *, keep: bool = False) -> None:
         try:
-            self.sound(text)
+            self.prepare([text]) if keep else self.sound(text)
         except HardwareError as error:
             log.warning("not rendered ahead: %s", error)
 

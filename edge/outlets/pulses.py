@@ -82,6 +82,7 @@ class Pulses:
 
     def _run(self) -> None:
         try:
+            self.turn(None)  # a pin that cannot be opened is told now, not at the first note
             while not self._inbox.ended:
                 self.turn(self._inbox.take(self._patience_s()))
             self._finish()

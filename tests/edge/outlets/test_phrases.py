@@ -199,3 +199,14 @@ def test_sounds_are_joined_with_a_pause_between_them() -> None:
     assert joined([one, two], 0.005).samples.tolist() == [1] * 10 + [0] * 5 + [2] * 20
     with pytest.raises(ValueError, match="one rate"):
         joined([one, Pcm(two.samples, 2000)], 0.005)
+
+
+def test_what_is_needed_later_is_rendered_after_the_start_and_kept(synth: FakeSynth, tmp_path: Path) -> None:
+    kept = phrases(synth, tmp_path)
+    kept.start(later=["10 seconds ago", "20 seconds ago"])
+    kept.ahead("Total: 10 rupees")
+    while len(synth.texts) < 3:
+        kept._thread.join(0.01)
+    kept.close()
+    assert kept.prepare(["10 seconds ago", "20 seconds ago"]) == 0
+    assert len(list(tmp_path.glob("*.npz"))) == 2, "the total is not on the disk"
