@@ -346,11 +346,13 @@ def _speak_fault(options: argparse.Namespace, error: EdgeError) -> None:
 
 def _bench(options: argparse.Namespace) -> int:
     from edge import app
-    from edge.bench import measure
+    from edge.bench import measure, measure_sound
 
     config = _with_bundle(_config(options), options.bundle)
     bundle, engine = app.load(config, lambda loaded: app.open_engine(config, loaded))
     for line in measure(bundle, engine, options.frames):
+        _put(line)
+    for line in measure_sound(bundle, app.open_synth(config.voice), config.voice, times=40):
         _put(line)
     return EXIT_OK
 

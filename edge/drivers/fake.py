@@ -8,9 +8,11 @@ not know who tests with them.
 from __future__ import annotations
 
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -189,6 +191,66 @@ class FakeSpeaker:
         """Silence, for good."""
         self.stop()
         self.closed = True
+
+
+class FakeCard:
+    """A sound card at the pace of life, as the sounddevice module shows it; notes when it got the first loud sample."""
+
+    BLOCK = 256  # samples it asks for at a time
+    LOUD = 40  # of 32768
+
+    class PortAudioError(Exception):
+        """As sounddevice's."""
+
+    def __init__(self) -> None:
+        self.loud = threading.Event()
+        self.loud_s = 0.0  # on time.perf_counter, when the sample was due
+
+    def listen(self) -> None:
+        """Wait for the next loud sample."""
+        self.loud.clear()
+
+    def query_devices(self, kind: str | None = None) -> Any:
+        """The only card."""
+        card = {"index": 0, "name": "fake", "max_output_channels": 1, "default_samplerate": 48_000.0}
+        return card if kind else [card]
+
+    def check_output_settings(self, **settings: Any) -> None:
+        """Everything is welcome."""
+
+    def OutputStream(self, **settings: Any) -> _FakeStream:  # noqa: N802 -- sounddevice's name
+        """A stream of this card."""
+        return _FakeStream(self, settings)
+
+
+class _FakeStream:
+    def __init__(self, card: FakeCard, settings: dict[str, Any]) -> None:
+        self._card, self._settings = card, settings
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="fake card", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def abort(self, ignore_errors: bool = True) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def close(self, ignore_errors: bool = True) -> None:
+        self.abort()
+
+    def _run(self) -> None:
+        rate_hz, block_s = self._settings["samplerate"], self._card.BLOCK / self._settings["samplerate"]
+        due_s = time.perf_counter()
+        block = np.zeros((self._card.BLOCK, self._settings["channels"]), np.int16)
+        while not self._end.wait(max(0.0, due_s - time.perf_counter())):
+            asked_s = time.perf_counter()
+            self._settings["callback"](block, self._card.BLOCK, None, None)
+            loud = np.flatnonzero(np.abs(block[:, 0].astype(np.int32)) > self._card.LOUD)
+            if len(loud) and not self._card.loud.is_set():
+                self._card.loud_s = asked_s + int(loud[0]) / rate_hz
+                self._card.loud.set()
+            due_s = max(due_s + block_s, asked_s)
 
 
 class SilentSpeaker:
