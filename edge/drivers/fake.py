@@ -205,9 +205,11 @@ class FakeCard:
     def __init__(self) -> None:
         self.loud = threading.Event()
         self.loud_s = 0.0  # on time.perf_counter, when the sample was due
+        self.listening_s = 0.0  # what was asked for before is no answer
 
     def listen(self) -> None:
         """Wait for the next loud sample."""
+        self.listening_s = time.perf_counter()
         self.loud.clear()
 
     def query_devices(self, kind: str | None = None) -> Any:
@@ -247,7 +249,7 @@ class _FakeStream:
             asked_s = time.perf_counter()
             self._settings["callback"](block, self._card.BLOCK, None, None)
             loud = np.flatnonzero(np.abs(block[:, 0].astype(np.int32)) > self._card.LOUD)
-            if len(loud) and not self._card.loud.is_set():
+            if len(loud) and asked_s > self._card.listening_s and not self._card.loud.is_set():
                 self._card.loud_s = asked_s + int(loud[0]) / rate_hz
                 self._card.loud.set()
             due_s = max(due_s + block_s, asked_s)
