@@ -81,7 +81,8 @@ def hand(material: Material, rng: Generator) -> Iterator[tuple[str, Pixels]]:
 
 
 def _presence(material: Material, label: str, rng: Generator) -> Iterator[Pixels]:
-    yield from _some(material.held[label], rng, rng.uniform(1.2, 2.0))
+    # At least as long as the recording holds it: on some frames of the 100 alone the model rightly abstains.
+    yield from _some(material.held[label], rng, rng.uniform(HOLD_S, HOLD_S + 1.0))
     for _ in range(int(rng.integers(0, 3))):
         shake = rng.random()
         if shake < 0.35:
