@@ -267,6 +267,10 @@ def _check(options: argparse.Namespace) -> int:
     ]
     if config.button.driver != "none":
         steps.append(("button", lambda: app.open_button(config).close()))
+    if config.pulses.driver != "none":
+        steps.append(("pulses", lambda: app.open_pulser(config).close()))
+    if config.light.driver != "none":
+        steps.append(("light", lambda: app.open_light(config).close()))
     code = EXIT_OK
     for name, step in steps:
         try:
@@ -279,11 +283,18 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _as_toml(config: Config) -> str:
-    """The effective configuration, as it could stand in the file; a JSON scalar is a TOML one."""
+    """The effective configuration, as it could stand in the file."""
     lines = []
     for group, table in msgspec.to_builtins(config).items():
-        lines += [f"[{group}]", *(f"{key} = {msgspec.json.encode(value).decode()}" for key, value in table.items()), ""]
+        lines += [f"[{group}]", *(f"{key} = {_toml_value(value)}" for key, value in table.items()), ""]
     return "\n".join(lines)
+
+
+def _toml_value(value: object) -> str:
+    """A JSON scalar is a TOML one; a table within a table is written on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml_value(key)} = {_toml_value(inner)}" for key, inner in value.items()) + "}"
+    return msgspec.json.encode(value).decode()
 
 
 def _say(options: argparse.Namespace) -> int:
@@ -346,11 +357,13 @@ def _speak_fault(options: argparse.Namespace, error: EdgeError) -> None:
 
 def _bench(options: argparse.Namespace) -> int:
     from edge import app
-    from edge.bench import measure
+    from edge.bench import measure, measure_sound
 
     config = _with_bundle(_config(options), options.bundle)
     bundle, engine = app.load(config, lambda loaded: app.open_engine(config, loaded))
     for line in measure(bundle, engine, options.frames):
+        _put(line)
+    for line in measure_sound(bundle, app.open_synth(config.voice), config.voice, times=40):
         _put(line)
     return EXIT_OK
 

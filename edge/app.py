@@ -29,20 +29,36 @@ from edge.core.decide import Decider
 from edge.core.errors import BundleError, HardwareError
 from edge.core.gestures import Timings
 from edge.core.guide import Guide, Mount
-from edge.core.messages import Edge, Event, Fault, Frame, Health, Notice, Observation, Recovered
+from edge.core.messages import (
+    Decision,
+    Edge,
+    Event,
+    Fault,
+    Frame,
+    Guidance,
+    Health,
+    Holding,
+    Notice,
+    Observation,
+    Recovered,
+)
 from edge.core.observe import Observer
+from edge.core.pulsecode import PulseCode, Rhythm
+from edge.core.session import Answer
 from edge.core.speech import Speech
 from edge.outlets.album import BYTES_PER_MB, Album
 from edge.outlets.announcer import Announcer, Utterance
 from edge.outlets.capture import Capture
 from edge.outlets.health import HealthMonitor
+from edge.outlets.light import Light
 from edge.outlets.outbox import Outbox
 from edge.outlets.phrases import Phrases
+from edge.outlets.pulses import Pulses
 from edge.outlets.telemetry import Telemetry
 from edge.outlets.view import View
 from edge.outlets.web import About, Web
 from edge.pipeline import Pipeline
-from edge.ports import Board, Broker, Button, Camera, Clock, Engine, Speaker, Supervisor, Synth
+from edge.ports import Board, Broker, Button, Camera, Clock, Engine, Pulser, Speaker, Supervisor, Synth
 
 if TYPE_CHECKING:
     from edge.drivers.http import PageServer
@@ -56,6 +72,7 @@ PAGE = PACKAGE / "web"
 CAPTURES = "captures"  # folder within the state folder
 SERVICE_STATE = Path("/var/lib/saynote")  # as StateDirectory in systemd/saynote.service makes it
 SAID = 1000  # utterances remembered: a device runs for years
+TOLD = "told-not-genuine"  # in the state folder, once this device has said what it does not tell
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,8 @@ class Parts:
     clock: Clock
     supervisor: Supervisor
     board: Board
+    pulser: Callable[[], Pulser] | None = None
+    light: Callable[[], Pulser] | None = None
 
 
 @dataclass
@@ -82,6 +101,8 @@ class Hub:
     telemetry: Telemetry | None = None
     closing: list[Callable[[], None]] = field(default_factory=list)  # telemetry and what it stands on, that first
     view: View | None = None
+    pulses: Pulses | None = None
+    light: Light | None = None
     said: deque[Utterance] = field(default_factory=lambda: deque(maxlen=SAID))
     web: Web | None = None
     capture: Capture | None = None
@@ -105,6 +126,10 @@ class Hub:
         for outlet in (self.view, self.web, self.capture):
             if outlet is not None:
                 outlet.offer(event)
+        if self.pulses is not None and not isinstance(event, Health):
+            self.pulses.offer(event)
+        if self.light is not None and isinstance(event, Decision | Guidance):
+            self.light.offer(event)
 
     def edge(self, edge: Edge) -> None:
         """The button's contact has changed."""
@@ -143,6 +168,8 @@ def parts(config: Config, *, camera: Callable[[], Camera] | None = None) -> Part
         clock=clock,
         supervisor=SystemdSupervisor(),
         board=PiBoard(),
+        pulser=None if config.pulses.driver == "none" else lambda: open_pulser(config),
+        light=None if config.light.driver == "none" else lambda: open_light(config),
     )
 
 
@@ -203,6 +230,20 @@ def open_button(config: Config) -> Button:
     from edge.drivers.gpio import GpioButton
 
     return GpioButton(config.button)
+
+
+def open_pulser(config: Config) -> Pulser:
+    """What is felt."""
+    from edge.drivers.gpio import GpioOutput
+
+    return GpioOutput("pulses", config.pulses.pin, active_high=config.pulses.active_high)
+
+
+def open_light(config: Config) -> Pulser:
+    """The lamp beside the camera."""
+    from edge.drivers.gpio import GpioOutput
+
+    return GpioOutput("light", config.light.pin, active_high=config.light.active_high)
 
 
 def open_broker(config: Config, topics: wire.Topics, connected: Callable[[], None]) -> Broker:
@@ -326,7 +367,8 @@ def run(
 ) -> list[Utterance]:
     """Run the daemon until `stop` is set or a recording has ended; what was said, the last `SAID` of it.
 
-    Raises BundleError and HardwareError for what cannot be repaired while running.
+    Raises ConfigError for pulse codes that do not fit the bundle; BundleError and HardwareError for what cannot be
+    repaired while running.
     """
     state = state or state_folder()
     with contextlib.ExitStack() as closing:  # whatever fails: the button goes first, the engine last
@@ -335,10 +377,12 @@ def run(
         speech = Speech(config.voice.language, bundle.manifest.currency)
         phrases = phrases_of(config, devices.synth(), state / "phrases")
         rendered = phrases.prepare(speech.fixed(bundle.denominations))
+        phrases.start(later=speech.ages())
+        closing.callback(phrases.close)
         view = make_view(bundle) if make_view else None
         hub = _hub(config, devices, speech, phrases, bundle, view, state)
         _log_start(config, bundle, engine, rendered)
-        _start(hub, devices, first_words, closing)
+        _start(hub, devices, _first_notices(config, first_words, state), closing)
         _start_watching(config, hub, closing)
         observer = Observer(bundle, engine.invoke, time.perf_counter)
         decider = Decider(bundle.labels, bundle.manifest.decision)
@@ -354,16 +398,35 @@ def run(
             pictures=hub.pictures,
         )
         pipeline.run(stop)
+        if stop.is_set():
+            hub.event(Notice("goodbye"))
     return list(hub.said)
+
+
+def _first_notices(config: Config, first_words: str, state: Path) -> list[str]:
+    """What is said at the start; once on each device that it does not tell genuine notes from counterfeits."""
+    first_time = first_words == "ready" and config.voice.driver != "none" and not (state / TOLD).exists()
+    return [first_words, *(["not genuine"] if first_time else [])]
+
+
+def _remember_told(state: Path) -> None:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        (state / TOLD).touch()
+    except OSError as error:
+        log.warning("not remembered, and said again at the next start: %s", error)
 
 
 def _hub(
     config: Config, devices: Parts, speech: Speech, phrases: Phrases, bundle: Bundle, view: View | None, state: Path
 ) -> Hub:
     said: deque[Utterance] = deque(maxlen=SAID)
+    warning = speech.phrase("not genuine")
 
     def heard(utterance: Utterance) -> None:
         said.append(utterance)
+        if utterance.sounded and utterance.text == warning:
+            _remember_told(state)
         for outlet in (view, web):
             if outlet is not None:
                 outlet.offer(utterance)
@@ -371,7 +434,17 @@ def _hub(
     button = config.button
     timings = Timings(button.debounce_s, button.double_within_s, button.long_after_s, button.very_long_after_s)
     web = _web(config, devices, bundle, timings) if config.web.enabled else None
-    announcer = Announcer(speech, phrases, devices.speaker, devices.clock, timings, heard=heard)
+    pulses = _pulses(config, devices, bundle, lambda event: announcer.offer(event))
+
+    def tell(answer: Answer | Holding) -> None:
+        if pulses is not None:
+            pulses.offer(answer)
+
+    tones = config.voice.volume / 100 if config.voice.earcons else None
+    announcer = Announcer(speech, phrases, devices.speaker, devices.clock, timings, heard=heard, tell=tell, tones=tones)
+    light = None
+    if devices.light is not None:
+        light = Light(config.light.hold_s, devices.light, devices.clock, report=announcer.offer)
     telemetry, closing = _telemetry(config, devices, bundle, announcer, state) if config.mqtt.enabled else (None, [])
 
     def report(health: Health) -> None:
@@ -388,7 +461,25 @@ def _hub(
         interval_s=config.health.interval_s,
     )
     capture = _capture(config, devices, bundle, state) if config.capture.enabled else None
-    return Hub(announcer, health, telemetry, closing, view, said, web, capture)
+    return Hub(announcer, health, telemetry, closing, view, pulses, light, said, web, capture)
+
+
+def _pulses(
+    config: Config, devices: Parts, bundle: Bundle, report: Callable[[Fault | Recovered], object]
+) -> Pulses | None:
+    if devices.pulser is None:
+        return None
+    pulses = config.pulses
+    code = PulseCode(bundle.denominations, pulses.codes)
+    rhythm = Rhythm(pulses.short_s, pulses.long_s, pulses.gap_s, pulses.pause_s)
+    # Where nothing is heard, a pin that fails at the start ends us: a device that tells nothing must not seem alive.
+    open_ = devices.pulser if config.voice.driver != "none" else _opened(devices.pulser)
+    return Pulses(code, rhythm, open_, devices.clock, report=report)
+
+
+def _opened(open_: Callable[[], Pulser]) -> Callable[[], Pulser]:
+    ready = [open_()]
+    return lambda: ready.pop() if ready else open_()
 
 
 def _web(config: Config, devices: Parts, bundle: Bundle, timings: Timings) -> Web:
@@ -438,12 +529,15 @@ def _telemetry(
     return telemetry, [outbox.close, broker.close, telemetry.close]
 
 
-def _start(hub: Hub, devices: Parts, first_words: str, closing: contextlib.ExitStack) -> None:
-    shown = [hub.view.close] if hub.view is not None else []
-    for close in (*shown, *hub.closing, hub.health.close, hub.announcer.close):
+def _start(hub: Hub, devices: Parts, notices: list[str], closing: contextlib.ExitStack) -> None:
+    others = [outlet for outlet in (hub.view, hub.light, hub.pulses) if outlet is not None]
+    for close in (*(outlet.close for outlet in others), *hub.closing, hub.health.close, hub.announcer.close):
         closing.callback(close)
     if hub.view is not None:
         hub.view.start()
+    for outlet in (hub.light, hub.pulses):
+        if outlet is not None:
+            outlet.start()
     hub.announcer.start()
     if hub.telemetry is not None:
         hub.telemetry.start()
@@ -459,7 +553,8 @@ def _start(hub: Hub, devices: Parts, first_words: str, closing: contextlib.ExitS
             hub.event(Fault(error.device, error.reason.value, error.detail))
     closing.callback(devices.supervisor.stopping)
     devices.supervisor.ready()
-    hub.event(Notice(first_words))
+    for notice in notices:
+        hub.event(Notice(notice))
 
 
 def _start_watching(config: Config, hub: Hub, closing: contextlib.ExitStack) -> None:
@@ -487,7 +582,8 @@ def _start_watching(config: Config, hub: Hub, closing: contextlib.ExitStack) -> 
 
 def _log_start(config: Config, bundle: Bundle, engine: Engine, rendered: int) -> None:
     log.info(
-        "saynote %s python=%s bundle=%s-%s digest=%s engine=%s camera=%s voice=%s button=%s mqtt=%s rendered=%d",
+        "saynote %s python=%s bundle=%s-%s digest=%s engine=%s camera=%s voice=%s button=%s pulses=%s light=%s mqtt=%s "
+        "rendered=%d",
         __version__,
         platform.python_version(),
         bundle.manifest.name,
@@ -497,6 +593,8 @@ def _log_start(config: Config, bundle: Bundle, engine: Engine, rendered: int) ->
         config.camera.driver,
         config.voice.driver,
         config.button.driver,
+        config.pulses.driver,
+        config.light.driver,
         "on" if config.mqtt.enabled else "off",
         rendered,
     )

@@ -60,6 +60,8 @@ class VoiceConfig(Group, frozen=True):
     words_per_minute: Annotated[int, Meta(ge=80, le=450)] = 165
     pitch: Annotated[int, Meta(ge=0, le=99)] = 50
     volume: Annotated[int, Meta(ge=0, le=200)] = 100
+    earcons: bool = True  # short tones beside the words
+    lead_in_ms: Annotated[int, Meta(ge=0, le=2000)] = 0  # wakes a card that sleeps, before each utterance
 
 
 class ButtonConfig(Group, frozen=True):
@@ -72,6 +74,32 @@ class ButtonConfig(Group, frozen=True):
     double_within_s: Annotated[float, Meta(gt=0, le=1)] = 0.35
     long_after_s: Annotated[float, Meta(gt=0)] = 0.8
     very_long_after_s: Annotated[float, Meta(gt=0)] = 4.0
+
+
+# Short pulses as a number, or signs: "." for a short one, "-" for a long one.
+PulseSigns = Annotated[int, Meta(ge=1, le=12)] | Annotated[str, Meta(pattern=r"^[.-]{1,12}$")]
+
+
+class PulsesConfig(Group, frozen=True):
+    """Amounts that are felt: a vibration motor, a buzzer or a lamp on a pin."""
+
+    driver: Literal["none", "gpio"] = "none"
+    pin: Annotated[int, Meta(ge=0, le=27)] = 27  # Broadcom numbering
+    active_high: bool = True
+    short_s: Annotated[float, Meta(ge=0.02, le=1)] = 0.15
+    long_s: Annotated[float, Meta(gt=0, le=3)] = 0.6
+    gap_s: Annotated[float, Meta(ge=0.02, le=2)] = 0.2  # between two pulses of one sign
+    pause_s: Annotated[float, Meta(gt=0, le=5)] = 0.8  # between two signs
+    codes: dict[str, PulseSigns] = {}  # by denomination, where its place in the list is not wanted
+
+
+class LightConfig(Group, frozen=True):
+    """A white lamp beside the camera, lit when it is too dark to read."""
+
+    driver: Literal["none", "gpio"] = "none"
+    pin: Annotated[int, Meta(ge=0, le=27)] = 22  # Broadcom numbering
+    active_high: bool = True
+    hold_s: Annotated[float, Meta(ge=1, le=60)] = 5.0  # stays on so long after the note has gone
 
 
 class MqttConfig(Group, frozen=True):
@@ -124,6 +152,8 @@ class Config(Group, frozen=True):
     model: ModelConfig = ModelConfig()
     voice: VoiceConfig = VoiceConfig()
     button: ButtonConfig = ButtonConfig()
+    pulses: PulsesConfig = PulsesConfig()
+    light: LightConfig = LightConfig()
     mqtt: MqttConfig = MqttConfig()
     health: HealthConfig = HealthConfig()
     web: WebConfig = WebConfig()
@@ -196,9 +226,26 @@ def _check_across(config: Config) -> None:
         problems.append('voice.driver = "wav" needs voice.path')
     if config.button.very_long_after_s <= config.button.long_after_s:
         problems.append("button.very_long_after_s must be longer than button.long_after_s")
+    if config.pulses.long_s < 2 * config.pulses.short_s:
+        problems.append("pulses.long_s must be at least twice pulses.short_s, or nobody can tell them apart")
+    if config.pulses.pause_s < 2 * config.pulses.gap_s:
+        problems.append("pulses.pause_s must be at least twice pulses.gap_s, or nobody can tell them apart")
+    problems += _pin_clashes(config)
     try:
         Topics(config.mqtt.prefix, config.mqtt.device_id or "any")
     except ConfigError as error:
         problems += error.problems
     if problems:
         raise ConfigError(problems)
+
+
+def _pin_clashes(config: Config) -> list[str]:
+    owners: dict[int, str] = {}
+    problems = []
+    for name, group in (("button", config.button), ("pulses", config.pulses), ("light", config.light)):
+        if group.driver != "gpio":
+            continue
+        if group.pin in owners:
+            problems.append(f"{name}.pin and {owners[group.pin]}.pin are both {group.pin}: each needs a pin of its own")
+        owners.setdefault(group.pin, name)
+    return problems

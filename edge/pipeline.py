@@ -136,8 +136,8 @@ class Pipeline:
 
 
 def _log_decision(decision: Decision) -> None:
-    if decision.verdict is Verdict.GONE:
-        log.debug("presence %d has ended", decision.presence)
+    if decision.verdict in (Verdict.SEEN, Verdict.GONE):
+        log.debug("presence %d %s", decision.presence, decision.verdict.value)
         return
     log.info(
         "%s label=%s confidence=%.3f frames=%d presence=%d ms=%s",

@@ -81,6 +81,16 @@ class Button(Protocol):
         """Let the pin go."""
 
 
+class Pulser(Protocol):
+    """One pin that is switched: a motor, a buzzer, a lamp."""
+
+    def set(self, on: bool) -> None:
+        """Switch it; returns at once. Raises HardwareError when it cannot."""
+
+    def close(self) -> None:
+        """Switch it off and let the pin go."""
+
+
 class Broker(Protocol):
     """Takes messages to where the owner wants them."""
 

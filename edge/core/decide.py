@@ -4,7 +4,8 @@ Scores are fused as the mean of log-probabilities over a short window (the geome
 say): frames of one hand are nearly copies of each other, so adding them up would pretend to a certainty that
 is not there. An amount needs enough frames, enough agreement among them and a fused probability above the
 bundle's threshold for it; everything else is silence, "not sure" or "one note at a time". A frame without
-scores adds nothing, so nothing is said to it. It reads no clock.
+scores adds nothing, so nothing is said to it. A blurred frame neither begins nor ends a presence: a shaken note
+is one note. It reads no clock.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ SEVERAL_AT = 0.6  # fused probability from which two notes are taken for two
 CHANGE_FACTOR = 2  # another amount within one presence needs so many times the frames,
 CHANGE_SPAN = 0.6  # or, from a slow camera, such a share of the window in which every frame says it
 FORGET_AFTER_S = 2.0  # no frame at all for so long (a lost camera): what was seen before counts no more
+SEEN_AFTER = 2  # frames in a row that look like a note, before something counts as seen
+FORGET_BLUR_AFTER_S = 10.0  # nobody shakes a note for so long: whatever was in view before counts no more
 SEEN_SHARE = 0.7  # of the recent frames must have looked like a note before "not sure" is said
 
 
@@ -37,31 +40,46 @@ class Decider:
         self._presence = 0
         self._since_s: float | None = None  # start of the presence, None while nothing is in view
         self._now_s = 0.0  # of the last observation
-        self._last_note_s = 0.0
+        self._away_s = 0.0  # so long no note was in view, the time of blurred frames left out
+        self._blurred_s = 0.0  # so long there has been nothing but blur
+        self._in_a_row = 0  # frames that looked like a note, blurred ones left out
         self._said: str | None = None  # the amount of this presence
         self._told: set[Verdict] = set()  # what else was said in it
 
     def step(self, observation: Observation) -> list[Decision]:
         """What `observation` changes; usually nothing."""
         now = observation.t_s
-        broken = self._since_s is not None and not 0 <= now - self._now_s <= FORGET_AFTER_S
-        self._now_s = now
-        return ([self._end(observation)] if broken else []) + self._look(observation)
+        passed_s, self._now_s = now - self._now_s, now
+        broken = self._since_s is not None and not 0 <= passed_s <= FORGET_AFTER_S
+        return ([self._end(observation)] if broken else []) + self._look(observation, max(0.0, passed_s))
 
-    def _look(self, observation: Observation) -> list[Decision]:
+    def _look(self, observation: Observation, passed_s: float) -> list[Decision]:
         note = self._looks_like_note(observation)
-        now = observation.t_s
-        if note:
-            self._last_note_s = now
-            if self._since_s is None:
-                self._begin(now)
+        if note and self._since_s is None:
+            self._begin(observation.t_s)
         if self._since_s is None:
             return []
         self._remember(observation, note)
-        if not note and now - self._last_note_s >= self._spec.rearm_s:
+        if self._has_gone(observation, note, passed_s):
             return [self._end(observation)]
+        seen = self._see(observation)
         decision = None if observation.scores is None else self._judge(observation)
-        return [decision] if decision else []
+        return [found for found in (seen, decision) if found]
+
+    def _has_gone(self, observation: Observation, note: bool, passed_s: float) -> bool:
+        if observation.scene.look is Look.BLURRED:
+            self._blurred_s += passed_s
+            return self._blurred_s >= FORGET_BLUR_AFTER_S
+        self._blurred_s = 0.0
+        self._in_a_row = self._in_a_row + 1 if note else 0
+        self._away_s = 0.0 if note else self._away_s + passed_s
+        return self._away_s >= self._spec.rearm_s
+
+    def _see(self, observation: Observation) -> Decision | None:
+        """Once a presence, and only before anything else was said of it."""
+        if self._in_a_row < SEEN_AFTER or self._told or self._said is not None:
+            return None
+        return self._once(Verdict.SEEN, observation, 0.0, self._in_a_row)
 
     def _looks_like_note(self, observation: Observation) -> bool:
         return observation.scores is not None and bool(observation.scores[self._background] < NOTE_LIKE)
@@ -70,6 +88,8 @@ class Decider:
         self._presence += 1
         self._since_s = now
         self._said = None
+        self._away_s = self._blurred_s = 0.0
+        self._in_a_row = 0
         self._told.clear()
         self._recent.clear()
         self._seen.clear()

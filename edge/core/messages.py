@@ -74,6 +74,7 @@ class Observation:
 class Verdict(enum.Enum):
     """What the decision stage says about the note in view."""
 
+    SEEN = "seen"  # something like a note has come into view: a presence has begun, nothing is known of it yet
     AMOUNT = "amount"
     UNSURE = "unsure"
     SEVERAL = "several"  # two different notes in view: never an amount
@@ -130,6 +131,22 @@ class Gesture:
     """One press, as understood; `t_s` is on the monotonic clock of the process."""
 
     press: Press
+    t_s: float
+
+
+class Hold(enum.Enum):
+    """How far a press under way has come: the hand cannot see how long it holds."""
+
+    DOWN = "down"  # taken for a press, no bounce
+    LONG = "long"  # let go now, it is a long press
+    VERY_LONG = "very long"
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A press under way has come so far; the gesture follows when the button is let go."""
+
+    hold: Hold
     t_s: float
 
 

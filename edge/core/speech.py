@@ -10,6 +10,7 @@ literals. No other file may hold words to be spoken.
 from __future__ import annotations
 
 import gettext
+import math
 from decimal import Decimal
 from pathlib import Path
 
@@ -52,6 +53,7 @@ PHRASES = {
     "stopped for good": _("I cannot go on"),
     "live view": _("The live view is on"),
     "captures kept": _("Pictures of uncertain notes are being kept"),
+    "long ago": _("more than a day ago"),
 }
 
 HINTS = {
@@ -72,8 +74,11 @@ FAULTS = {
     ("camera", Reason.STOPPED.value): _("The camera has stopped, I keep trying"),
     ("camera", Reason.NOT_INSTALLED.value): _("The camera software is not installed"),
     ("camera", ""): _("The camera does not work"),
+    ("speaker", Reason.BUSY.value): _("Another program holds the sound card"),
     ("speaker", ""): _("The sound card does not work"),
     ("button", ""): _("The button does not work"),
+    ("pulses", ""): _("The pulses do not work"),
+    ("light", ""): _("The light does not work"),
     ("broker", ""): _("The message broker does not answer"),
     ("outbox", ""): _("The disk is full or broken, nothing is recorded"),
     ("config", ""): _("The settings file has a mistake"),
@@ -81,6 +86,13 @@ FAULTS = {
     ("engine", ""): _("The recogniser does not work"),
     ("web", ""): _("The live view does not work"),
 }
+
+# Ages in which a repetition is told how old it is, in seconds: near enough, and all rendered beforehand.
+AGES_S = (
+    *(10, 20, 30, 45),
+    *(minutes * 60 for minutes in (1, 2, 3, 5, 10, 15, 20, 30, 45)),
+    *(hours * 3600 for hours in (1, 2, 3, 6, 12, 24)),
+)
 
 RECOVERED = {
     "camera": _("The camera works again"),
@@ -147,13 +159,27 @@ class Speech:
 
     def repeated(self, text: str, seconds_ago: float) -> str:
         """The last utterance again, with its age where that matters (over 10 s)."""
+        age = self.age(seconds_ago)
+        return f"{text}, {age}" if age else text
+
+    def age(self, seconds_ago: float) -> str | None:
+        """How long ago, to the nearest of the prepared `ages`; None where it does not matter (up to 10 s)."""
         if seconds_ago <= 10:
-            return text
-        if seconds_ago < 90:
-            age = self._count("{number} second ago", "{number} seconds ago", round(seconds_ago))
-        else:
-            age = self._count("{number} minute ago", "{number} minutes ago", round(seconds_ago / 60))
-        return f"{text}, {age}"
+            return None
+        if seconds_ago > 1.5 * 86_400:
+            return self.phrase("long ago")
+        return self._age(min(AGES_S, key=lambda age_s: abs(math.log(seconds_ago / age_s))))
+
+    def ages(self) -> list[str]:
+        """Every age that may be said: few enough to be rendered before they are asked for."""
+        return [*(self._age(age_s) for age_s in AGES_S), self.phrase("long ago")]
+
+    def _age(self, age_s: int) -> str:
+        if age_s < 60:
+            return self._count("{number} second ago", "{number} seconds ago", age_s)
+        if age_s < 3600:
+            return self._count("{number} minute ago", "{number} minutes ago", age_s // 60)
+        return self._count("{number} hour ago", "{number} hours ago", age_s // 3600)
 
     def total(self, total: Decimal, notes: int) -> str:
         """The running total and how many notes are in it."""

@@ -169,9 +169,9 @@ def unset_as_none(wall_s: float) -> float | None:
 
 
 def reported(event: Event) -> bool:
-    """Whether `event` travels at all: hints, notices and the end of a presence do not."""
+    """Whether `event` travels at all: hints, notices, the beginning and the end of a presence do not."""
     if isinstance(event, Decision):
-        return event.verdict is not Verdict.GONE
+        return event.verdict not in (Verdict.SEEN, Verdict.GONE)
     return isinstance(event, Fault | Recovered | Health)
 
 
@@ -187,7 +187,7 @@ def payload(event: Event, source: Source, entry: Entry, *, t_s: float, wall_s: f
         "bundle": source.bundle,
         "digest": source.digest,
     }
-    if isinstance(event, Decision) and event.verdict is not Verdict.GONE:
+    if isinstance(event, Decision) and reported(event):
         return _decision(event, source, entry, head)
     if isinstance(event, Fault):
         detail = event.detail[:MAX_DETAIL].encode("utf-8", "replace").decode()  # a file's name need not be Unicode

@@ -1,7 +1,8 @@
 """Owns the sound card through PortAudio; knows nothing of words.
 
 The stream is opened once and never stops: a card that sleeps swallows the first second of speech, and opening one
-takes up to half a second. Between phrases it plays silence.
+takes up to half a second. Between phrases it plays silence. Some cards (HDMI, Bluetooth) sleep all the same when they
+get nothing but zeros: for those each phrase that comes into silence is led in by noise that nobody hears.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 SPEECH_HZ = 22_050  # what espeak-ng gives: asked for first, so that nothing need be resampled here
 LATENCY_S = 0.06  # shorter ones stutter on a Pi
+WHISPER = 3  # of 32768: the loudest sample of the lead-in, -80 dB
+UNAVAILABLE = -9985  # PortAudio's code for a card that another program holds
 STALLED_AFTER_S = 1.0  # a card that asks for no samples for so long is dead
 
 
@@ -37,19 +40,23 @@ class AudioSpeaker:
         self._change = threading.Condition()
         self._samples = np.zeros(0, np.int16)
         self._position = 0
+        self._leading = 0  # samples of lead-in that `_samples` begins with
         self._dead = False
         self._asked_s = self._clock.now_s()
         card = _find_card(self._sound, config.device)
         self._stream: Any = self._open(card)
+        length = config.lead_in_ms * self._rate_hz // 1000
+        self._whisper = np.random.default_rng(0).integers(-WHISPER, WHISPER, length, np.int16, endpoint=True)
         log.debug("speaker up card=%s rate_hz=%d", card["name"], self._rate_hz)
 
     def play(self, pcm: Pcm) -> None:
         """Start `pcm` now, cutting off what is still playing."""
         self._check()
         samples = resample(pcm, self._rate_hz)
+        lead_in = self._lead_in()
         # What lies in the card's own buffer is not heard yet: the phrase lasts until that has gone, too.
         tail = np.zeros(int(LATENCY_S * self._rate_hz), np.int16)
-        self._swap(np.concatenate([samples, tail]))
+        self._swap(np.concatenate([lead_in, samples, tail]), len(lead_in))
 
     def stop(self) -> None:
         """Silence, now."""
@@ -68,9 +75,16 @@ class AudioSpeaker:
             stream.close(ignore_errors=True)
         self._finished()
 
-    def _swap(self, samples: NDArray[np.int16]) -> None:
+    def _lead_in(self) -> NDArray[np.int16]:
+        """All of it into silence; what is left of it when a phrase is cut off before its first word."""
         with self._change:
-            self._samples, self._position = samples, 0
+            idle = self._position >= len(self._samples)
+            left = len(self._whisper) if idle else max(0, self._leading - self._position)
+        return self._whisper[len(self._whisper) - left :]
+
+    def _swap(self, samples: NDArray[np.int16], leading: int = 0) -> None:
+        with self._change:
+            self._samples, self._position, self._leading = samples, 0, leading
             self._change.notify_all()
 
     def _check(self) -> None:
@@ -93,7 +107,7 @@ class AudioSpeaker:
                 finished_callback=self._finished,
             )
         except self._sound.PortAudioError as error:
-            raise HardwareError("speaker", Reason.BUSY, f"{card['name']} cannot be opened: {error}") from error
+            raise _refusal(card["name"], error) from error
         try:
             stream.start()
         except self._sound.PortAudioError as error:
@@ -137,6 +151,13 @@ def _import_sounddevice() -> Any:
     except OSError as error:
         hint = "PortAudio is missing; install it with: sudo apt install libportaudio2"
         raise HardwareError("speaker", Reason.NOT_INSTALLED, hint) from error
+
+
+def _refusal(name: str, error: Exception) -> HardwareError:
+    if UNAVAILABLE not in error.args:
+        return HardwareError("speaker", Reason.BROKEN, f"{name} cannot be opened: {error}")
+    hint = 'often a desktop\'s sound server: set voice.device = "pulse" or "pipewire" to play through it, or stop it'
+    return HardwareError("speaker", Reason.BUSY, f"another program holds {name}, {hint}")
 
 
 def _find_card(sound: Any, part: str) -> dict[str, Any]:

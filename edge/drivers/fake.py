@@ -8,9 +8,11 @@ not know who tests with them.
 from __future__ import annotations
 
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -191,6 +193,68 @@ class FakeSpeaker:
         self.closed = True
 
 
+class FakeCard:
+    """A sound card at the pace of life, as the sounddevice module shows it; notes when it got the first loud sample."""
+
+    BLOCK = 256  # samples it asks for at a time
+    LOUD = 40  # of 32768
+
+    class PortAudioError(Exception):
+        """As sounddevice's."""
+
+    def __init__(self) -> None:
+        self.loud = threading.Event()
+        self.loud_s = 0.0  # on time.perf_counter, when the sample was due
+        self.listening_s = 0.0  # what was asked for before is no answer
+
+    def listen(self) -> None:
+        """Wait for the next loud sample."""
+        self.listening_s = time.perf_counter()
+        self.loud.clear()
+
+    def query_devices(self, kind: str | None = None) -> Any:
+        """The only card."""
+        card = {"index": 0, "name": "fake", "max_output_channels": 1, "default_samplerate": 48_000.0}
+        return card if kind else [card]
+
+    def check_output_settings(self, **settings: Any) -> None:
+        """Everything is welcome."""
+
+    def OutputStream(self, **settings: Any) -> _FakeStream:  # noqa: N802 -- sounddevice's name
+        """A stream of this card."""
+        return _FakeStream(self, settings)
+
+
+class _FakeStream:
+    def __init__(self, card: FakeCard, settings: dict[str, Any]) -> None:
+        self._card, self._settings = card, settings
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="fake card", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def abort(self, ignore_errors: bool = True) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def close(self, ignore_errors: bool = True) -> None:
+        self.abort()
+
+    def _run(self) -> None:
+        rate_hz, block_s = self._settings["samplerate"], self._card.BLOCK / self._settings["samplerate"]
+        due_s = time.perf_counter()
+        block = np.zeros((self._card.BLOCK, self._settings["channels"]), np.int16)
+        while not self._end.wait(max(0.0, due_s - time.perf_counter())):
+            asked_s = time.perf_counter()
+            self._settings["callback"](block, self._card.BLOCK, None, None)
+            loud = np.flatnonzero(np.abs(block[:, 0].astype(np.int32)) > self._card.LOUD)
+            if len(loud) and asked_s > self._card.listening_s and not self._card.loud.is_set():
+                self._card.loud_s = asked_s + int(loud[0]) / rate_hz
+                self._card.loud.set()
+            due_s = max(due_s + block_s, asked_s)
+
+
 class SilentSpeaker:
     """Plays nothing and is done at once: for `voice.driver = "none"`."""
 
@@ -245,6 +309,42 @@ class FakeButton:
         self.edges.append(edge)
         if self._callback is not None:
             self._callback(edge)
+
+
+class FakePulser:
+    """A pin that remembers when it was switched."""
+
+    def __init__(self, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
+        self.timeline: list[tuple[float, bool]] = []  # when it was switched, and to what
+        self.fail: HardwareError | None = None  # raised by every switching while set
+        self.closed = False
+
+    @property
+    def on(self) -> bool:
+        """As it is now."""
+        return bool(self.timeline) and self.timeline[-1][1]
+
+    @property
+    def pulses(self) -> list[tuple[float, float]]:
+        """When it went on and for how many seconds, for every time that has ended."""
+        switched = zip(self.timeline, self.timeline[1:], strict=False)
+        return [(from_s, until_s - from_s) for (from_s, on), (until_s, _) in switched if on]
+
+    def set(self, on: bool) -> None:
+        """Switch it."""
+        if self.fail is not None:
+            raise self.fail
+        if self.closed:
+            raise HardwareError("pulses", Reason.STOPPED, "it was closed")
+        if on != self.on:
+            self.timeline.append((self.clock.now_s(), on))
+
+    def close(self) -> None:
+        """Off, for good."""
+        if self.on:
+            self.timeline.append((self.clock.now_s(), False))
+        self.closed = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""Owns the button's pin through gpiozero and lgpio; neither debounces nor knows gestures."""
+"""Owns pins through gpiozero and lgpio: the button's, and those that are switched; knows neither gestures nor codes."""
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +23,9 @@ class GpioButton:
     def __init__(self, config: ButtonConfig, factory: Any = None, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._callback: Callable[[Edge], None] | None = None
-        self._own_factory = None if factory else _open_chip()
+        self._own_factory = None if factory else _open_chip("button", '"keyboard" or "none"')
         try:
-            self._pin: Any = _open_pin(config, factory or self._own_factory)
+            self._pin: Any = _open_input(config, factory or self._own_factory)
         except HardwareError:
             self.close()
             raise
@@ -49,38 +50,90 @@ class GpioButton:
             callback(Edge(down, self._clock.now_s()))
 
 
-def _open_chip() -> Any:
+class GpioOutput:
+    """Switches one pin; `device` ("pulses", "light") names it in errors and in the configuration."""
+
+    def __init__(self, device: str, pin: int, *, active_high: bool, factory: Any = None) -> None:
+        self._device = device
+        self._own_factory = None if factory else _open_chip(device, '"none"')
+        try:
+            self._pin: Any = _open_output(device, pin, active_high, factory or self._own_factory)
+        except HardwareError:
+            self.close()
+            raise
+
+    def set(self, on: bool) -> None:
+        """Switch the pin."""
+        pin = self.__dict__.get("_pin")
+        if pin is None:
+            raise HardwareError(self._device, Reason.STOPPED, "it was closed")
+        try:
+            pin.value = int(on)
+        except Exception as error:  # lgpio.error and gpiozero's errors share no other root
+            raise HardwareError(self._device, Reason.BROKEN, f"the pin cannot be switched: {error}") from error
+
+    def close(self) -> None:
+        """Switch off and let the pin and the chip go."""
+        for device in (self.__dict__.pop("_pin", None), self._own_factory):
+            if device is not None:
+                device.close()  # a pin that is closed is an input again, so whatever hangs on it is off
+        self._own_factory = None
+
+
+def _open_chip(device: str, instead: str) -> Any:
     chips = sorted(Path("/dev").glob("gpiochip*"))
     # Looked for first: lgpio's import alone starts a thread and leaves a pipe in the working directory.
     if not chips:
-        hint = 'there are no GPIO pins (/dev/gpiochip*); without them set button.driver = "keyboard" or "none"'
-        raise HardwareError("button", Reason.MISSING, hint)
+        hint = f"there are no GPIO pins (/dev/gpiochip*); without them set {device}.driver = {instead}"
+        raise HardwareError(device, Reason.MISSING, hint)
     try:
         from gpiozero.pins.lgpio import LGPIOFactory
     except ImportError as error:
         hint = "install it with: pip install gpiozero lgpio (or apt install python3-gpiozero python3-lgpio)"
-        raise HardwareError("button", Reason.NOT_INSTALLED, hint) from error
+        raise HardwareError(device, Reason.NOT_INSTALLED, hint) from error
     except OSError as error:
         hint = f"lgpio needs a working directory that it can write to: {error}"
-        raise HardwareError("button", Reason.DENIED, hint) from error
+        raise HardwareError(device, Reason.DENIED, hint) from error
     try:
         return LGPIOFactory()
     except Exception as error:  # lgpio.error and gpiozero's errors share no other root
         reason = Reason.DENIED if not any(_writable(chip) for chip in chips) else Reason.BROKEN
-        raise HardwareError("button", reason, f"the GPIO chip cannot be opened: {error}") from error
+        raise HardwareError(device, reason, f"the GPIO chip cannot be opened: {error}") from error
 
 
-def _open_pin(config: ButtonConfig, factory: Any) -> Any:
+def _open_input(config: ButtonConfig, factory: Any) -> Any:
+    gpiozero = _import_gpiozero("button")
+    return _open_pin(
+        "button",
+        config.pin,
+        lambda: gpiozero.DigitalInputDevice(config.pin, pull_up=config.pull_up, bounce_time=None, pin_factory=factory),
+    )
+
+
+def _open_output(device: str, pin: int, active_high: bool, factory: Any) -> Any:
+    gpiozero = _import_gpiozero(device)
+    return _open_pin(
+        device,
+        pin,
+        lambda: gpiozero.DigitalOutputDevice(pin, active_high=active_high, initial_value=False, pin_factory=factory),
+    )
+
+
+def _import_gpiozero(device: str) -> Any:
     try:
-        from gpiozero import DigitalInputDevice, GPIOPinInUse
+        return importlib.import_module("gpiozero")
     except ImportError as error:
-        raise HardwareError("button", Reason.NOT_INSTALLED, "install it with: pip install gpiozero") from error
+        raise HardwareError(device, Reason.NOT_INSTALLED, "install it with: pip install gpiozero") from error
+
+
+def _open_pin(device: str, pin: int, open_: Callable[[], Any]) -> Any:
+    in_use = _import_gpiozero(device).GPIOPinInUse
     try:
-        return DigitalInputDevice(config.pin, pull_up=config.pull_up, bounce_time=None, pin_factory=factory)
-    except GPIOPinInUse as error:
-        raise HardwareError("button", Reason.BUSY, f"pin {config.pin} is in use: {error}") from error
+        return open_()
+    except in_use as error:
+        raise HardwareError(device, Reason.BUSY, f"pin {pin} is in use: {error}") from error
     except Exception as error:  # lgpio.error and gpiozero's errors share no other root
-        raise HardwareError("button", Reason.BROKEN, f"pin {config.pin} cannot be used: {error}") from error
+        raise HardwareError(device, Reason.BROKEN, f"pin {pin} cannot be used: {error}") from error
 
 
 def _writable(chip: Path) -> bool:

@@ -1,8 +1,10 @@
-"""Owns what is said when: one voice, one thread, the last utterance and the running total.
+"""Owns what is said when: one voice, one thread. What was counted and asked lives in `edge.core.session`.
 
 A new amount, or the answer to a press, cuts off whatever sounds. Faults and notices wait their turn, and are said
-again when they were cut off or there was no sound card. "Not sure" and hints are said only into silence, and never
-when they are out of date. It knows neither camera nor model.
+again when they were cut off or there was no sound card. "Not sure" and hints are said only into silence. Earcons
+too, and any word cuts them off. Nothing is said that is out of date. It knows neither camera nor model.
+
+Every answer is told to whoever else gives answers (`tell`), so that two outlets never answer a press differently.
 
     inbox: 64 items, the oldest makes room; the main loop offers and never waits
 """
@@ -12,27 +14,47 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import IntEnum
 
+from edge.core import earcons
+from edge.core.earcons import Earcon
 from edge.core.errors import HardwareError
 from edge.core.gestures import Gestures, Timings
-from edge.core.messages import Decision, Edge, Fault, Gesture, Guidance, Notice, Press, Recovered, Verdict
+from edge.core.messages import (
+    Decision,
+    Edge,
+    Fault,
+    Gesture,
+    Guidance,
+    Hold,
+    Holding,
+    Notice,
+    Pcm,
+    Recovered,
+    Verdict,
+)
+from edge.core.session import Answer, Repeat, Session, Total
 from edge.core.speech import Speech
 from edge.outlets.inbox import Inbox
-from edge.outlets.phrases import Phrases
+from edge.outlets.phrases import Phrases, joined
 from edge.ports import Clock, Speaker
 
 log = logging.getLogger(__name__)
 
 INBOX_SIZE = 64
+STALE_AMOUNT_S = 3.0  # an amount that waited longer (a card that opens slowly) is counted and not said
 STALE_HINT_S = 1.0  # a hint that waited longer speaks of a picture that is gone
-CONFIRM_WITHIN_S = 6.0  # after "clear the total?"
+STALE_TONE_S = 0.3
+TONE_HZ = 22_050
+PAUSE_S = 0.12  # within one utterance of several phrases
 REOPEN_AFTER_S = 5.0  # between two tries to open a sound card that failed
 CLOSE_S = 5.0  # to finish what sounds and waits at the end; systemd waits ten
 IDLE_TURN_S = 0.5  # a turn at least so often, so that the watchdog sees it alive
+
+
+TOUCHES = {Hold.DOWN: Earcon.ACCEPTED, Hold.LONG: Earcon.LONG, Hold.VERY_LONG: Earcon.VERY_LONG}
 
 
 class Rank(IntEnum):
@@ -69,20 +91,23 @@ class Announcer:
         timings: Timings,
         *,
         heard: Callable[[Utterance], None] = lambda utterance: None,
+        tell: Callable[[Answer | Holding], object] = lambda answer: None,
+        tones: float | None = None,
     ) -> None:
+        """`tones`: the volume of earcons, 1 is the normal one; None for no earcons."""
         self._speech, self._phrases, self._clock = speech, phrases, clock
         self._open_speaker = open_speaker
         self._speaker: Speaker | None = None
         self._lost = False  # the sound card failed and has not been opened since
         self._retry_at_s = float("-inf")
-        self._heard = heard
+        self._heard, self._tell = heard, tell
+        self._tones = {} if tones is None else {tone: earcons.sound(tone, TONE_HZ, tones) for tone in Earcon}
+        self._tone = False  # what sounds, if anything does, is an earcon
         self._gestures = Gestures(timings)
+        self._session = Session()
         self._inbox: Inbox[tuple[Item, float]] = Inbox(INBOX_SIZE, drop="oldest")
         self._waiting: deque[str] = deque(maxlen=8)
         self._news: str | None = None  # fault or notice that sounds, None for anything else
-        self._last: tuple[str, float] | None = None  # last amount and when it was said
-        self._notes: list[Decimal] = []
-        self._confirm_until_s: float | None = None
         self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
         self.last_turn_s = clock.now_s()
 
@@ -132,11 +157,10 @@ class Announcer:
         if taken is not None:
             self._handle(taken[0], now - taken[1])
         # While edges wait in the inbox it is too early to say what the button did by now.
-        for gesture in self._gestures.advance(now) if len(self._inbox) == 0 else []:
-            self._answer(gesture)
-        if self._confirm_until_s is not None and now > self._confirm_until_s:
-            self._confirm_until_s = None
-            self._say(self._speech.phrase("kept"), Rank.NEWS)
+        self._felt(self._gestures.advance(now) if len(self._inbox) == 0 else [])
+        if kept := self._session.advance(now):
+            self._tell(kept)
+            self._say(self._speech.phrase(kept.value), Rank.NEWS)
         if self._lost and now >= self._retry_at_s:
             self._open(now)
         if self._waiting and self._idle():
@@ -144,8 +168,7 @@ class Announcer:
 
     def _handle(self, item: Item, age_s: float) -> None:
         if isinstance(item, Edge):
-            for gesture in self._gestures.edge(item):
-                self._answer(gesture)
+            self._felt(self._gestures.edge(item))
         elif isinstance(item, Decision):
             self._decide(item, age_s)
         elif isinstance(item, Guidance):
@@ -159,76 +182,85 @@ class Announcer:
             self._say(text, Rank.NEWS)
 
     def _decide(self, decision: Decision, age_s: float) -> None:
+        if decision.verdict is Verdict.SEEN:
+            self._sound_tone(Earcon.SEEN, age_s)
+            return
         text = self._speech.decision(decision)
         if text is None:
             return
         if decision.verdict is not Verdict.AMOUNT:
             if age_s <= STALE_HINT_S:
-                self._say(text, Rank.DOUBT)
+                self._say(text, Rank.DOUBT, Earcon.UNSURE)
             return
-        self._confirm_until_s = None  # the next press asks about this note
-        self._say(text, Rank.AMOUNT)
-        self._last = (text, self._clock.now_s())
-        self._notes.append(Decimal(decision.label))
+        if age_s <= STALE_AMOUNT_S:
+            self._say(text, Rank.AMOUNT)
+        self._session.count(decision.label, self._clock.now_s())
         self._prepare_total()
 
-    def _answer(self, gesture: Gesture) -> None:
-        now = self._clock.now_s()
-        if self._confirm_until_s is not None:
-            clear = gesture.press is Press.SHORT and now <= self._confirm_until_s
-            self._confirm_until_s = None
-            if clear:
-                self._notes.clear()
-            self._say(self._speech.phrase("cleared" if clear else "kept"), Rank.AMOUNT)
-        elif gesture.press is Press.SHORT:
-            self._repeat(now)
-        elif gesture.press is Press.LONG:
-            self._say(self._speech.total(sum(self._notes, Decimal(0)), len(self._notes)), Rank.AMOUNT)
-        elif gesture.press is Press.DOUBLE:
-            undone = bool(self._notes)
-            del self._notes[-1:]
-            self._say(self._speech.phrase("undone" if undone else "nothing to undo"), Rank.AMOUNT)
-        else:
-            self._confirm_until_s = now + CONFIRM_WITHIN_S
-            self._say(self._speech.phrase("confirm clear"), Rank.AMOUNT)
-        self._prepare_total()
+    def _felt(self, found: Sequence[Gesture | Holding]) -> None:
+        for one in found:
+            if isinstance(one, Gesture):
+                self._answer(self._session.press(one.press, self._clock.now_s()))
+            elif (age_s := self._clock.now_s() - one.t_s) <= STALE_TONE_S:
+                self._tell(one)
+                self._sound_tone(TOUCHES[one.hold], age_s)
 
-    def _repeat(self, now: float) -> None:
-        if self._last is None:
-            self._say(self._speech.phrase("nothing yet"), Rank.AMOUNT)
+    def _answer(self, answer: Answer) -> None:
+        self._tell(answer)
+        if isinstance(answer, Repeat):
+            text = self._speech.amount(answer.label)
+            age = self._speech.age(answer.age_s)
+            pieces = (text, age) if age else (text,)
+            self._sound(self._speech.repeated(text, answer.age_s), Rank.AMOUNT, pieces=pieces)
+        elif isinstance(answer, Total):
+            self._say(self._speech.total(answer.amount, answer.notes), Rank.AMOUNT)
         else:
-            text, said_s = self._last
-            self._say(self._speech.repeated(text, now - said_s), Rank.AMOUNT)
+            self._say(self._speech.phrase(answer.value), Rank.AMOUNT)
+        self._prepare_total()
 
     def _prepare_total(self) -> None:
-        """Render the total when it changes, not when it is asked for; a voice that fails is told on speaking."""
-        try:
-            self._phrases.sound(self._speech.total(sum(self._notes, Decimal(0)), len(self._notes)))
-        except HardwareError as error:
-            log.warning("total not rendered ahead: %s", error)
+        """Have the total rendered when it changes, not when it is asked for."""
+        total = self._session.total
+        self._phrases.ahead(self._speech.total(total.amount, total.notes))
 
-    def _say(self, text: str, rank: Rank) -> None:
+    def _say(self, text: str, rank: Rank, tone: Earcon | None = None) -> None:
         if rank is Rank.AMOUNT or (self._idle() and not self._waiting):
-            self._sound(text, rank)
+            self._sound(text, rank, tone)
         elif rank is Rank.NEWS:
             self._waiting.append(text)
 
     def _idle(self) -> bool:
-        return not self._lost and (self._speaker is None or self._speaker.wait(0))
+        """Whether no word sounds: an earcon holds up nobody."""
+        return not self._lost and (self._speaker is None or self._tone or self._speaker.wait(0))
 
-    def _sound(self, text: str, rank: Rank) -> None:
+    def _sound_tone(self, tone: Earcon, age_s: float) -> None:
+        silent = self._speaker is not None and not self._waiting and self._speaker.wait(0)
+        if tone not in self._tones or age_s > STALE_TONE_S or not silent:
+            return
+        self._tone = True
+        self._news = None
+        self._give(self._tones[tone])
+
+    def _sound(self, text: str, rank: Rank, tone: Earcon | None = None, *, pieces: tuple[str, ...] = ()) -> None:
+        """Say `text` now; `pieces`: the phrases that it is put together from, where it is no phrase itself."""
         if self._news is not None and not self._idle():
             self._waiting.appendleft(self._news)
         self._news = text if rank is Rank.NEWS else None
-        sounded = self._play(text)
+        self._tone = False
+        sounded = self._play(pieces or (text,), self._tones.get(tone) if tone else None)
         self._heard(Utterance(text, rank, self._clock.now_s(), sounded))
 
-    def _play(self, text: str) -> bool:
+    def _play(self, pieces: Sequence[str], tone: Pcm | None) -> bool:
         try:
-            pcm = self._phrases.sound(text)
+            sounds = [self._phrases.sound(piece) for piece in pieces]
         except HardwareError as error:
             log.error("not rendered, so not said: %s", error)
             return False
+        if tone is not None and tone.rate_hz == sounds[0].rate_hz:
+            sounds.insert(0, tone)
+        return self._give(joined(sounds, PAUSE_S) if len(sounds) > 1 else sounds[0])
+
+    def _give(self, pcm: Pcm) -> bool:
         now = self._clock.now_s()
         if self._speaker is None and now >= self._retry_at_s:
             self._open(now)

@@ -109,6 +109,8 @@ def describe(item: Event | Utterance) -> str:
     if isinstance(item, Decision):
         if item.verdict is Verdict.GONE:
             return "nothing in view"
+        if item.verdict is Verdict.SEEN:
+            return ""
         about = f"{item.label} " if item.label else ""
         return f"{item.verdict.value} {about}({item.confidence:.2f}, {item.frames} frames)"
     if isinstance(item, Guidance):

@@ -36,6 +36,7 @@ from edge.core.messages import (
     Gesture,
     Guidance,
     Health,
+    Holding,
     Observation,
     Recovered,
     Verdict,
@@ -227,9 +228,10 @@ class Web:
             seen, self._frame = self._frame, None
             return seen if self._viewers else None
 
-    def _tell_presses(self, gestures: list[Gesture]) -> None:
-        for gesture in gestures:
-            self._tell(_news(gesture))
+    def _tell_presses(self, done: list[Gesture | Holding]) -> None:
+        for gesture in done:
+            if isinstance(gesture, Gesture):
+                self._tell(_news(gesture))
 
     def _tell_health(self, health: Health) -> None:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -14,10 +15,19 @@ import numpy as np
 import pytest
 
 from edge import app
-from edge.config import CaptureConfig, Config, ModelConfig, MqttConfig, VoiceConfig, WebConfig
+from edge.config import (
+    CaptureConfig,
+    Config,
+    LightConfig,
+    ModelConfig,
+    MqttConfig,
+    PulsesConfig,
+    VoiceConfig,
+    WebConfig,
+)
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
-from edge.core.errors import BundleError, HardwareError, Reason
+from edge.core.errors import BundleError, ConfigError, HardwareError, Reason
 from edge.core.messages import Frame
 from edge.drivers.fake import (
     FakeBoard,
@@ -26,6 +36,7 @@ from edge.drivers.fake import (
     FakeCamera,
     FakeClock,
     FakeEngine,
+    FakePulser,
     FakeSpeaker,
     FakeSupervisor,
     FakeSynth,
@@ -66,6 +77,10 @@ def devices(shown: list[str], **changes: object) -> app.Parts:
 
 
 def spoken(parts: app.Parts, state: Path, config: Config = CONFIG) -> list[str]:
+    """What is said by a device that is not new."""
+    with contextlib.suppress(OSError):
+        state.mkdir(exist_ok=True)
+        (state / app.TOLD).touch()
     return [utterance.text for utterance in app.run(config, parts, threading.Event(), state=state)]
 
 
@@ -109,7 +124,8 @@ def test_a_model_of_another_size_than_the_manifest_says_is_refused(tmp_path: Pat
 
 def test_no_picture_and_no_text_is_left_behind(tmp_path: Path) -> None:
     spoken(devices(SHOWN), tmp_path)
-    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} <= {".npz"}, "kept sounds, nothing else"
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()} - {app.TOLD}
+    assert {Path(name).suffix for name in left} <= {".npz"}, "kept sounds, nothing else"
 
 
 def test_telemetry_reaches_the_broker_when_it_is_wanted(tmp_path: Path) -> None:
@@ -378,3 +394,113 @@ def test_kept_pictures_are_looked_for_where_the_service_keeps_them(monkeypatch: 
     assert app.SERVICE_STATE / app.CAPTURES in app.capture_folders()
     monkeypatch.setenv("STATE_DIRECTORY", str(app.SERVICE_STATE))
     assert app.capture_folders() == [app.SERVICE_STATE / app.CAPTURES], "named once"
+
+
+def first_words(state: Path, **changes: object) -> list[str]:
+    """What a device says to nothing at all."""
+    said = app.run(CONFIG, devices(["background"] * 3, **changes), threading.Event(), state=state)
+    return [utterance.text for utterance in said]
+
+
+WARNING = "I do not tell genuine notes from counterfeits"
+
+
+def test_a_new_device_says_once_that_it_does_not_tell_genuine_notes_from_counterfeits(tmp_path: Path) -> None:
+    assert first_words(tmp_path) == ["Ready", WARNING]
+    assert first_words(tmp_path) == ["Ready"]
+
+
+def test_what_nobody_could_hear_is_said_again_at_the_next_start(tmp_path: Path) -> None:
+    def no_card() -> object:
+        raise HardwareError("speaker", Reason.MISSING, "there is no sound card")
+
+    first_words(tmp_path, speaker=no_card)
+    assert first_words(tmp_path) == ["Ready", WARNING]
+
+
+def test_a_demonstration_is_no_first_start(tmp_path: Path) -> None:
+    parts = devices(["background"] * 3)
+    said = app.run(CONFIG, parts, threading.Event(), first_words="demonstration", state=tmp_path)
+    assert [utterance.text for utterance in said] == ["Demonstration, play money"]
+    assert not (tmp_path / app.TOLD).exists()
+
+
+def test_a_wanted_end_is_said_and_the_end_of_a_recording_is_not(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    class Stopping(FakeCamera):
+        """Somebody switches it off while it looks."""
+
+        def read(self, timeout_s: float) -> Frame | None:
+            stop.set()
+            return super().read(timeout_s)
+
+    parts = devices(SHOWN, camera=lambda: Stopping([Frame(n, n / 10, PICTURE) for n in range(50)]))
+    assert app.run(CONFIG, parts, stop, state=tmp_path)[-1].text == "Goodbye"
+    assert "Goodbye" not in spoken(devices(SHOWN), tmp_path)
+
+
+SILENT = Config(
+    model=ModelConfig(bundle="xts"),
+    voice=VoiceConfig(driver="none"),
+    pulses=PulsesConfig(driver="gpio", short_s=0.02, long_s=0.06, gap_s=0.02, pause_s=0.1),
+)
+
+
+def test_without_a_voice_amounts_and_answers_are_felt(tmp_path: Path) -> None:
+    clock = FakeClock()
+    button, pulser = FakeButton(clock), FakePulser(clock)
+
+    class Pressing(FakeCamera):
+        """Presses the button after its last frame, once the amounts were felt."""
+
+        def read(self, timeout_s: float) -> Frame | None:
+            frame = super().read(timeout_s)
+            if frame is None:
+                for change in (button.press, button.release):
+                    change()
+                    clock.advance(0.2)
+                clock.advance(1.0)
+            return frame
+
+    frames = [Frame(n, n / 10, PICTURE) for n in range(len(SHOWN))]
+    parts = devices(SHOWN, camera=lambda: Pressing(frames), button=lambda: button, clock=clock, pulser=lambda: pulser)
+    spoken(parts, tmp_path, SILENT)
+    ends = [from_s + seconds for from_s, seconds in pulser.pulses]
+    felt = ""
+    for (from_s, seconds), before_s in zip(pulser.pulses, [0.0, *ends], strict=False):
+        felt += (" " if from_s - before_s > 0.09 else "") + ("." if seconds < 0.05 else "-")
+    assert felt.split()[-1] == "......", "500 is the sixth of the play money's amounts"
+    assert pulser.closed
+    assert not pulser.on
+
+
+def test_a_device_that_could_tell_nothing_ends_instead_of_seeming_alive(tmp_path: Path) -> None:
+    def no_pin() -> object:
+        raise HardwareError("pulses", Reason.MISSING, "no pins")
+
+    with pytest.raises(HardwareError, match="no pins"):
+        spoken(devices(SHOWN, pulser=no_pin), tmp_path, SILENT)
+
+
+def test_with_a_voice_pulses_that_fail_are_said(tmp_path: Path) -> None:
+    def no_pin() -> object:
+        raise HardwareError("pulses", Reason.MISSING, "no pins")
+
+    assert "The pulses do not work" in spoken(devices(SHOWN, pulser=no_pin), tmp_path)
+
+
+def test_a_pulse_code_for_an_amount_that_the_bundle_lacks_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
+    config = Config(model=ModelConfig(bundle="xts"), pulses=PulsesConfig(driver="gpio", codes={"25": 3}))
+    with pytest.raises(ConfigError, match="knows no '25'"):
+        spoken(devices(SHOWN, pulser=FakePulser), tmp_path, config)
+
+
+def test_a_light_that_fails_is_said_and_stops_nothing(tmp_path: Path) -> None:
+    def no_pin() -> object:
+        raise HardwareError("light", Reason.BUSY, "in use")
+
+    config = Config(model=ModelConfig(bundle="xts"), light=LightConfig(driver="gpio"))
+    said = spoken(devices(SHOWN, light=no_pin), tmp_path, config)
+    assert "The light does not work" in said
+    assert "500 play crowns" in said

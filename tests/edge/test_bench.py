@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edge import app
-from edge.bench import measure
+from edge.bench import measure, measure_sound
+from edge.config import VoiceConfig
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.errors import BundleError
-from edge.drivers.fake import FakeEngine
+from edge.drivers.fake import FakeEngine, FakeSynth
 
 
 @pytest.fixture(params=sorted(path.name for path in app.BUNDLES.iterdir() if path.is_dir()))
@@ -43,3 +45,14 @@ def test_a_picture_that_the_scene_gate_stops_would_measure_nothing(bundle: Bundl
     grey = replace(bundle, selftest_pictures=np.full_like(bundle.selftest_pictures, 128))
     with pytest.raises(BundleError, match="scene gate"):
         list(measure(grey, engine(bundle), 5))
+
+
+def test_the_way_to_the_ear_is_measured_from_decisions_and_from_presses(bundle: Bundle) -> None:
+    synth = FakeSynth()
+    lines = list(measure_sound(bundle, synth, VoiceConfig(), times=3))
+    figures = {re.split(r"\s{2,}", line)[0]: float(line[20:].split()[0]) for line in lines}
+    assert set(figures) == {"decision to sound", "press to total"}
+    assert all(ms > 0 for ms in figures.values())
+    totals = [text for text, _ in synth.texts if text.startswith("Total")]
+    assert len(totals) == 3, "each once, when it changed"
+    assert not [thread.name for thread in threading.enumerate() if thread.name in ("announcer", "phrases", "fake card")]

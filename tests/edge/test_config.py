@@ -32,6 +32,16 @@ def test_every_mistake_is_shown_at_once() -> None:
         ({"voice": {"driver": "wav"}}, "needs voice.path"),
         ({"button": {"long_after_s": 5.0}}, "very_long_after_s"),
         ({"mqtt": {"prefix": "a/#"}}, "mqtt.prefix"),
+        ({"pulses": {"driver": "gpio", "pin": 17}}, "pulses.pin and button.pin are both 17"),
+        (
+            {"pulses": {"driver": "gpio"}, "light": {"driver": "gpio", "pin": 27}},
+            "light.pin and pulses.pin are both 27",
+        ),
+        ({"pulses": {"long_s": 0.2}}, "pulses.long_s must be at least twice"),
+        ({"pulses": {"pause_s": 0.3}}, "pulses.pause_s must be at least twice"),
+        ({"pulses": {"codes": {"100": "..x"}}}, "pulses.codes"),
+        ({"pulses": {"codes": {"100": 0}}}, "pulses.codes"),
+        ({"voice": {"lead_in_ms": -1}}, "voice.lead_in_ms"),
         ({"camera": 3}, "[camera]"),
         ({"camera": {"stalled_after_s": 60.0}}, "stalled_after_s"),
         ({"voice": {"volume": True}}, "volume"),
@@ -73,3 +83,13 @@ def test_a_file_written_by_an_editor_that_marks_unicode_is_read(tmp_path: Path) 
 
 def test_a_whole_number_does_where_seconds_are_asked_for() -> None:
     assert parse({"camera": {"frames_per_s": 10}}).camera.frames_per_s == 10.0
+
+
+def test_pins_of_what_is_not_used_clash_with_nothing() -> None:
+    assert parse({"pulses": {"pin": 17}, "light": {"pin": 17}}).pulses.pin == 17
+    parse({"button": {"driver": "keyboard"}, "pulses": {"driver": "gpio", "pin": 17}})
+
+
+def test_pulse_codes_are_numbers_or_signs() -> None:
+    codes = parse({"pulses": {"codes": {"100": 4, "500": ".-.-"}}}).pulses.codes
+    assert codes == {"100": 4, "500": ".-.-"}

@@ -207,6 +207,7 @@ class FakeSoundDevice:
         self.hidden: list[dict[str, Any]] = []  # plugged in since PortAudio started
         self.rates = rates
         self.streams: list[FakeStream] = []
+        self.refuse: Exception | None = None  # raised instead of opening a stream
 
     def query_devices(self, kind: str | None = None) -> Any:
         if kind is None:
@@ -221,6 +222,8 @@ class FakeSoundDevice:
             raise self.PortAudioError("Invalid sample rate")
 
     def OutputStream(self, **settings: Any) -> FakeStream:  # noqa: N802 -- sounddevice's name
+        if self.refuse is not None:
+            raise self.refuse
         stream = FakeStream(settings)
         self.streams.append(stream)
         return stream
@@ -241,6 +244,7 @@ class FakeStream:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.settings = settings
         self.heard: list[np.ndarray] = []
+        self._taken = threading.Condition()
         self._end = threading.Event()
         self._hold = threading.Event()
         self._hold.set()
@@ -267,6 +271,11 @@ class FakeStream:
     def close(self, ignore_errors: bool = True) -> None:
         assert not self._thread.is_alive()
 
+    def until_heard(self, sample: int) -> None:
+        """Wait for a block with `sample` in it."""
+        with self._taken:
+            assert self._taken.wait_for(lambda: bool(self.heard) and sample in self.heard[-1], 10.0)
+
     def sound(self) -> np.ndarray:
         """All that was heard, without the silence around it."""
         every = np.concatenate([block[:, 0] for block in self.heard])
@@ -278,7 +287,9 @@ class FakeStream:
             self._hold.wait()
             block = np.full((self.BLOCK, self.settings["channels"]), 77, np.int16)
             self.settings["callback"](block, self.BLOCK, None, None)
-            self.heard.append(block)
+            with self._taken:
+                self.heard.append(block)
+                self._taken.notify_all()
         self.settings["finished_callback"]()
 
 

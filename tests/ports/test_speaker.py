@@ -184,6 +184,69 @@ def test_a_card_that_stands_still_is_noticed(card: FakeSoundDevice) -> None:
         speaker.play(tone(0.1))
 
 
+WHISPER_MS = 300
+WHISPER = WHISPER_MS * RATE_HZ // 1000
+
+
+def led_in(card: FakeSoundDevice) -> AudioSpeaker:
+    return AudioSpeaker(VoiceConfig(lead_in_ms=WHISPER_MS), backend=card)
+
+
+def test_a_card_that_sleeps_is_woken_by_noise_that_nobody_hears(card: FakeSoundDevice) -> None:
+    speaker = led_in(card)
+    for _ in range(2):
+        speaker.play(tone(0.1))
+        assert speaker.wait(10.0)
+    speaker.close()
+    samples = np.concatenate([block[:, 0] for block in card.streams[0].heard])
+    words = np.flatnonzero(samples == 5000)
+    assert len(words) == 2 * len(tone(0.1).samples)
+    before = samples[words[0] - WHISPER : words[0]]
+    assert np.count_nonzero(before) > WHISPER / 2, "zeros wake nobody"
+    assert np.abs(before.astype(int)).max() <= 3
+    second = words[len(words) // 2]
+    assert np.count_nonzero(samples[second - WHISPER : second]) > WHISPER / 2, "it has slept again"
+
+
+def test_a_phrase_that_cuts_off_another_waits_for_no_lead_in(card: FakeSoundDevice) -> None:
+    speaker = led_in(card)
+    speaker.play(tone(60, level=1000))
+    card.streams[0].until_heard(1000)
+    speaker.play(tone(0.1))
+    assert speaker.wait(10.0)
+    speaker.close()
+    samples = card.streams[0].sound()
+    last_of_first, first_of_second = np.flatnonzero(samples == 1000)[-1], np.flatnonzero(samples == 5000)[0]
+    assert first_of_second == last_of_first + 1
+
+
+def test_a_phrase_cut_off_before_its_first_word_hands_on_what_is_left_of_the_lead_in(card: FakeSoundDevice) -> None:
+    speaker = led_in(card)
+    card.streams[0].pause()
+    speaker.play(tone(0.5, level=1000))
+    speaker.play(tone(0.1))
+    card.streams[0].go_on()
+    assert speaker.wait(10.0)
+    speaker.close()
+    samples = np.concatenate([block[:, 0] for block in card.streams[0].heard])
+    first = np.flatnonzero(samples == 5000)[0]
+    assert 1000 not in samples
+    assert np.count_nonzero(samples[max(0, first - WHISPER) : first]) > WHISPER / 2
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "words"),
+    [(-9985, Reason.BUSY, "another program holds bcm2835 Headphones"), (-9999, Reason.BROKEN, "cannot be opened")],
+)
+def test_a_card_held_by_another_program_is_told_from_a_broken_one(
+    card: FakeSoundDevice, code: int, reason: Reason, words: str
+) -> None:
+    card.refuse = card.PortAudioError("Error opening OutputStream", code)
+    with pytest.raises(HardwareError, match=words) as caught:
+        AudioSpeaker(VoiceConfig(), backend=card)
+    assert caught.value.reason is reason
+
+
 def test_a_machine_without_a_card_says_so() -> None:
     try:
         AudioSpeaker(VoiceConfig()).close()

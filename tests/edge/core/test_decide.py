@@ -31,9 +31,14 @@ def seen(t_s: float, label: str | None, share: float = 0.97, look: Look = Look.C
 
 
 def play(frames: list[tuple[str | None, float]], rate: float = 10.0) -> list[Decision]:
-    """All decisions to frames given as (label, share)."""
+    """All decisions to frames given as (label, share), the beginnings of presences left out."""
     decider = Decider(LABELS, SPEC)
-    return [d for n, (label, share) in enumerate(frames) for d in decider.step(seen(n / rate, label, share))]
+    found = [d for n, (label, share) in enumerate(frames) for d in decider.step(seen(n / rate, label, share))]
+    return without_seen(found)
+
+
+def without_seen(decisions: list[Decision]) -> list[Decision]:
+    return [decision for decision in decisions if decision.verdict is not Verdict.SEEN]
 
 
 def amounts(decisions: list[Decision]) -> list[str]:
@@ -161,7 +166,7 @@ def test_a_clock_that_goes_back_mixes_no_old_evidence_with_new() -> None:
     before = [d for n in range(10) for d in decider.step(seen(60 + n / 10, "100"))]
     after = [d for n in range(10) for d in decider.step(seen(n / 10, "200"))]
     assert amounts(before) == ["100"]
-    assert [decision.verdict for decision in after] == [Verdict.GONE, Verdict.AMOUNT]
+    assert [decision.verdict for decision in after] == [Verdict.GONE, Verdict.SEEN, Verdict.AMOUNT]
     assert amounts(after) == ["200"]
 
 
@@ -231,3 +236,60 @@ def test_after_a_blur_a_few_frames_do_not_change_what_was_said() -> None:
     shown += [seen(1.6 + n / 10, "200") for n in range(3)]
     shown += [seen(1.9 + n / 10, "100") for n in range(10)]
     assert amounts([decision for observation in shown for decision in decider.step(observation)]) == ["100"]
+
+
+def shake(*parts: tuple[str | None, Look, float], rate: float = 10.0) -> list[Decision]:
+    """All decisions to stretches of (label, look, seconds)."""
+    decider, decisions, number = Decider(LABELS, SPEC), [], 0
+    for label, look, seconds in parts:
+        for _ in range(round(seconds * rate)):
+            decisions += decider.step(seen(number / rate, label, look=look))
+            number += 1
+    return decisions
+
+
+NOTE, BLUR, NOTHING = ("100", Look.CLEAR), (None, Look.BLURRED), (None, Look.EMPTY)
+
+
+@pytest.mark.parametrize("blur_s", [0.3, 0.7, 1.5, 5.0])
+def test_a_shaken_note_is_one_note_however_long_the_blur(blur_s: float) -> None:
+    decisions = shake((*NOTE, 1.0), (*BLUR, blur_s), (*NOTE, 1.0), (*BLUR, blur_s), (*NOTE, 1.0))
+    assert [decision.verdict for decision in decisions] == [Verdict.SEEN, Verdict.AMOUNT]
+
+
+def test_a_blur_alone_begins_no_presence() -> None:
+    assert shake((*BLUR, 5.0), (*NOTHING, 5.0)) == []
+
+
+def test_the_time_of_a_blur_does_not_count_towards_the_end_of_a_presence() -> None:
+    shown = ((*NOTE, 1.0), (*BLUR, 3.0), (*NOTHING, 0.4), (*NOTE, 1.0), (*NOTHING, 1.0))
+    assert [d.verdict for d in shake(*shown)] == [Verdict.SEEN, Verdict.AMOUNT, Verdict.GONE]
+
+
+def test_an_empty_view_ends_a_presence_though_blurs_come_between() -> None:
+    away = ((*NOTHING, 0.4), (*BLUR, 0.5)) * 2
+    assert amounts(shake((*NOTE, 1.0), *away, (*NOTE, 1.0))) == ["100", "100"]
+
+
+def test_after_ten_seconds_of_nothing_but_blur_the_same_amount_is_news_again() -> None:
+    assert amounts(shake((*NOTE, 1.0), (*BLUR, 12.0), (*NOTE, 1.0))) == ["100", "100"]
+
+
+def test_another_note_that_comes_out_of_a_blur_is_said() -> None:
+    assert amounts(shake((*NOTE, 1.0), (*BLUR, 2.0), ("10", Look.CLEAR, 2.0))) == ["100", "10"]
+
+
+def test_what_comes_into_view_is_seen_once_a_presence_before_anything_is_said_of_it() -> None:
+    twice = [("100", 0.97)] * 15 + [("background", 0.99)] * 10 + [("several", 0.9)] * 10
+    decider = Decider(LABELS, SPEC)
+    decisions = [d for n, (label, share) in enumerate(twice) for d in decider.step(seen(n / 10, label, share))]
+    verdicts = [decision.verdict for decision in decisions]
+    assert verdicts == [Verdict.SEEN, Verdict.AMOUNT, Verdict.GONE, Verdict.SEEN, Verdict.SEVERAL]
+    assert [decision.t_s for decision in decisions if decision.verdict is Verdict.SEEN] == [0.1, 2.6]
+
+
+def test_one_frame_that_looks_like_a_note_is_not_seen() -> None:
+    decider = Decider(LABELS, SPEC)
+    shown = ["background", "100", "background", "100", "background", "background"] * 5
+    decisions = [d for n, label in enumerate(shown) for d in decider.step(seen(n / 10, label))]
+    assert Verdict.SEEN not in [decision.verdict for decision in decisions]

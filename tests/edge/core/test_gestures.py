@@ -5,22 +5,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.gestures import Gestures, Timings
-from edge.core.messages import Edge, Press
+from edge.core.messages import Edge, Gesture, Hold, Holding, Press
 
 TIMINGS = Timings(debounce_s=0.03, double_within_s=0.35, long_after_s=0.8, very_long_after_s=4.0)
 
 
 def read(*edges: tuple[float, bool], until_s: float = 100.0) -> list[Press]:
     """Gestures from raw edges (time, down), then silence; the machine is woken when it asks to be."""
+    return [found.press for found in follow(*edges, until_s=until_s) if isinstance(found, Gesture)]
+
+
+def follow(*edges: tuple[float, bool], until_s: float = 100.0) -> list[Gesture | Holding]:
+    """All that is told of them, presses under way included."""
     machine = Gestures(TIMINGS)
-    found = []
+    found: list[Gesture | Holding] = []
     for at_s, down in edges:
         while (due := machine.due_s()) is not None and due < at_s:
             found += machine.advance(due)
         found += machine.edge(Edge(down, at_s))
     while (due := machine.due_s()) is not None and due < until_s:
         found += machine.advance(due)
-    return [gesture.press for gesture in found]
+    return found
 
 
 def press(at_s: float, for_s: float) -> list[tuple[float, bool]]:
@@ -88,4 +93,34 @@ def test_any_train_of_edges_is_read_to_an_end(changes: list[tuple[float, bool]])
             break
         found += machine.advance(max(due, now))
     assert machine.due_s() is None
-    assert len(found) <= len(changes)
+    assert len([gesture for gesture in found if isinstance(gesture, Gesture)]) <= len(changes)
+
+
+@pytest.mark.parametrize("how", [press, bouncing])
+@pytest.mark.parametrize(
+    ("for_s", "passed"),
+    [(0.1, [Hold.DOWN]), (1.0, [Hold.DOWN, Hold.LONG]), (5.0, [Hold.DOWN, Hold.LONG, Hold.VERY_LONG])],
+)
+def test_the_hand_is_told_how_long_it_holds_while_it_holds(how: object, for_s: float, passed: list[Hold]) -> None:
+    found = follow(*how(1.0, for_s))  # type: ignore[operator]
+    assert [one.hold for one in found if isinstance(one, Holding)] == passed
+    assert [isinstance(one, Gesture) for one in found] == [False] * len(passed) + [True]
+
+
+def test_the_hand_is_told_when_it_happens() -> None:
+    machine = Gestures(TIMINGS)
+    machine.edge(Edge(True, 1.0))
+    due = []
+    while (at_s := machine.due_s()) is not None:
+        due += [(round(at_s, 3), one.hold) for one in machine.advance(at_s) if isinstance(one, Holding)]
+    assert due == [(1.03, Hold.DOWN), (1.8, Hold.LONG), (5.0, Hold.VERY_LONG)]
+
+
+def test_a_press_that_is_let_go_just_before_a_mark_never_passes_it() -> None:
+    found = follow((1.0, True), (1.79, False))
+    assert [one.hold for one in found if isinstance(one, Holding)] == [Hold.DOWN]
+
+
+def test_a_bounce_at_the_mark_hides_it_only_for_a_moment() -> None:
+    found = follow((1.0, True), (1.795, False), (1.805, True), (3.0, False))
+    assert [one.hold for one in found if isinstance(one, Holding)] == [Hold.DOWN, Hold.LONG]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from edge.core.errors import ConfigError, HardwareError, Reason
@@ -106,6 +107,7 @@ def test_whole_sentences_are_in_the_language(language: str) -> None:
 def test_a_decision_is_an_amount_a_doubt_or_silence() -> None:
     said = {verdict: RUPEES.decision(Decision(verdict, 1, 1.0, 1, "50")) for verdict in Verdict}
     assert said == {
+        Verdict.SEEN: None,
         Verdict.AMOUNT: "50 rupees",
         Verdict.UNSURE: "Not sure, turn the note",
         Verdict.SEVERAL: "One note at a time",
@@ -145,13 +147,27 @@ def test_a_repair_is_said_of_what_can_be_heard_or_seen_with() -> None:
         (0, "50 rupees"),
         (10, "50 rupees"),
         (10.5, "50 rupees, 10 seconds ago"),
-        (89, "50 rupees, 89 seconds ago"),
-        (90, "50 rupees, 2 minutes ago"),
-        (3600, "50 rupees, 60 minutes ago"),
+        (28, "50 rupees, 30 seconds ago"),
+        (70, "50 rupees, 1 minute ago"),
+        (400, "50 rupees, 5 minutes ago"),
+        (3600, "50 rupees, 1 hour ago"),
+        (80_000, "50 rupees, 24 hours ago"),
+        (200_000, "50 rupees, more than a day ago"),
     ],
 )
 def test_a_repetition_says_its_age_where_that_matters(seconds: float, words: str) -> None:
     assert RUPEES.repeated("50 rupees", seconds) == words
+
+
+def test_every_age_is_one_of_the_few_that_are_prepared_and_nearly_right() -> None:
+    prepared = RUPEES.ages()
+    units = {"second": 1, "minute": 60, "hour": 3600}
+    for seconds in np.geomspace(10.1, 129_000, 500):
+        age = RUPEES.age(float(seconds))
+        assert age in prepared
+        number, unit, _ = age.split()
+        assert 0.6 < int(number) * units[unit.rstrip("s")] / seconds < 1.6
+    assert len(prepared) < 25
 
 
 def test_the_total_says_how_many_notes_are_in_it() -> None:

@@ -38,6 +38,7 @@ TRAVEL: list[Event] = [
     Health(60.0, 900, 800, 4, {"scene": 0.5}, 51.2, False),
 ]
 STAY: list[Event] = [
+    Decision(Verdict.SEEN, 39, 12.0, 3),
     Decision(Verdict.GONE, 43, 15.0, 3),
     Guidance(Hint.TOO_DARK, 1.0),
     Notice("ready"),

@@ -3,11 +3,15 @@ from __future__ import annotations
 import threading
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
+from edge.core import earcons
+from edge.core.earcons import Earcon
 from edge.core.errors import HardwareError, Reason
 from edge.core.gestures import Timings
-from edge.core.messages import Decision, Edge, Fault, Guidance, Hint, Notice, Verdict
+from edge.core.messages import Decision, Edge, Fault, Guidance, Hint, Hold, Holding, Notice, Verdict
+from edge.core.session import Answer, Repeat, Reply, Total
 from edge.core.speech import Speech
 from edge.drivers.fake import FakeButton, FakeClock, FakeSpeaker, FakeSynth
 from edge.outlets.announcer import Announcer, Utterance
@@ -17,16 +21,20 @@ from edge.outlets.phrases import Phrases
 class Desk:
     """An announcer on simulated time; `turn` runs one turn of its thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, tones: float | None = None) -> None:
         self.clock = FakeClock(now_s=100.0)
         self.speaker = FakeSpeaker(self.clock)
         self.synth = FakeSynth()
         self.phrases = Phrases(self.synth, "en", "test")
         self.said: list[Utterance] = []
+        self.told: list[Answer | Holding] = []
         self.opened = 0
         speech = Speech("en", "INR")
-        self.announcer = Announcer(speech, self.phrases, self.open, self.clock, Timings(), heard=self.said.append)
-        self.phrases.prepare(speech.fixed(("10", "100", "500")))
+        self.announcer = Announcer(
+            speech, self.phrases, self.open, self.clock, Timings(),
+            heard=self.said.append, tell=self.told.append, tones=tones,
+        )  # fmt: skip
+        self.phrases.prepare([*speech.fixed(("10", "100", "500")), *speech.ages()])
         self.button = FakeButton(self.clock)
         self.button.listen(lambda edge: self.tell(edge))
 
@@ -56,6 +64,13 @@ class Desk:
     @property
     def texts(self) -> list[str]:
         return [utterance.text for utterance in self.said]
+
+    @property
+    def tones(self) -> list[Earcon]:
+        """The earcons that were played by themselves."""
+        known = {earcons.sound(tone, 22_050).samples.tobytes(): tone for tone in Earcon}
+        heard = [known.get(sound.pcm.samples.tobytes()) for sound in self.speaker.heard]
+        return [tone for tone in heard if tone]
 
 
 @pytest.fixture
@@ -235,12 +250,13 @@ def test_a_doubt_is_said_into_silence_only(desk: Desk) -> None:
 
 def test_a_voice_that_fails_for_one_text_does_not_silence_the_next_amount(desk: Desk) -> None:
     desk.amount("100")
-    desk.wait(20)
     desk.synth.fail = HardwareError("speech", Reason.STOPPED, "no answer")
-    desk.press()
+    desk.amount("500")
+    desk.press(1.0)
     desk.amount("500")
     assert [(utterance.text, utterance.sounded) for utterance in desk.said[1:]] == [
-        ("100 rupees, 20 seconds ago", False),
+        ("500 rupees", True),
+        ("Total: 600 rupees, 2 notes", False),
         ("500 rupees", True),
     ]
     assert desk.opened == 1
@@ -349,3 +365,122 @@ def test_news_that_come_when_others_wait_are_said_after_them(desk: Desk) -> None
     desk.tell(Notice("ready"))
     desk.wait(10)
     assert desk.texts == ["100 rupees", "The camera has stopped, I keep trying", "Ready"]
+
+
+@pytest.fixture
+def singing() -> Desk:
+    """With earcons, after "ready": the sound card is open and silent."""
+    desk = Desk(tones=1.0)
+    desk.tell(Notice("ready"))
+    desk.wait(3)
+    return desk
+
+
+def seen() -> Decision:
+    return Decision(Verdict.SEEN, 1, 1.0, 1, frames=2)
+
+
+def test_how_old_an_amount_is_takes_no_process_to_say(desk: Desk) -> None:
+    desk.amount("500")
+    desk.wait(20)
+    rendered = len(desk.synth.texts)
+    desk.press()
+    assert desk.texts[-1] == "500 rupees, 20 seconds ago"
+    assert desk.said[-1].sounded
+    assert len(desk.synth.texts) == rendered
+    amount, whole = desk.phrases.sound("500 rupees").samples, desk.speaker.heard[-1].pcm.samples
+    age = desk.phrases.sound("20 seconds ago").samples
+    assert np.array_equal(whole[: len(amount)], amount)
+    assert np.array_equal(whole[-len(age) :], age)
+
+
+def test_what_comes_into_view_is_a_tone_into_silence_and_an_amount_cuts_it_off(singing: Desk) -> None:
+    singing.tell(seen())
+    singing.clock.advance(0.03)
+    singing.amount("500")
+    assert singing.tones == [Earcon.SEEN]
+    assert [heard.whole for heard in singing.speaker.heard[-2:]] == [False, True]
+    assert singing.texts == ["Ready", "500 rupees"], "a tone is nothing that is said"
+
+
+def test_no_tone_sounds_over_an_amount(singing: Desk) -> None:
+    singing.amount("500")
+    singing.tell(seen())
+    singing.button.press()
+    singing.clock.advance(0.1)
+    singing.announcer.turn(None)
+    assert singing.tones == []
+    assert singing.speaker.heard[-1].whole
+
+
+def test_a_tone_holds_up_no_words(singing: Desk) -> None:
+    for item in (Guidance(Hint.HOLD_STILL, 1.0), Fault("camera", "stopped")):
+        singing.tell(seen())
+        singing.clock.advance(0.01)
+        singing.tell(item)
+        singing.clock.advance(5)
+    assert singing.texts[1:] == ["Hold still", "The camera has stopped, I keep trying"]
+
+
+def test_a_tone_that_comes_late_is_not_played(singing: Desk) -> None:
+    singing.tell(seen(), age_s=0.5)
+    assert singing.tones == []
+
+
+def test_a_doubt_is_a_falling_tone_and_words_in_one(singing: Desk) -> None:
+    singing.tell(Decision(Verdict.UNSURE, 1, 1.0, 2))
+    tone = earcons.sound(Earcon.UNSURE, 22_050).samples
+    assert np.array_equal(singing.speaker.heard[-1].pcm.samples[: len(tone)], tone)
+    assert singing.texts[-1] == "Not sure, turn the note"
+
+
+def test_the_button_ticks_when_it_is_felt_and_again_when_it_was_held_long_enough(singing: Desk) -> None:
+    singing.button.press()
+    singing.wait(5)
+    assert singing.tones == [Earcon.ACCEPTED, Earcon.LONG, Earcon.VERY_LONG]
+    singing.button.release()
+    singing.wait(1)
+    assert singing.texts[-1] == "Clear the total? Press once for yes"
+
+
+def test_without_earcons_there_are_none(desk: Desk) -> None:
+    desk.tell(Notice("ready"))
+    desk.wait(3)
+    desk.tell(seen())
+    desk.press(5.0)
+    assert len(desk.speaker.heard) == len(desk.said) == 2
+
+
+def test_the_first_tone_opens_no_sound_card() -> None:
+    desk = Desk(tones=1.0)
+    desk.tell(seen())
+    assert desk.opened == 0
+
+
+def test_every_answer_is_told_to_others_as_it_is_said() -> None:
+    desk = Desk()
+    for press_s in (0.1, 1.0, 5.0, 1.0):
+        desk.press(press_s)
+    answers = [one for one in desk.told if not isinstance(one, Holding)]
+    assert answers == [Reply.NOTHING_YET, Total(0, 0), Reply.ASK_CLEAR, Reply.KEPT]  # type: ignore[arg-type]
+    assert len(desk.said) == 4
+    desk.amount("500")
+    desk.press(5.0)
+    desk.wait(7)
+    desk.press()
+    assert [type(one) for one in desk.told[-2:]] == [Holding, Repeat]
+    assert Reply.KEPT in desk.told[-4:]
+
+
+def test_others_feel_a_press_as_it_is_held() -> None:
+    desk = Desk()
+    desk.button.press()
+    desk.wait(5)
+    assert [one.hold for one in desk.told if isinstance(one, Holding)] == [Hold.DOWN, Hold.LONG, Hold.VERY_LONG]
+
+
+def test_an_amount_that_waited_too_long_is_counted_and_not_said(desk: Desk) -> None:
+    desk.tell(Decision(Verdict.AMOUNT, 1, 1.0, 1, "500", 0.99, 3), age_s=4.0)
+    assert desk.texts == []
+    desk.press(1.0)
+    assert desk.texts == ["Total: 500 rupees, 1 note"]

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from edge.core.errors import HardwareError, Reason
+from edge.core.messages import Pcm
 from edge.drivers.fake import FakeSynth
-from edge.outlets.phrases import PASSING, Phrases
+from edge.outlets.phrases import LEAD_S, PASSING, TAIL_S, Phrases, joined, trimmed
 
 TEXTS = ["10 rupees", "20 rupees", "Ready"]
 
@@ -143,3 +144,69 @@ def test_two_threads_asking_at_once_render_once(synth: FakeSynth) -> None:
     for thread in threads:
         thread.join()
     assert rendered(synth) == ["Ready"]
+
+
+class SlowSynth(FakeSynth):
+    """A process that takes its time: until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def render(self, text: str, language: str) -> Pcm:
+        self.begun.set()
+        assert self.go_on.wait(5.0)
+        return super().render(text, language)
+
+
+def test_an_amount_never_waits_for_a_total_that_is_being_rendered() -> None:
+    synth = SlowSynth()
+    kept = Phrases(synth, "en", "test")
+    synth.go_on.set()
+    kept.prepare(["10 rupees"])
+    kept.start()
+    synth.begun.clear(), synth.go_on.clear()
+    kept.ahead("Total: 10 rupees")
+    assert synth.begun.wait(5.0)
+    assert kept.sound("10 rupees").seconds > 0, "while the other is not there yet"
+    synth.go_on.set()
+    assert kept.sound("Total: 10 rupees").seconds > 0
+    assert rendered(synth) == ["10 rupees", "Total: 10 rupees"], "who asks for it waits for the one rendering"
+    kept.close()
+
+
+def test_a_voice_that_fails_ahead_of_time_ends_nothing(synth: FakeSynth) -> None:
+    kept = phrases(synth)
+    synth.fail = HardwareError("speech", Reason.BROKEN, "no voice")
+    kept.ahead("Total: 10 rupees")
+    synth.fail = None
+    assert kept.sound("Total: 10 rupees").seconds > 0
+
+
+def test_silence_around_a_phrase_is_cut_and_none_of_its_sound() -> None:
+    word = np.full(5000, 3000, np.int16)
+    padded = Pcm(np.concatenate([np.zeros(1146, np.int16), word, np.zeros(7320, np.int16)]), 22_050)
+    found = trimmed(padded)
+    assert np.count_nonzero(found.samples) == 5000
+    assert np.flatnonzero(found.samples)[0] == round(LEAD_S * 22_050)
+    assert found.seconds == pytest.approx(5000 / 22_050 + LEAD_S + TAIL_S, abs=0.001)
+    silence = Pcm(np.zeros(100, np.int16), 22_050)
+    assert trimmed(silence) is silence
+
+
+def test_sounds_are_joined_with_a_pause_between_them() -> None:
+    one, two = Pcm(np.full(10, 1, np.int16), 1000), Pcm(np.full(20, 2, np.int16), 1000)
+    assert joined([one, two], 0.005).samples.tolist() == [1] * 10 + [0] * 5 + [2] * 20
+    with pytest.raises(ValueError, match="one rate"):
+        joined([one, Pcm(two.samples, 2000)], 0.005)
+
+
+def test_what_is_needed_later_is_rendered_after_the_start_and_kept(synth: FakeSynth, tmp_path: Path) -> None:
+    kept = phrases(synth, tmp_path)
+    kept.start(later=["10 seconds ago", "20 seconds ago"])
+    kept.ahead("Total: 10 rupees")
+    while len(synth.texts) < 3:
+        kept._thread.join(0.01)
+    kept.close()
+    assert kept.prepare(["10 seconds ago", "20 seconds ago"]) == 0
+    assert len(list(tmp_path.glob("*.npz"))) == 2, "the total is not on the disk"

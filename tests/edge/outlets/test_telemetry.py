@@ -189,6 +189,7 @@ def test_every_kind_of_event_that_travels_arrives_on_its_topic_in_order(bench: B
     events: list[Event] = [
         HEALTH,
         Guidance(Hint.TOO_DARK, 1.0),
+        Decision(Verdict.SEEN, 1, 0.5, 1),
         amount(1),
         Decision(Verdict.GONE, 3, 2.0, 1),
         Decision(Verdict.UNSURE, 4, 3.0, 2),
