@@ -167,7 +167,9 @@ def _run(options: argparse.Namespace) -> int:
     devices = app.parts(config, camera=camera)
     # Nobody may take recorded notes for those in their hand.
     words = "demonstration" if config.camera.driver == "files" else "ready"
-    app.run(config, devices, stop, make_view=_view(config) if options.view else None, first_words=words)
+    make_view = _view(config) if options.view else None
+    # Whoever names a bundle by hand is there to read why it is refused; whoever holds the device is not.
+    app.run(config, devices, stop, make_view=make_view, first_words=words, stand_in=options.bundle is None)
     return EXIT_OK
 
 

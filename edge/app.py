@@ -19,13 +19,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge import __version__
+from edge import __version__, fallback
 from edge.config import Config, VoiceConfig
 from edge.core import bundle as bundles
 from edge.core import wire
 from edge.core.bundle import Bundle
 from edge.core.decide import Decider
-from edge.core.errors import BundleError, HardwareError
+from edge.core.errors import BundleError, HardwareError, Reason
 from edge.core.gestures import Timings
 from edge.core.messages import Edge, Event, Fault, Notice, Observation, Recovered
 from edge.core.observe import Observer
@@ -60,6 +60,7 @@ class Parts:
     clock: Clock
     supervisor: Supervisor
     board: Board
+    sensor: bool = False  # the camera has one, whose noise makes every picture differ
 
 
 @dataclass
@@ -110,6 +111,7 @@ def parts(config: Config, *, camera: Callable[[], Camera] | None = None) -> Part
         clock=clock,
         supervisor=SystemdSupervisor(),
         board=PiBoard(),
+        sensor=config.camera.driver != "files",
     )
 
 
@@ -192,18 +194,50 @@ def broker_password() -> str | None:
 
 def find_bundle(name: str) -> Path:
     """The folder of a shipped bundle, or of one given by its path."""
-    shipped = BUNDLES / name
-    if "/" not in name and shipped.is_dir():
-        return shipped
-    if not Path(name).is_dir() and "/" not in name:
+    folder = _bundle_folder(name)
+    if not folder.is_dir() and "/" not in name:
         known = ", ".join(sorted(path.name for path in BUNDLES.glob("*") if path.is_dir())) or "none"
         raise BundleError(f"there is no bundle {name!r}; shipped are {known}")
-    return Path(name)
+    return folder
+
+
+def _bundle_folder(name: str) -> Path:
+    shipped = BUNDLES / name
+    return shipped if "/" not in name and shipped.is_dir() else Path(name)
 
 
 def load(config: Config, open_engine_: Callable[[Bundle], Engine]) -> tuple[Bundle, Engine]:
     """The configured bundle, whole and self-tested, with the engine that runs it. Raises BundleError."""
-    bundle = bundles.read(find_bundle(config.model.bundle))
+    return _load(find_bundle(config.model.bundle), open_engine_)
+
+
+def load_or_stand_in(
+    config: Config, open_engine_: Callable[[Bundle], Engine], state: Path
+) -> tuple[Bundle, Engine, Fault | None]:
+    """The configured bundle, or the one that stands in for it and the fault to tell. Raises the refused one's error."""
+    wanted = config.model.bundle
+    try:
+        bundle, engine = load(config, open_engine_)
+    except BundleError as error:
+        refused = error
+    else:
+        fallback.remember(state, wanted, bundle)
+        return bundle, engine, None
+    for path, digest in fallback.candidates(state, wanted, _bundle_folder(wanted), BUNDLES):
+        try:
+            bundle, engine = _load(path, open_engine_, digest)
+        except BundleError as error:
+            log.warning("no stand-in: %s", error)
+            continue
+        log.error("%s; using %s", refused, path)
+        return bundle, engine, Fault("bundle", Reason.REFUSED.value, f"{refused}; using {path}")
+    raise refused
+
+
+def _load(path: Path, open_engine_: Callable[[Bundle], Engine], digest: str = "") -> tuple[Bundle, Engine]:
+    bundle = bundles.read(path)
+    if digest and bundle.manifest.digest != digest:
+        raise BundleError(f"{path} is not the bundle that passed here")
     engine = open_engine_(bundle)
     with contextlib.ExitStack() as closing:
         closing.callback(engine.close)
@@ -248,14 +282,20 @@ def run(
     make_view: Callable[[Bundle], View] | None = None,
     first_words: str = "ready",
     state: Path | None = None,
+    stand_in: bool = False,
 ) -> list[Utterance]:
     """Run the daemon until `stop` is set or a recording has ended; what was said, the last `SAID` of it.
 
+    `stand_in`: another bundle of the same currency may take the place of one that is refused.
     Raises BundleError and HardwareError for what cannot be repaired while running.
     """
     state = state or state_folder()
     with contextlib.ExitStack() as closing:  # whatever fails: the button goes first, the engine last
-        bundle, engine = load(config, devices.engine)
+        refused = None
+        if stand_in:
+            bundle, engine, refused = load_or_stand_in(config, devices.engine, state)
+        else:
+            bundle, engine = load(config, devices.engine)
         closing.callback(engine.close)
         speech = Speech(config.voice.language, bundle.manifest.currency)
         phrases = phrases_of(config, devices.synth(), state / "phrases")
@@ -263,11 +303,19 @@ def run(
         view = make_view(bundle) if make_view else None
         hub = _hub(config, devices, speech, phrases, bundle, view, state)
         _log_start(config, bundle, engine, rendered)
-        _start(hub, devices, first_words, closing)
+        _start(hub, devices, first_words, closing, refused)
         observer = Observer(bundle, engine.invoke, time.perf_counter)
         decider = Decider(bundle.labels, bundle.manifest.decision)
         stalled = config.camera.stalled_after_s
-        pipeline = Pipeline(devices.camera, observer, decider, hub, stalled_after_s=stalled, random=random.random)
+        pipeline = Pipeline(
+            devices.camera,
+            observer,
+            decider,
+            hub,
+            stalled_after_s=stalled,
+            random=random.random,
+            sensor=devices.sensor,
+        )
         pipeline.run(stop)
     return list(hub.said)
 
@@ -293,8 +341,13 @@ def _hub(
         telemetry.offer if telemetry else _forget,
         lambda: announcer.last_turn_s,
         interval_s=config.health.interval_s,
+        tell=lambda event: hub.event(event),
+        # With telemetry the outbox finds out by itself, and says what is lost by it.
+        disk=None if telemetry else state,
+        needs_clock=telemetry is not None,
     )
-    return Hub(announcer, health, telemetry, closing, view, said)
+    hub = Hub(announcer, health, telemetry, closing, view, said)
+    return hub
 
 
 def _forget(event: Event) -> None:
@@ -329,7 +382,9 @@ def _telemetry(
     return telemetry, [outbox.close, broker.close, telemetry.close]
 
 
-def _start(hub: Hub, devices: Parts, first_words: str, closing: contextlib.ExitStack) -> None:
+def _start(
+    hub: Hub, devices: Parts, first_words: str, closing: contextlib.ExitStack, refused: Fault | None = None
+) -> None:
     shown = [hub.view.close] if hub.view is not None else []
     for close in (*shown, *hub.closing, hub.health.close, hub.announcer.close):
         closing.callback(close)
@@ -348,6 +403,9 @@ def _start(hub: Hub, devices: Parts, first_words: str, closing: contextlib.ExitS
             # Without its button the device still says what it sees: that is worth more than stopping.
             log.error("%s", error)
             hub.event(Fault(error.device, error.reason.value, error.detail))
+    if refused is not None:
+        hub.event(refused)
+        devices.supervisor.status(refused.detail)
     closing.callback(devices.supervisor.stopping)
     devices.supervisor.ready()
     hub.event(Notice(first_words))
