@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from edge.core.care import AGAIN_AFTER_S, CLOCK_PATIENCE_S, DISK_LEAST_BYTES, Care, Vitals
@@ -35,7 +37,7 @@ def test_one_that_comes_and_goes_is_told_every_ten_minutes_at_most() -> None:
     care = Care()
     times = [t_s for t_s in range(0, 3600, 10) if "board too hot" in told(care, t_s, hot=t_s // 10 % 2 == 1)]
     assert times[0] == 10
-    assert all(later - earlier >= AGAIN_AFTER_S for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= AGAIN_AFTER_S for earlier, later in itertools.pairwise(times))
     assert len(times) >= 5
 
 
