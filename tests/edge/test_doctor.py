@@ -45,8 +45,7 @@ NOW_S = 1_780_000_000.0
 
 
 def scene(seed: int, level: float = 1.0) -> Pixels:
-    picture = np.random.default_rng(seed).integers(0, 255, (48, 64, 3))
-    return (picture.repeat(10, axis=0).repeat(10, axis=1) * level).astype(np.uint8)
+    return (np.random.default_rng(seed).integers(0, 255, (72, 96, 3)) * level).astype(np.uint8)
 
 
 def film(pictures: Iterable[Pixels], per_s: float = 15.0) -> FakeCamera:
@@ -167,8 +166,8 @@ def test_a_settings_file_with_mistakes_is_named_and_the_rest_is_looked_at(tmp_pa
 @pytest.mark.parametrize(
     ("camera", "state", "words"),
     [
-        (living(), State.OK, "640 x 480, 15.0 pictures a second"),
-        (film([np.zeros((480, 640, 3), np.uint8)] * 60), State.WARNING, "covered"),
+        (living(), State.OK, "96 x 72, 15.0 pictures a second"),
+        (film([np.zeros((72, 96, 3), np.uint8)] * 60), State.WARNING, "covered"),
         (living(level=0.05), State.WARNING, "dark"),
         (living(per_s=5.0), State.WARNING, "5.0 pictures a second"),
         (film([scene(1)] * 60), State.FAULT, "same picture again and again"),
@@ -228,8 +227,9 @@ def test_the_sound_is_heard_unless_it_is_to_be_quiet(tmp_path: Path, quiet: bool
 
 def test_the_summary_is_spoken_to_its_end(tmp_path: Path) -> None:
     speaker, synth = FakeSpeaker(), FakeSynth()
-    examined = patient(tmp_path, speaker=lambda: speaker, synth=lambda: synth)
-    doctor.speak(examined, said(examined))
+    examined = patient(tmp_path)
+    text = said(examined)
+    doctor.speak(patient(tmp_path, speaker=lambda: speaker, synth=lambda: synth), text)
     assert synth.texts[-1] == ("Everything works", "en")
     assert speaker.heard[-1].whole
 
