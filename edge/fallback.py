@@ -7,6 +7,7 @@ the state folder. It knows no engine: whoever asks tries the candidates.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def remember(state: Path, wanted: str, bundle: Bundle) -> None:
         scratch.write_bytes(msgspec.json.encode(record))
         scratch.replace(state / RECORD)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            scratch.unlink()
         log.warning("the bundle in use is not remembered: %s", error)
 
 
