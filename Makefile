@@ -59,8 +59,9 @@ xts: setup-train ## draw the play money and train its bundle anew: [OUT=folder]
 replay: need-FOLDER setup ## play a recording through the device, faster than life: FOLDER=recording [BUNDLE=xts]
 	@$(VENV)/python -m edge replay "$(FOLDER)" $(call given,--bundle,$(BUNDLE))
 
-bench: setup ## how long a frame takes on this machine: [BUNDLE=xts]
+bench: setup ## how long a frame and the start take on this machine: [BUNDLE=xts]
 	@$(VENV)/python -m edge bench $(call given,--bundle,$(BUNDLE))
+	@$(VENV)/python -m edge bench --start $(call given,--bundle,$(BUNDLE))
 
 wheel: setup ## build dist/saynote-VERSION-py3-none-any.whl
 	@$(VENV)/python -m deploy.wheel dist

@@ -111,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     bench = add("bench", _bench, "milliseconds of each stage, and the whole over the bare inference")
     bench.add_argument("--bundle", help="name or folder of the bundle, instead of the configured one")
     bench.add_argument("--frames", type=_count, default=300)
+    bench.add_argument("--start", action="store_true", help="how long the start takes, instead")
     return parser
 
 
@@ -410,7 +411,18 @@ def _speak_fault(options: argparse.Namespace, error: EdgeError) -> None:
         _speak(config, _fault_sentence(config, str(error.exit_code)))
 
 
+def _bench_start(options: argparse.Namespace) -> int:
+    from edge import startup
+
+    given = {"--config": options.config, "--bundle": options.bundle}
+    for line in startup.measure([word for key, value in given.items() if value for word in (key, str(value))]):
+        _put(line)
+    return EXIT_OK
+
+
 def _bench(options: argparse.Namespace) -> int:
+    if options.start:
+        return _bench_start(options)
     from edge import app
     from edge.bench import measure
 

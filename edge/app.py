@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge import __version__, fallback
 from edge.config import Config, VoiceConfig
@@ -32,12 +33,14 @@ from edge.core.observe import Observer
 from edge.core.speech import Speech
 from edge.outlets.announcer import Announcer, Utterance
 from edge.outlets.health import HealthMonitor
-from edge.outlets.outbox import Outbox
 from edge.outlets.phrases import Phrases
-from edge.outlets.telemetry import Telemetry
-from edge.outlets.view import View
 from edge.pipeline import Pipeline
 from edge.ports import Board, Broker, Button, Camera, Clock, Engine, Speaker, Supervisor, Synth
+from edge.startup import Startup
+
+if TYPE_CHECKING:  # what most devices do without is imported when it is wanted: each import delays the first word
+    from edge.outlets.telemetry import Telemetry
+    from edge.outlets.view import View
 
 log = logging.getLogger(__name__)
 
@@ -290,6 +293,7 @@ def run(
     Raises BundleError and HardwareError for what cannot be repaired while running.
     """
     state = state or state_folder()
+    startup = Startup()
     with contextlib.ExitStack() as closing:  # whatever fails: the button goes first, the engine last
         refused = None
         if stand_in:
@@ -297,13 +301,18 @@ def run(
         else:
             bundle, engine = load(config, devices.engine)
         closing.callback(engine.close)
+        startup.lap("bundle")
         speech = Speech(config.voice.language, bundle.manifest.currency)
         phrases = phrases_of(config, devices.synth(), state / "phrases")
+        startup.lap("voice")
         rendered = phrases.prepare(speech.fixed(bundle.denominations))
+        startup.lap("phrases")
         view = make_view(bundle) if make_view else None
         hub = _hub(config, devices, speech, phrases, bundle, view, state)
         _log_start(config, bundle, engine, rendered)
         _start(hub, devices, first_words, closing, refused)
+        startup.lap("outlets")
+        log.info("%s", startup)
         observer = Observer(bundle, engine.invoke, time.perf_counter)
         decider = Decider(bundle.labels, bundle.manifest.decision)
         stalled = config.camera.stalled_after_s
@@ -357,6 +366,9 @@ def _forget(event: Event) -> None:
 def _telemetry(
     config: Config, devices: Parts, bundle: Bundle, announcer: Announcer, state: Path
 ) -> tuple[Telemetry, list[Callable[[], None]]]:
+    from edge.outlets.outbox import Outbox
+    from edge.outlets.telemetry import Telemetry
+
     source = wire.Source(
         device=device_id(config),
         run=secrets.token_hex(4),
