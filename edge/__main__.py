@@ -1,4 +1,4 @@
-"""Owns the device's command line: run, replay, check, say, bench. Every error ends in a sentence and an exit code."""
+"""Owns the device's command line. Every error ends in a sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from edge.core.bundle import Bundle
+    from edge.doctor import Patient
     from edge.outlets.view import View
     from edge.ports import Camera
 
 log = logging.getLogger("edge")
 
 DEFAULT_CONFIG = Path("/etc/saynote/edge.toml")
+SERVICE_STATE = Path("/var/lib/saynote")  # as in the unit
+SERVICE_PASSWORD = Path("/etc/saynote/mqtt-password")
 ABSENT = (Reason.MISSING, Reason.NOT_INSTALLED)  # there is none; anything else its owner must hear of
 
 
@@ -93,13 +96,22 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("folder", type=Path)
     replay.add_argument("--bundle", help="name or folder of the bundle, instead of the configured one")
 
-    add("check", _check, "open every device, load the bundle, print the effective configuration")
+    add("check", _check, "print the effective configuration, or every mistake in it; opens no device")
+    doctor = add("doctor", _doctor, "try every part of the device and say what to do about what does not work")
+    doctor.add_argument("--quiet", action="store_true", help="make no sound")
+    doctor.add_argument("--json", action="store_true", help="print the findings for a machine to read")
+    listen = add("listen-test", _listen_test, "hear whether the beginning of words is swallowed, and the amounts")
+    listen.add_argument("--bundle", help="name or folder of the bundle, instead of the configured one")
+    snapshot = add("snapshot", _snapshot, "take one picture and print what the device makes of it")
+    snapshot.add_argument("file", nargs="?", type=_picture, default=Path("snapshot.jpg"), help="[snapshot.jpg]")
+    snapshot.add_argument("--bundle", help="name or folder of the bundle, instead of the configured one")
     say = add("say", _say, "speak a text, to hear whether it can be heard")
     say.add_argument("text", nargs="?", default="")
     say.add_argument("--fault", action="store_true", help="say why the service stopped, from $MONITOR_EXIT_STATUS")
     bench = add("bench", _bench, "milliseconds of each stage, and the whole over the bare inference")
     bench.add_argument("--bundle", help="name or folder of the bundle, instead of the configured one")
     bench.add_argument("--frames", type=_count, default=300)
+    bench.add_argument("--start", action="store_true", help="how long the start takes, instead")
     captures = add("captures", _captures, "say how many pictures are kept for training, or delete them")
     captures.add_argument("--delete", action="store_true", help="delete them all, now")
     return parser
@@ -109,6 +121,12 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
     return int(text)
+
+
+def _picture(text: str) -> Path:
+    if Path(text).suffix.lower() not in (".jpg", ".jpeg", ".png"):
+        raise argparse.ArgumentTypeError(f"{text!r} must end in .jpg or .png")
+    return Path(text)
 
 
 class _Line(logging.Formatter):
@@ -169,7 +187,9 @@ def _run(options: argparse.Namespace) -> int:
     devices = app.parts(config, camera=camera)
     # Nobody may take recorded notes for those in their hand.
     words = "demonstration" if config.camera.driver == "files" else "ready"
-    app.run(config, devices, stop, make_view=_view(config) if options.view else None, first_words=words)
+    make_view = _view(config) if options.view else None
+    # Whoever names a bundle by hand is there to read why it is refused; whoever holds the device is not.
+    app.run(config, devices, stop, make_view=make_view, first_words=words, stand_in=options.bundle is None)
     return EXIT_OK
 
 
@@ -253,33 +273,87 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    _put(_as_toml(_config(options)))
+    return EXIT_OK
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from edge import doctor
+
+    # What a driver logs on the way stands in the findings as well.
+    log.setLevel(logging.DEBUG if options.verbose else logging.CRITICAL)
+    patient = _patient(options)
+    findings = []
+    for finding in doctor.examine(patient):
+        findings.append(finding)
+        if not options.json:
+            _put(doctor.row(finding))
+    said = doctor.summary(patient, findings)
+    _put(msgspec.json.encode(doctor.as_data(findings, said)).decode() if options.json else f"\n{said}")
+    if not options.quiet:
+        with contextlib.suppress(EdgeError):  # a voice that fails is among the findings
+            doctor.speak(patient, said)
+    return doctor.exit_code(findings)
+
+
+def _patient(options: argparse.Namespace) -> Patient:
     from edge import app
-    from edge.core.speech import Speech
+    from edge.doctor import Patient
+    from edge.drivers import access, mqtt, systemd
+
+    source = str(options.config or DEFAULT_CONFIG)
+    mistakes: tuple[str, ...] = ()
+    try:
+        config = _config(options)
+        if options.config is None and not DEFAULT_CONFIG.exists():
+            source = f"the defaults, since there is no {DEFAULT_CONFIG}"
+    except ConfigError as error:
+        config, mistakes = Config(), tuple(error.problems)
+    service = access.service_account()
+    return Patient(
+        config=config,
+        source=source,
+        mistakes=mistakes,
+        devices=app.parts(config),
+        state=SERVICE_STATE if service is not None and SERVICE_STATE.is_dir() else app.state_folder(),
+        account=service or access.own_account(),
+        service_runs=systemd.service_runs(),
+        synchronised=systemd.clock_synchronised,
+        probe_broker=lambda: mqtt.probe(config.mqtt, app.broker_password() or _password_of_the_service()),
+        quiet=options.quiet,
+    )
+
+
+def _password_of_the_service() -> str | None:
+    """What systemd hands to the service; only root may read it, and only the doctor looks."""
+    try:
+        return SERVICE_PASSWORD.read_text(encoding="utf-8").strip("\r\n") or None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise HardwareError("broker", Reason.DENIED, "only root may read the broker's password") from error
+
+
+def _listen_test(options: argparse.Namespace) -> int:
+    from edge import app, listening
+    from edge.core import bundle as bundles
     from edge.drivers.clock import SystemClock
 
-    config = _config(options)
-    _put(_as_toml(config))
-    steps: list[tuple[str, Callable[[], object]]] = [
-        ("bundle", lambda: app.load(config, lambda bundle: app.open_engine(config, bundle))[1].close()),
-        ("speech", lambda: (Speech(config.voice.language, "XTS"), app.open_synth(config.voice))),
-        ("speaker", lambda: app.open_speaker(config.voice).close()),
-        ("camera", lambda: app.open_camera(config, SystemClock()).close()),
-    ]
-    if config.button.driver != "none":
-        steps.append(("button", lambda: app.open_button(config).close()))
-    if config.pulses.driver != "none":
-        steps.append(("pulses", lambda: app.open_pulser(config).close()))
-    if config.light.driver != "none":
-        steps.append(("light", lambda: app.open_light(config).close()))
-    code = EXIT_OK
-    for name, step in steps:
-        try:
-            step()
-            _put(f"{name:8} works")
-        except EdgeError as error:
-            _put(f"{name:8} {error}")
-            code = code or error.exit_code
-    return code
+    config = _with_bundle(_config(options), options.bundle)
+    bundle = bundles.read(app.find_bundle(config.model.bundle))
+    synth, speaker = app.open_synth(config.voice), app.open_speaker(config.voice)
+    for line in listening.play(config, bundle, synth, speaker, SystemClock()):
+        _put(line)
+    return EXIT_OK
+
+
+def _snapshot(options: argparse.Namespace) -> int:
+    from edge import app, snapshot
+
+    config = _with_bundle(_config(options), options.bundle)
+    for line in snapshot.take(config, app.parts(config), options.file):
+        _put(line)
+    return EXIT_OK
 
 
 def _as_toml(config: Config) -> str:
@@ -355,7 +429,18 @@ def _speak_fault(options: argparse.Namespace, error: EdgeError) -> None:
         _speak_reason(config, str(error.exit_code))
 
 
+def _bench_start(options: argparse.Namespace) -> int:
+    from edge import startup
+
+    given = {"--config": options.config, "--bundle": options.bundle}
+    for line in startup.measure([word for key, value in given.items() if value for word in (key, str(value))]):
+        _put(line)
+    return EXIT_OK
+
+
 def _bench(options: argparse.Namespace) -> int:
+    if options.start:
+        return _bench_start(options)
     from edge import app
     from edge.bench import measure, measure_sound
 

@@ -20,13 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge import __version__
+from edge import __version__, fallback
 from edge.config import Config, VoiceConfig
 from edge.core import bundle as bundles
 from edge.core import wire
 from edge.core.bundle import Bundle
 from edge.core.decide import Decider
-from edge.core.errors import BundleError, HardwareError
+from edge.core.errors import BundleError, HardwareError, Reason
 from edge.core.gestures import Timings
 from edge.core.guide import Guide, Mount
 from edge.core.messages import (
@@ -51,17 +51,17 @@ from edge.outlets.announcer import Announcer, Utterance
 from edge.outlets.capture import Capture
 from edge.outlets.health import HealthMonitor
 from edge.outlets.light import Light
-from edge.outlets.outbox import Outbox
 from edge.outlets.phrases import Phrases
 from edge.outlets.pulses import Pulses
-from edge.outlets.telemetry import Telemetry
-from edge.outlets.view import View
-from edge.outlets.web import About, Web
 from edge.pipeline import Pipeline
 from edge.ports import Board, Broker, Button, Camera, Clock, Engine, Pulser, Speaker, Supervisor, Synth
+from edge.startup import Startup
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what most devices do without is imported when it is wanted: each import delays the first word
     from edge.drivers.http import PageServer
+    from edge.outlets.telemetry import Telemetry
+    from edge.outlets.view import View
+    from edge.outlets.web import Web
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +90,7 @@ class Parts:
     board: Board
     pulser: Callable[[], Pulser] | None = None
     light: Callable[[], Pulser] | None = None
+    sensor: bool = False  # the camera has one, whose noise makes every picture differ
 
 
 @dataclass
@@ -170,6 +171,7 @@ def parts(config: Config, *, camera: Callable[[], Camera] | None = None) -> Part
         board=PiBoard(),
         pulser=None if config.pulses.driver == "none" else lambda: open_pulser(config),
         light=None if config.light.driver == "none" else lambda: open_light(config),
+        sensor=config.camera.driver != "files",
     )
 
 
@@ -295,18 +297,50 @@ def page() -> dict[str, tuple[str, bytes]]:
 
 def find_bundle(name: str) -> Path:
     """The folder of a shipped bundle, or of one given by its path."""
-    shipped = BUNDLES / name
-    if "/" not in name and shipped.is_dir():
-        return shipped
-    if not Path(name).is_dir() and "/" not in name:
+    folder = _bundle_folder(name)
+    if not folder.is_dir() and "/" not in name:
         known = ", ".join(sorted(path.name for path in BUNDLES.glob("*") if path.is_dir())) or "none"
         raise BundleError(f"there is no bundle {name!r}; shipped are {known}")
-    return Path(name)
+    return folder
+
+
+def _bundle_folder(name: str) -> Path:
+    shipped = BUNDLES / name
+    return shipped if "/" not in name and shipped.is_dir() else Path(name)
 
 
 def load(config: Config, open_engine_: Callable[[Bundle], Engine]) -> tuple[Bundle, Engine]:
     """The configured bundle, whole and self-tested, with the engine that runs it. Raises BundleError."""
-    bundle = bundles.read(find_bundle(config.model.bundle))
+    return _load(find_bundle(config.model.bundle), open_engine_)
+
+
+def load_or_stand_in(
+    config: Config, open_engine_: Callable[[Bundle], Engine], state: Path
+) -> tuple[Bundle, Engine, Fault | None]:
+    """The configured bundle, or the one that stands in for it and the fault to tell. Raises the refused one's error."""
+    wanted = config.model.bundle
+    try:
+        bundle, engine = load(config, open_engine_)
+    except BundleError as error:
+        refused = error
+    else:
+        fallback.remember(state, wanted, bundle)
+        return bundle, engine, None
+    for path, digest in fallback.candidates(state, wanted, _bundle_folder(wanted), BUNDLES):
+        try:
+            bundle, engine = _load(path, open_engine_, digest)
+        except BundleError as error:
+            log.warning("no stand-in: %s", error)
+            continue
+        log.error("%s; using %s", refused, path)
+        return bundle, engine, Fault("bundle", Reason.REFUSED.value, f"{refused}; using {path}")
+    raise refused
+
+
+def _load(path: Path, open_engine_: Callable[[Bundle], Engine], digest: str = "") -> tuple[Bundle, Engine]:
+    bundle = bundles.read(path)
+    if digest and bundle.manifest.digest != digest:
+        raise BundleError(f"{path} is not the bundle that passed here")
     engine = open_engine_(bundle)
     with contextlib.ExitStack() as closing:
         closing.callback(engine.close)
@@ -364,26 +398,38 @@ def run(
     make_view: Callable[[Bundle], View] | None = None,
     first_words: str = "ready",
     state: Path | None = None,
+    stand_in: bool = False,
 ) -> list[Utterance]:
     """Run the daemon until `stop` is set or a recording has ended; what was said, the last `SAID` of it.
 
+    `stand_in`: another bundle of the same currency may take the place of one that is refused.
     Raises ConfigError for pulse codes that do not fit the bundle; BundleError and HardwareError for what cannot be
     repaired while running.
     """
     state = state or state_folder()
+    startup = Startup()
     with contextlib.ExitStack() as closing:  # whatever fails: the button goes first, the engine last
-        bundle, engine = load(config, devices.engine)
+        refused = None
+        if stand_in:
+            bundle, engine, refused = load_or_stand_in(config, devices.engine, state)
+        else:
+            bundle, engine = load(config, devices.engine)
         closing.callback(engine.close)
+        startup.lap("bundle")
         speech = Speech(config.voice.language, bundle.manifest.currency)
         phrases = phrases_of(config, devices.synth(), state / "phrases")
+        startup.lap("voice")
         rendered = phrases.prepare(speech.fixed(bundle.denominations))
+        startup.lap("phrases")
         phrases.start(later=speech.ages())
         closing.callback(phrases.close)
         view = make_view(bundle) if make_view else None
         hub = _hub(config, devices, speech, phrases, bundle, view, state)
         _log_start(config, bundle, engine, rendered)
-        _start(hub, devices, _first_notices(config, first_words, state), closing)
+        _start(hub, devices, _first_notices(config, first_words, state), closing, refused)
         _start_watching(config, hub, closing)
+        startup.lap("outlets")
+        log.info("%s", startup)
         observer = Observer(bundle, engine.invoke, time.perf_counter)
         decider = Decider(bundle.labels, bundle.manifest.decision)
         stalled = config.camera.stalled_after_s
@@ -396,6 +442,7 @@ def run(
             stalled_after_s=stalled,
             random=random.random,
             pictures=hub.pictures,
+            sensor=devices.sensor,
         )
         pipeline.run(stop)
         if stop.is_set():
@@ -459,9 +506,14 @@ def _hub(
         report,
         lambda: announcer.last_turn_s,
         interval_s=config.health.interval_s,
+        tell=lambda event: hub.event(event),
+        # With telemetry the outbox finds out by itself, and says what is lost by it.
+        disk=None if telemetry else state,
+        needs_clock=telemetry is not None,
     )
     capture = _capture(config, devices, bundle, state) if config.capture.enabled else None
-    return Hub(announcer, health, telemetry, closing, view, pulses, light, said, web, capture)
+    hub = Hub(announcer, health, telemetry, closing, view, pulses, light, said, web, capture)
+    return hub
 
 
 def _pulses(
@@ -483,6 +535,8 @@ def _opened(open_: Callable[[], Pulser]) -> Callable[[], Pulser]:
 
 
 def _web(config: Config, devices: Parts, bundle: Bundle, timings: Timings) -> Web:
+    from edge.outlets.web import About, Web
+
     about = About(__version__, bundle_name(bundle), config.camera.driver, config.voice.language)
     return Web(bundle.labels, about, timings, devices.clock)
 
@@ -504,6 +558,9 @@ def bundle_name(bundle: Bundle) -> str:
 def _telemetry(
     config: Config, devices: Parts, bundle: Bundle, announcer: Announcer, state: Path
 ) -> tuple[Telemetry, list[Callable[[], None]]]:
+    from edge.outlets.outbox import Outbox
+    from edge.outlets.telemetry import Telemetry
+
     source = wire.Source(
         device=device_id(config),
         run=secrets.token_hex(4),
@@ -529,7 +586,7 @@ def _telemetry(
     return telemetry, [outbox.close, broker.close, telemetry.close]
 
 
-def _start(hub: Hub, devices: Parts, notices: list[str], closing: contextlib.ExitStack) -> None:
+def _start(hub: Hub, devices: Parts, notices: list[str], closing: contextlib.ExitStack, refused: Fault | None) -> None:
     others = [outlet for outlet in (hub.view, hub.light, hub.pulses) if outlet is not None]
     for close in (*(outlet.close for outlet in others), *hub.closing, hub.health.close, hub.announcer.close):
         closing.callback(close)
@@ -551,6 +608,9 @@ def _start(hub: Hub, devices: Parts, notices: list[str], closing: contextlib.Exi
             # Without its button the device still says what it sees: that is worth more than stopping.
             log.error("%s", error)
             hub.event(Fault(error.device, error.reason.value, error.detail))
+    if refused is not None:
+        hub.event(refused)
+        devices.supervisor.status(refused.detail)
     closing.callback(devices.supervisor.stopping)
     devices.supervisor.ready()
     for notice in notices:

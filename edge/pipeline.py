@@ -1,6 +1,6 @@
 """Owns the main loop: frame in, observation out, perhaps an event, offered to the outlets. One page, one thread.
 
-A lost camera is said once and looked for again, for ever; the loop goes on turning meanwhile, so the watchdog
+A lost or frozen camera is said once and opened anew, for ever; the loop goes on turning meanwhile, so the watchdog
 stays fed. It must not know which drivers or outlets there are.
 """
 
@@ -13,10 +13,11 @@ from typing import Protocol
 
 from edge.core import backoff
 from edge.core.decide import Decider
-from edge.core.errors import HardwareError
+from edge.core.errors import HardwareError, Reason
 from edge.core.guide import Guide
 from edge.core.messages import Decision, Event, Fault, Frame, Observation, Recovered, Verdict
 from edge.core.observe import Observer
+from edge.core.stale import Stale
 from edge.ports import Camera
 
 log = logging.getLogger(__name__)
@@ -51,14 +52,17 @@ class Pipeline:
         stalled_after_s: float,
         random: Callable[[], float],
         pictures: Callable[[Frame, Observation], None] | None = None,
+        sensor: bool = False,
     ) -> None:
+        """`sensor`: the camera has one, whose noise makes every picture differ; recordings have none."""
         # Most devices hand their pictures to nobody: then there is nothing to call, and nobody who could keep one.
         self._pictures = pictures
         self._open_camera, self._observer, self._decider, self._sink = open_camera, observer, decider, sink
         self._stalled_after_s = stalled_after_s
         self._random = random
         self._guide = guide  # None: no hints are wanted
-        self._told = False  # that the camera is lost
+        self._stale = Stale() if sensor else None
+        self._told: Reason | None = None  # why the camera is lost, as it was said
         self._waits = self._begin_waits()  # before the next tries to open it; begun anew by a frame
 
     def run(self, stop: threading.Event, camera: Camera | None = None) -> None:
@@ -89,8 +93,10 @@ class Pipeline:
         frame = camera.read(self._stalled_after_s)
         if frame is None:
             return False
-        if self._told:
-            self._told = False
+        if self._repeats(frame):
+            return True  # it saw nothing new: as evidence it would count twice
+        if self._told and self._alive():
+            self._told = None
             self._waits = self._begin_waits()
             self._sink.event(Recovered("camera"))
         observation = self._observer.observe(frame)
@@ -105,14 +111,29 @@ class Pipeline:
             self._sink.event(guidance)
         return True
 
+    def _repeats(self, frame: Frame) -> bool:
+        if self._stale is None or not self._stale.repeats(frame):
+            return False
+        if self._stale.frozen:
+            raise HardwareError("camera", Reason.FROZEN, "it gives the same picture again and again")
+        return True
+
+    def _alive(self) -> bool:
+        """Whether what was wrong is over: the first picture after a freeze may be the next frozen one."""
+        return self._told is not Reason.FROZEN or self._stale is None or self._stale.moves
+
     def _find_camera(self, stop: threading.Event) -> Camera | None:
         """The camera, as soon as there is one; None when told to stop first."""
         while not stop.is_set():
             self._sink.turn()
             try:
-                return self._open_camera()
+                camera = self._open_camera()
             except HardwareError as error:
                 self._tell(error)
+            else:
+                if self._stale is not None:
+                    self._stale.reset()
+                return camera
             self._rest(next(self._waits), stop)
         return None
 
@@ -130,7 +151,7 @@ class Pipeline:
         if self._told:
             log.debug("camera still lost: %s", error)
             return
-        self._told = True
+        self._told = error.reason
         log.error("%s", error)
         self._sink.event(Fault(error.device, error.reason.value, error.detail))
 

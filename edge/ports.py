@@ -8,6 +8,7 @@ test suite (`tests/ports`) runs over each. A driver's constructor opens its devi
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -138,3 +139,12 @@ class Board(Protocol):
 
     def throttled(self) -> bool | None:
         """Under-voltage or heat slows it down, where known."""
+
+    def hot(self) -> bool | None:
+        """Heat slows it down now, where known."""
+
+    def weak(self) -> bool | None:
+        """The supply's voltage is too low now, where known."""
+
+    def free_bytes(self, folder: Path) -> int | None:
+        """Room on the disk that holds `folder`, or will; None where it cannot be told."""

@@ -54,6 +54,12 @@ class Reason(enum.Enum):
     STOPPED = "stopped"
     NOT_INSTALLED = "not installed"
     BROKEN = "broken"
+    FROZEN = "frozen"  # it answers, and always the same
+    REFUSED = "refused"  # something else is used in its place
+    HOT = "too hot"
+    WEAK = "under-voltage"
+    FULL = "full"
+    UNSET = "not set"
 
 
 class HardwareError(EdgeError, OSError):

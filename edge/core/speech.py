@@ -73,6 +73,7 @@ FAULTS = {
     ("camera", Reason.BUSY.value): _("Another program uses the camera"),
     ("camera", Reason.STOPPED.value): _("The camera has stopped, I keep trying"),
     ("camera", Reason.NOT_INSTALLED.value): _("The camera software is not installed"),
+    ("camera", Reason.FROZEN.value): _("The camera gives the same picture again and again"),
     ("camera", ""): _("The camera does not work"),
     ("speaker", Reason.BUSY.value): _("Another program holds the sound card"),
     ("speaker", ""): _("The sound card does not work"),
@@ -82,9 +83,16 @@ FAULTS = {
     ("broker", ""): _("The message broker does not answer"),
     ("outbox", ""): _("The disk is full or broken, nothing is recorded"),
     ("config", ""): _("The settings file has a mistake"),
+    ("bundle", Reason.REFUSED.value): _("The model is damaged, I use the one before"),
     ("bundle", ""): _("The model is damaged, I cannot read notes"),
     ("engine", ""): _("The recogniser does not work"),
     ("web", ""): _("The live view does not work"),
+    ("board", Reason.HOT.value): _("The computer is too hot and slows down"),
+    ("board", Reason.WEAK.value): _("The power supply is too weak"),
+    ("clock", Reason.UNSET.value): _("The clock is not set"),
+    ("disk", Reason.FULL.value): _("The disk is full"),
+    ("disk", ""): _("The disk cannot be written"),
+    ("permissions", ""): _("A permission is missing"),
 }
 
 # Ages in which a repetition is told how old it is, in seconds: near enough, and all rendered beforehand.
@@ -156,6 +164,13 @@ class Speech:
         """What a repair sounds like; None where nobody needs to hear of it."""
         text = RECOVERED.get(recovered.device)
         return self._catalogue.gettext(text) if text else None
+
+    def checkup(self, problems: int, first: Fault | None) -> str:
+        """What an examination found, and the first of it where there are words for it."""
+        if problems == 0:
+            return self._catalogue.gettext(_("Everything works"))
+        count = self._count("{number} problem found", "{number} problems found", problems)
+        return f"{count}. {self.fault(first)}" if first is not None else count
 
     def repeated(self, text: str, seconds_ago: float) -> str:
         """The last utterance again, with its age where that matters (over 10 s)."""

@@ -67,8 +67,8 @@ class UnsurePayload(DecisionPayload, frozen=True, kw_only=True, tag="unsure"):
 class FaultPayload(Payload, frozen=True, kw_only=True, tag="fault"):
     """A part of the device failed."""
 
-    part: Annotated[str, Meta(description="camera, speaker, button ...")]
-    reason: Annotated[str, Meta(description="missing, busy, denied, stopped, not installed, broken")]
+    part: Annotated[str, Meta(description="camera, speaker, button, board, clock, disk, bundle ...")]
+    reason: Annotated[str, Meta(description="missing, busy, denied, stopped, frozen, too hot ...")]
     detail: Annotated[str, Meta(description="for a technician", max_length=MAX_DETAIL)]
 
 

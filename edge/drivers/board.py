@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 TEMPERATURE = "sys/class/thermal/thermal_zone0/temp"
@@ -11,7 +12,10 @@ THROTTLED = (
     "sys/devices/platform/soc@*/*firmware*/get_throttled",
 )
 UNDER_VOLTAGE = "sys/class/hwmon/hwmon*/in0_lcrit_alarm"  # of the driver rpi_volt, where the firmware file is missing
-NOW = 0xF  # under-voltage, frequency capped, throttled, soft limit: the bits above say "since boot"
+# Bits of the firmware's file; those above them say "since boot".
+WEAK, CAPPED, SLOWED, NOW = 0x1, 0x2, 0x4, 0xF
+HOT_C = 80.0  # from here the firmware slows a Pi down
+TOO_HOT_C = 85.0  # where no firmware tells: no Pi runs at full speed there, and few other computers
 
 
 class PiBoard:
@@ -30,10 +34,44 @@ class PiBoard:
 
     def throttled(self) -> bool | None:
         """Whether under-voltage or heat slows it down now."""
-        for pattern, base, mask in (*((pattern, 16, NOW) for pattern in THROTTLED), (UNDER_VOLTAGE, 10, 1)):
+        bits = self._firmware()
+        return bool(bits & NOW) if bits is not None else self._alarm()
+
+    def hot(self) -> bool | None:
+        """Whether heat slows it down now; the first step of a Pi 3B+ at 60 degrees costs little and does not count."""
+        bits, temperature_c = self._firmware(), self.temperature_c()
+        if bits is None:
+            return None if temperature_c is None else temperature_c >= TOO_HOT_C
+        # Low voltage caps the frequency as well: then only the temperature tells.
+        slowed = bool(bits & (CAPPED | SLOWED)) and not bits & WEAK
+        return slowed or (temperature_c is not None and temperature_c >= HOT_C)
+
+    def weak(self) -> bool | None:
+        """Whether the supply's voltage is too low now."""
+        bits = self._firmware()
+        return bool(bits & WEAK) if bits is not None else self._alarm()
+
+    def free_bytes(self, folder: Path) -> int | None:
+        """What an ordinary user may still write on the disk that holds `folder`, or the nearest folder above it."""
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        try:
+            return shutil.disk_usage(folder).free
+        except OSError:
+            return None
+
+    def _firmware(self) -> int | None:
+        return self._first(THROTTLED, 16)
+
+    def _alarm(self) -> bool | None:
+        alarm = self._first((UNDER_VOLTAGE,), 10)
+        return None if alarm is None else bool(alarm & 1)
+
+    def _first(self, patterns: tuple[str, ...], base: int) -> int | None:
+        for pattern in patterns:
             for file in sorted(self._root.glob(pattern)):
                 try:
-                    return bool(int(_read(file), base) & mask)
+                    return int(_read(file), base)
                 except ValueError:
                     continue
         return None

@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -414,11 +415,14 @@ class FakeSupervisor:
 
 
 class FakeBoard:
-    """Reports what it was given; both may be changed at any time."""
+    """Reports what it was given; all may be changed at any time."""
 
     def __init__(self, temperature_c: float | None = 45.0, throttled: bool | None = False) -> None:
         self.temperature = temperature_c
         self.slowed = throttled
+        self.is_hot: bool | None = False
+        self.is_weak: bool | None = False
+        self.free: int | None = 1 << 30
 
     def temperature_c(self) -> float | None:
         """As given."""
@@ -427,3 +431,15 @@ class FakeBoard:
     def throttled(self) -> bool | None:
         """As given."""
         return self.slowed
+
+    def hot(self) -> bool | None:
+        """As set in `is_hot`."""
+        return self.is_hot
+
+    def weak(self) -> bool | None:
+        """As set in `is_weak`."""
+        return self.is_weak
+
+    def free_bytes(self, folder: Path) -> int | None:
+        """As set in `free`, whatever the folder."""
+        return self.free

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import logging
+import queue
+import secrets
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -44,7 +46,8 @@ class PahoBroker:
         self._problem = "no answer"
         self._sending = threading.Lock()
         self._unacknowledged: dict[Message, Any] = {}
-        self._client: Any = self._make_client(config, password, _client_id(will_topic))
+        self._client: Any = _make_client(config, password, _client_id(will_topic), patience_s)
+        self._client.on_connect, self._client.on_disconnect = self._on_connect, self._on_disconnect
         self._client.will_set(will_topic, will_payload, qos=QOS, retain=True)
         self._client.connect_async(config.host, config.port, keepalive=KEEPALIVE_S)
         self._client.loop_start()
@@ -91,20 +94,6 @@ class PahoBroker:
             self._unacknowledged[message] = self._client.publish(topic, payload, qos=QOS, retain=retain)
         return self._unacknowledged[message]
 
-    def _make_client(self, config: MqttConfig, password: str | None, client_id: str) -> Any:
-        mqtt = _import_paho()
-        protocol = {"3.1.1": mqtt.MQTTv311, "5": mqtt.MQTTv5}[config.protocol]
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=protocol)
-        client.connect_timeout = self._patience_s
-        client.reconnect_delay_set(*RECONNECT_S)
-        client.max_queued_messages_set(UNACKNOWLEDGED_MAX)
-        client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
-        if config.username:
-            client.username_pw_set(config.username, password)
-        if config.tls:
-            _use_tls(client, config.ca_file)
-        return client
-
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
             self._problem = str(reason)
@@ -120,6 +109,45 @@ class PahoBroker:
             self._problem = str(reason)
             log.info("broker disconnected broker=%s reason=%s", self._where, reason)
         self._connected.clear()
+
+
+def probe(config: MqttConfig, password: str | None, patience_s: float = 5.0) -> None:
+    """Connect once as the service would, and leave; TransientError says why that does not work.
+
+    Under a name of its own: the broker ends an older connection of the same name, and that is the service's.
+    """
+    where = f"{config.host}:{config.port}"
+    client = _make_client(config, password, f"saynote-doctor-{secrets.token_hex(4)}", patience_s)
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    client.on_connect = lambda _client, _data, _flags, reason, _properties: answers.put(reason)
+    try:
+        client.connect(config.host, config.port, keepalive=KEEPALIVE_S)
+    except (OSError, ValueError) as error:
+        raise TransientError(f"broker {where} cannot be reached: {error}") from error
+    client.loop_start()
+    try:
+        reason = answers.get(timeout=patience_s)
+    except queue.Empty:
+        raise TransientError(f"broker {where} takes the connection and does not answer: is mqtt.tls right?") from None
+    finally:
+        client.disconnect()
+        client.loop_stop()
+    if reason.is_failure:
+        raise TransientError(f"broker {where} refuses us: {reason}")
+
+
+def _make_client(config: MqttConfig, password: str | None, client_id: str, patience_s: float) -> Any:
+    mqtt = _import_paho()
+    protocol = {"3.1.1": mqtt.MQTTv311, "5": mqtt.MQTTv5}[config.protocol]
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=protocol)
+    client.connect_timeout = patience_s
+    client.reconnect_delay_set(*RECONNECT_S)
+    client.max_queued_messages_set(UNACKNOWLEDGED_MAX)
+    if config.username:
+        client.username_pw_set(config.username, password)
+    if config.tls:
+        _use_tls(client, config.ca_file)
+    return client
 
 
 def _client_id(will_topic: str) -> str:

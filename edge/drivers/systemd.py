@@ -1,13 +1,22 @@
-"""Owns the notification socket of systemd (sd_notify), without a dependency; does nothing where there is none."""
+"""Owns the talk with systemd, without a dependency: the notification socket (sd_notify), and what it knows of us.
+
+Does nothing, or knows nothing, where there is no systemd.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import socket
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 log = logging.getLogger(__name__)
+
+UNIT = "saynote.service"
+ASK_S = 5.0  # for an answer of systemctl or timedatectl
+SYNCHRONISED = Path("run/systemd/timesync/synchronized")
 
 
 class SystemdSupervisor:
@@ -54,3 +63,26 @@ def watchdog_s(environment: Mapping[str, str] = os.environ) -> float | None:
     except ValueError:
         return None
     return limit_s if for_us and limit_s > 0 else None
+
+
+def service_runs() -> bool:
+    """Whether the service is up: then it holds camera and button."""
+    return _ask(["systemctl", "is-active", UNIT]) == "active"
+
+
+def clock_synchronised(root: Path = Path("/")) -> bool | None:
+    """Whether a time server has set the clock since the start; None where nobody can tell."""
+    if (root / SYNCHRONISED).exists():
+        return True
+    return {"yes": True, "no": False}.get(_ask(["timedatectl", "show", "--property=NTPSynchronized", "--value"]))
+
+
+def _ask(command: list[str]) -> str:
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ASK_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        log.debug("%s is not to be asked: %s", command[0], error)
+        return ""
+    return done.stdout.strip()

@@ -1,7 +1,8 @@
 """Owns how the daemon does: counts the main loop's turns and frames, reports each interval, lets the watchdog live.
 
     main loop   turn(), observation(), offer(): counting under a lock, never waiting
-    own thread  each interval a messages.Health, since the board's files may be slow
+    own thread  each interval a messages.Health, and more often a look at heat, power, disk and clock, since the
+                board's files may be slow
 
 The watchdog is fed inside `turn` by the main loop itself, at most once a second, and only while the announcer
 turns: a loop stuck in a driver or a stale announcer is restarted. It must not know where reports go.
@@ -12,14 +13,18 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
-from edge.core.messages import Decision, Event, Health, Observation, Verdict
+from edge.core import wire
+from edge.core.care import Care, Vitals
+from edge.core.messages import Decision, Event, Fault, Health, Observation, Recovered, Verdict
 from edge.ports import Board, Clock, Supervisor
 
 log = logging.getLogger(__name__)
 
 FEED_EVERY_S = 1.0
 STALE_AFTER_S = 10.0  # the announcer turns at least twice a second, and while it speaks
+LOOK_EVERY_S = 10.0  # at the board
 CLOSE_S = 0.4
 
 
@@ -36,12 +41,18 @@ class HealthMonitor:
         *,
         interval_s: float,
         stale_after_s: float = STALE_AFTER_S,
+        tell: Callable[[Fault | Recovered], object] = lambda event: None,
+        disk: Path | None = None,
+        needs_clock: bool = False,
     ) -> None:
+        """`tell` hears of the computer's troubles, from this outlet's thread; `disk` is the folder that needs room."""
         self._clock, self._board, self._supervisor = clock, board, supervisor
         self._report = report
         self._announcer_turned_s = announcer_turned_s  # on the clock: when it last turned
         self._interval_s = interval_s
         self._stale_after_s = stale_after_s
+        self._tell, self._disk, self._needs_clock = tell, disk, needs_clock
+        self._care = Care()
         self._began_s = clock.now_s()
         self._fed_s = float("-inf")
         self._stale = False
@@ -101,6 +112,22 @@ class HealthMonitor:
                 throttled=throttled,
             )
 
+    def look(self) -> None:
+        """Tell what has begun or ended on the computer itself."""
+        for event in self._care.step(self._vitals()):
+            if isinstance(event, Fault):
+                log.warning("%s %s: %s", event.device, event.reason, event.detail)
+            self._tell(event)
+
+    def _vitals(self) -> Vitals:
+        return Vitals(
+            t_s=self._clock.now_s() - self._began_s,
+            hot=self._board.hot(),
+            weak=self._board.weak(),
+            disk_free_bytes=None if self._disk is None else self._board.free_bytes(self._disk),
+            clock_set=wire.unset_as_none(self._clock.wall_s()) is not None if self._needs_clock else None,
+        )
+
     def close(self) -> None:
         """End the reports; may be called twice."""
         self._stopping.set()
@@ -108,9 +135,15 @@ class HealthMonitor:
             self._thread.join(CLOSE_S)
 
     def _run(self) -> None:
+        pause_s = min(self._interval_s, LOOK_EVERY_S)
+        left_s = 0.0  # until the next report
         while not self._stopping.is_set():
             try:
-                self._report(self.measure())
+                self.look()
+                if left_s <= 0:
+                    left_s = self._interval_s
+                    self._report(self.measure())
             except Exception:  # this thread's outermost frame: a report may fail, the next one is due
                 log.exception("no health report")
-            self._stopping.wait(self._interval_s)
+            self._stopping.wait(pause_s)
+            left_s -= pause_s

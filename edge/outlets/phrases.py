@@ -11,7 +11,9 @@ an amount nor an answer ever waits for a process that starts.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import logging
 import threading
 from collections import OrderedDict
@@ -167,12 +169,17 @@ def _load(path: Path) -> Pcm | None:
 
 
 def _store(path: Path, pcm: Pcm) -> bool:
+    scratch = path.with_suffix(".new.npz")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(".new.npz")
-        np.savez(scratch, samples=pcm.samples, rate_hz=pcm.rate_hz)
+        # Packed in memory first: an archive that a full disk cut off complains once more when it is forgotten.
+        packed = io.BytesIO()
+        np.savez(packed, samples=pcm.samples, rate_hz=pcm.rate_hz)
+        scratch.write_bytes(packed.getvalue())
         scratch.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            scratch.unlink()
         log.warning("phrases are not kept on disk and rendered again next time: %s", error)
         return False
     return True

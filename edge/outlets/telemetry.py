@@ -98,6 +98,9 @@ class Telemetry:
                 continue
             try:
                 self._write(noted)
+            except TransientError as error:  # at the end of the run, on a disk that takes nothing
+                self._outbox.lose()
+                log.warning("an event was lost: %s: %s", type(noted.event).__name__, error)
             except Exception:  # this thread's outermost frame: one bad event must not end telemetry
                 self._outbox.lose()
                 log.exception("an event was lost: %s", type(noted.event).__name__)

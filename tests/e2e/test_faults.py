@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import functools
 import json
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge import app
+from edge.config import Config, ModelConfig, MqttConfig
 from edge.core import bundle as bundles
-from edge.core.errors import EXIT_BUNDLE, EXIT_CONFIG, EXIT_HARDWARE
+from edge.core.bundle import Bundle
+from edge.core.errors import EXIT_BUNDLE, EXIT_CONFIG, EXIT_HARDWARE, BundleError, HardwareError, Reason
+from edge.core.messages import Frame, Pixels
+from edge.core.speech import Speech
+from edge.drivers.clock import SystemClock
+from edge.drivers.fake import (
+    FakeBoard,
+    FakeBroker,
+    FakeCamera,
+    FakeClock,
+    FakeEngine,
+    FakeSpeaker,
+    FakeSupervisor,
+    FakeSynth,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -25,8 +46,10 @@ ROOT = Path(__file__).parents[2]
 class Daemon:
     """A running `python -m edge`, read line by line."""
 
-    def __init__(self, folder: Path, *arguments: str, path: str = "/usr/bin:/bin") -> None:
-        environment = {"PATH": path, "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
+    def __init__(
+        self, folder: Path, *arguments: str, path: str = "/usr/bin:/bin", more: dict[str, str] | None = None
+    ) -> None:
+        environment = {"PATH": path, "HOME": str(folder), "PYTHONUNBUFFERED": "1"} | (more or {})
         command = [sys.executable, "-m", "edge", *arguments]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment, text=True,
@@ -199,3 +222,240 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     )
     assert "20 play crowns" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+# The daemon as app.run puts it together, over the shipped fakes
+
+
+def scene(seed: int) -> Pixels:
+    """What a sensor with noise sees: no two are the same."""
+    shades = np.tile(np.arange(0, 192, 2, dtype=np.uint8), (72, 1))[..., None].repeat(3, axis=2)
+    return shades + np.random.default_rng(seed).integers(0, 3, shades.shape, dtype=np.uint8)
+
+
+def film(first: int, count: int, *, frozen: bool = False) -> list[Frame | Exception]:
+    return [Frame(n, n / 10, scene(first if frozen else n)) for n in range(first, first + count)]
+
+
+class Cameras:
+    """Opens one camera after another; the last one goes on until the daemon has said `until`, and then ends."""
+
+    def __init__(self, scripts: list[list[Frame | Exception]], said: Callable[[], list[str]], until: str) -> None:
+        self.scripts, self.said, self.until = scripts, said, until
+        self.clock = FakeClock()  # of what sounds: it passes with the pictures
+        self.opened = 0
+
+    def __call__(self) -> FakeCamera:
+        self.opened += 1
+        return FakeCamera(self.scripts.pop(0) if self.scripts else self.endless())
+
+    def endless(self) -> Iterator[Frame]:
+        pause = threading.Event()
+        for n in range(10_000, 14_000):
+            if self.until in self.said():
+                return
+            pause.wait(0.01)
+            self.clock.advance(0.1)
+            yield Frame(n, n / 10, scene(n))
+
+
+@functools.cache
+def fixed_texts() -> dict[bytes, str]:
+    """Every text that is said without a note, by its sound."""
+    texts = Speech("en", "XTS").fixed(())
+    return {FakeSynth().render(text, "en").samples.tobytes(): text for text in texts}
+
+
+class Living:
+    """The daemon over fakes with a real clock, so that its threads work as they do on a device."""
+
+    def __init__(self, folder: Path, until: str, *scripts: list[Frame | Exception], config: Config, **changes: object):
+        self.cameras = Cameras(list(scripts), self.heard, until)
+        self.speakers: list[FakeSpeaker] = []
+        values: dict[str, object] = {
+            "camera": self.cameras,
+            "engine": answers_background,
+            "synth": FakeSynth,
+            "speaker": self.card,
+            "button": None,
+            "broker": lambda topics, connected: FakeBroker(),
+            "clock": SystemClock(),
+            "supervisor": FakeSupervisor(),
+            "board": FakeBoard(),
+            "sensor": True,
+        }
+        self.parts = app.Parts(**(values | changes))  # type: ignore[arg-type]
+        self.config, self.folder = config, folder
+
+    def card(self) -> FakeSpeaker:
+        self.speakers.append(FakeSpeaker(self.cameras.clock))
+        return self.speakers[-1]
+
+    def heard(self) -> list[str]:
+        """The texts that were played, in order, told by their sound."""
+        sounds = [heard.pcm.samples.tobytes() for speaker in self.speakers for heard in list(speaker.heard)]
+        return [fixed_texts().get(sound, "?") for sound in sounds]
+
+    def run(self, **options: object) -> list[str]:
+        """Live until the last recording has ended; what was heard."""
+        app.run(self.config, self.parts, threading.Event(), state=self.folder, **options)  # type: ignore[arg-type]
+        return self.heard()
+
+
+def answers_background(bundle: Bundle) -> FakeEngine:
+    script = [[list(row), [0.5] * 5] for row in bundle.selftest_logits]
+    nothing = [9.0 if label == "background" else 0.0 for label in bundle.labels]
+    size = bundle.manifest.input
+    return FakeEngine([*script, [nothing, [0.5] * 5]], (1, size.height, size.width, 3))
+
+
+XTS = Config(model=ModelConfig(bundle="xts"))
+
+
+def test_a_frozen_camera_is_said_and_opened_anew(tmp_path: Path) -> None:
+    stuck = [*film(0, 5), *film(5, 100, frozen=True)]
+    device = Living(tmp_path, "The camera works again", stuck, config=XTS)
+    said = device.run()
+    assert said == ["Ready", "The camera gives the same picture again and again", "The camera works again"]
+    assert device.cameras.opened == 2
+
+
+def test_a_camera_unplugged_and_plugged_in_again_is_said_twice(tmp_path: Path) -> None:
+    gone = HardwareError("camera", Reason.STOPPED, "unplugged")
+    device = Living(tmp_path, "The camera works again", [*film(0, 5), gone], config=XTS)
+    assert device.run() == ["Ready", "The camera has stopped, I keep trying", "The camera works again"]
+
+
+def test_a_sound_card_that_comes_back_says_what_waited(tmp_path: Path) -> None:
+    """The card is missing at the start: what was to be said is said by the next one."""
+    cards = [HardwareError("speaker", Reason.MISSING, "unplugged")]
+    device = Living(tmp_path, "Ready", config=XTS)
+
+    def card() -> FakeSpeaker:
+        if cards:
+            raise cards.pop()
+        return device.card()
+
+    device.parts = dataclasses.replace(device.parts, speaker=card)
+    said = device.run()
+    assert said[:2] == ["The sound works again", "Ready"]
+
+
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [
+        ({"is_hot": True}, "The computer is too hot and slows down"),
+        ({"is_weak": True}, "The power supply is too weak"),
+        ({"free": 1000}, "The disk is full"),
+    ],
+)
+def test_what_is_wrong_with_the_computer_is_said_once(tmp_path: Path, harm: dict[str, object], sentence: str) -> None:
+    board = FakeBoard()
+    vars(board).update(harm)
+    said = Living(tmp_path, sentence, config=XTS, board=board).run()
+    assert sorted(said) == sorted(["Ready", sentence])
+
+
+def test_a_clock_that_was_never_set_is_said_where_telemetry_needs_it(tmp_path: Path) -> None:
+    class Unset(SystemClock):
+        """Runs, and believes it is 1970; it is minutes since the start."""
+
+        def __init__(self) -> None:
+            self._calls = 0
+
+        def now_s(self) -> float:
+            self._calls += 1
+            return super().now_s() + (0.0 if self._calls < 4 else 500.0)
+
+        def wall_s(self) -> float:
+            return 100.0
+
+    config = Config(model=ModelConfig(bundle="xts"), mqtt=MqttConfig(enabled=True, device_id="t1"))
+    said = Living(tmp_path, "The clock is not set", config=config, clock=Unset()).run()
+    assert "The clock is not set" in said
+
+
+def test_a_refused_bundle_is_replaced_by_the_one_before_of_the_same_currency_and_it_says_so(tmp_path: Path) -> None:
+    old, new, link = tmp_path / "mine-1", tmp_path / "mine-2", tmp_path / "mine"
+    shutil.copytree(app.BUNDLES / "xts", old)
+    link.symlink_to(old.name)
+    config = Config(model=ModelConfig(bundle=str(link)))
+    assert Living(tmp_path / "state", "Ready", config=config).run(stand_in=True) == ["Ready"]
+    shutil.copytree(old, new)
+    (new / bundles.MODEL).write_bytes(b"torn")
+    link.unlink()
+    link.symlink_to(new.name)
+    engines: list[Path] = []
+
+    def opened(bundle: Bundle) -> FakeEngine:
+        engines.append(bundle.path)
+        return answers_background(bundle)
+
+    device = Living(tmp_path / "state", "Ready", config=config, engine=opened)
+    assert device.run(stand_in=True) == ["The model is damaged, I use the one before", "Ready"]
+    assert engines == [old]
+    supervisor = device.parts.supervisor
+    assert isinstance(supervisor, FakeSupervisor)
+    assert "model.tflite is damaged" in supervisor.statuses[0]
+
+
+def test_a_bundle_of_another_currency_never_takes_the_place_of_a_refused_one(tmp_path: Path) -> None:
+    assert Living(tmp_path / "state", "Ready", config=XTS).run(stand_in=True) == ["Ready"]
+    foreign = tmp_path / "euro"
+    shutil.copytree(app.BUNDLES / "xts", foreign)
+    manifest = json.loads((foreign / bundles.MANIFEST).read_text())
+    (foreign / bundles.MANIFEST).write_text(json.dumps(manifest | {"currency": "EUR"}))
+    device = Living(tmp_path / "state", "Ready", config=Config(model=ModelConfig(bundle=str(foreign))))
+    with pytest.raises(BundleError, match="currency"):
+        device.run(stand_in=True)
+    assert device.heard() == []
+
+
+def test_the_service_goes_on_with_the_bundle_before_and_tells_telemetry(tmp_path: Path, daemons: list[Daemon]) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(app.BUNDLES / "xts", folder)
+    (folder / bundles.LABELS).write_text("5\n")
+    path = config(tmp_path, f'driver = "files"\npath = "{app.REPLAY}"', "[mqtt]\nenabled = true\nport = 9\n")
+    settings = Path(path)
+    settings.write_text(settings.read_text().replace('bundle = "xts"', f'bundle = "{folder}"'))
+    one = Daemon(tmp_path, "run", "--view", "--config", path)
+    daemons.append(one)
+    one.until("spoken .*The model is damaged, I use the one before")
+    one.until("spoken .*20 play crowns")
+    one.end()
+    rows = sqlite3.connect(tmp_path / ".local/state/saynote/outbox.sqlite3").execute("SELECT payload FROM messages")
+    told = [json.loads(payload) for (payload,) in rows]
+    [fault] = [message for message in told if message["kind"] == "fault" and message["part"] == "bundle"]
+    assert fault["reason"] == "refused"
+    assert "labels.txt is damaged" in fault["detail"]
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KB, full to the last byte."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True, check=False)
+    if made.returncode != 0:
+        pytest.skip("only root may mount a tiny disk")
+    (folder / "saynote").mkdir()
+    with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(b"x" * 4096)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.parametrize("mqtt", [False, True])
+def test_a_full_disk_is_said_and_notes_are_read_all_the_same(
+    tmp_path: Path, tiny_disk: Path, daemons: list[Daemon], mqtt: bool
+) -> None:
+    more = "[mqtt]\nenabled = true\nport = 9\n" if mqtt else ""
+    path = config(tmp_path, f'driver = "files"\npath = "{app.REPLAY}"', more)
+    one = Daemon(tmp_path, "run", "--view", "--config", path, more={"XDG_STATE_HOME": str(tiny_disk)})
+    daemons.append(one)
+    one.until("spoken .*The disk is full")
+    one.until("spoken .*20 play crowns")
+    assert one.end() == 0
+    assert not any("Traceback" in line for line in one.read)
+    assert sum("spoken" in line and "disk is full" in line for line in one.read) == 1

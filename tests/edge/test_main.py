@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import pty
 import re
@@ -52,7 +53,8 @@ def test_the_reason_of_the_end_has_its_words(status: int | str, words: str) -> N
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["fly"], ["run", "--camra"], ["bench", "--frames", "0"], ["run", "--camera", "x"]]
+    "arguments",
+    [[], ["fly"], ["run", "--camra"], ["bench", "--frames", "0"], ["run", "--camera", "x"], ["snapshot", "x.gif"]],
 )
 def test_a_wrong_call_ends_with_the_code_that_systemd_does_not_repeat(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
@@ -110,24 +112,21 @@ def test_help_comes_without_anything_heavy() -> None:
     began_s = time.monotonic()
     done = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert all(command in done.stdout for command in ("run", "replay", "check", "say", "bench"))
+    assert all(command in done.stdout for command in ("run", "replay", "check", "doctor", "say", "bench"))
     assert time.monotonic() - began_s < 10
 
 
 @pytest.mark.integration
-def test_check_shows_the_configuration_and_every_part_that_fails(tmp_path: Path) -> None:
-    (tmp_path / "edge.toml").write_text(
-        f'[model]\nbundle = "xts"\n[voice]\ndriver = "wav"\npath = "{tmp_path}/no/such/said.wav"\nlanguage = "ja"\n'
-        f'[camera]\ndriver = "files"\npath = "{tmp_path}/nowhere"\n[button]\ndriver = "none"\n'
-    )
-    code, out, _ = edge(tmp_path, "check", "--config", str(tmp_path / "edge.toml"))
-    shown, parts = out.split("\nbundle  ")
-    assert parse(tomllib.loads(shown)).voice.language == "ja"
-    assert parts.split()[0] == "works"
-    assert "'ja' cannot be spoken; known are en (English), ar (Arabic), " in parts
-    assert "said.wav cannot be written" in parts
-    assert "nowhere does not exist" in parts
-    assert code == EXIT_CONFIG, "that of the first part that fails"
+def test_check_shows_the_configuration_or_its_mistakes_and_opens_nothing(tmp_path: Path) -> None:
+    path = settings(tmp_path)
+    code, out, err = edge(tmp_path, "check", "--config", path)
+    assert (code, sentences(err)) == (0, [])
+    assert parse(tomllib.loads(out)).camera.path == str(tmp_path / "recording")
+    assert not (tmp_path / "said.wav").exists()
+    Path(path).write_text("[camera]\nfps = 3\n[voice]\nvolume = 900\n")
+    code, _, err = edge(tmp_path, "check", "--config", path)
+    assert code == EXIT_CONFIG
+    assert len(sentences(err)) == 2, "all mistakes at once"
 
 
 @pytest.mark.integration
@@ -151,10 +150,53 @@ def test_a_variant_that_does_not_exist_is_a_mistake_of_the_settings(tmp_path: Pa
 
 
 @pytest.mark.integration
-def test_check_of_a_good_configuration_is_0(tmp_path: Path) -> None:
-    code, out, err = edge(tmp_path, "check", "--config", settings(tmp_path))
+def test_the_doctor_examines_the_real_drivers_and_speaks_the_summary(tmp_path: Path) -> None:
+    code, out, err = edge(tmp_path, "doctor", "--config", settings(tmp_path))
     assert (code, sentences(err)) == (0, [])
-    assert out.count(" works") == 4
+    states = {line.split()[0]: line.split()[1] for line in out.splitlines() if line and not line.startswith(" ")}
+    assert {part: states[part] for part in ("bundle", "speech", "disk", "button")} == {
+        **{"bundle": "ok", "speech": "ok", "disk": "ok"},
+        "button": "skipped",
+    }
+    assert out.splitlines()[-1] == "2 problems found"  # a recording for a camera, a file for a sound card
+    assert (tmp_path / "said.wav").stat().st_size > 20_000
+
+
+@pytest.mark.integration
+def test_the_doctor_goes_on_past_what_is_broken_and_machines_can_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_text(
+        f'[model]\nbundle = "gold"\n[voice]\ndriver = "wav"\npath = "{tmp_path}/no/such/said.wav"\n'
+        f'[camera]\ndriver = "files"\npath = "{tmp_path}/nowhere"\n[button]\ndriver = "none"\n'
+        '[mqtt]\nenabled = true\nhost = "127.0.0.1"\nport = 9\n'
+    )
+    code, out, _ = edge(tmp_path, "doctor", "--quiet", "--json", "--config", str(path))
+    data = json.loads(out)
+    assert code == data["exit_code"] == EXIT_BUNDLE, "that of the first fault"
+    found = {finding["part"]: finding for finding in data["findings"]}
+    faults = {part: finding["found"] for part, finding in found.items() if finding["state"] == "fault"}
+    assert faults.keys() == {"bundle", "sound", "camera", "broker"}
+    assert "said.wav cannot be written" in faults["sound"]
+    assert "nowhere does not exist" in faults["camera"]
+    assert "refused" in faults["broker"]
+    assert all(found[part]["to_do"] for part in faults)
+
+
+@pytest.mark.integration
+def test_a_settings_file_that_cannot_be_used_does_not_stop_the_doctor(tmp_path: Path) -> None:
+    (tmp_path / "edge.toml").write_text("[camera]\ndrivr = 3\n")
+    code, out, _ = edge(tmp_path, "doctor", "--quiet", "--config", str(tmp_path / "edge.toml"))
+    assert code == EXIT_CONFIG
+    assert "did you mean camera.driver?" in out
+    assert out.splitlines()[-1].endswith("The settings file has a mistake")
+
+
+@pytest.mark.integration
+def test_a_snapshot_is_one_picture_and_what_is_in_it(tmp_path: Path) -> None:
+    code, out, _ = edge(tmp_path, "snapshot", str(tmp_path / "one.jpg"), "--config", settings(tmp_path))
+    assert code == 0
+    assert (tmp_path / "one.jpg").read_bytes()[:3] == b"\xff\xd8\xff"
+    assert "look       clear" in out.splitlines()
 
 
 @pytest.mark.integration
@@ -162,6 +204,7 @@ def test_check_of_a_good_configuration_is_0(tmp_path: Path) -> None:
     ("arguments", "code", "words"),
     [
         (["say"], EXIT_USAGE, "say needs a text"),
+        (["listen-test", "--bundle", "gold"], EXIT_BUNDLE, "there is no bundle 'gold'"),
         (["run", "--config", "/nowhere.toml"], EXIT_CONFIG, "there is no configuration file /nowhere.toml"),
         (["bench", "--bundle", "gold"], EXIT_BUNDLE, "there is no bundle 'gold'"),
         (["run", "--camera", "replay", "--view", "--wav", "/no/such/said.wav"], EXIT_HARDWARE, "cannot be written"),
@@ -193,7 +236,7 @@ def test_a_configured_recording_is_announced_as_a_demonstration_and_leaves_only_
     shutil.rmtree(tmp_path / "recording")
     left = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
     kept = {path for path in left if path.parent == Path(".local/state/saynote/phrases") and path.suffix == ".npz"}
-    assert left - kept == {Path("edge.toml"), Path("said.wav")}
+    assert left - kept == {Path("edge.toml"), Path("said.wav"), Path(".local/state/saynote/bundle.json")}
     assert 20 < len(kept) < 60
 
 

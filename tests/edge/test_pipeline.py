@@ -53,7 +53,26 @@ def frames(count: int, first: int = 0) -> list[Frame | Exception]:
     return [Frame(first + n, (first + n) / 10, np.zeros((4, 4, 3), np.uint8)) for n in range(count)]
 
 
-def run(cameras: list[FakeCamera | HardwareError], sink: Sink, stop: threading.Event | None = None) -> list[Camera]:
+def noisy(count: int, first: int = 0) -> list[Frame | Exception]:
+    """What a sensor gives: no two pictures are the same."""
+    scene = np.tile(np.arange(0, 96, dtype=np.uint8), (64, 1))[..., None].repeat(3, axis=2)
+    random = np.random.default_rng(first)
+    return [
+        Frame(n, n / 10, scene + random.integers(0, 3, scene.shape, dtype=np.uint8))
+        for n in range(first, first + count)
+    ]
+
+
+def frozen(count: int, first: int) -> list[Frame | Exception]:
+    """One picture again and again."""
+    [picture] = noisy(1, 10_000 + first)
+    assert isinstance(picture, Frame)
+    return [Frame(n, n / 10, picture.pixels) for n in range(first, first + count)]
+
+
+def run(
+    cameras: list[FakeCamera | HardwareError], sink: Sink, stop: threading.Event | None = None, *, sensor: bool = False
+) -> list[Camera]:
     """Run over cameras opened one after another; those that were opened."""
     opened: list[Camera] = []
     waiting = list(cameras)
@@ -68,7 +87,15 @@ def run(cameras: list[FakeCamera | HardwareError], sink: Sink, stop: threading.E
         return following
 
     decider = Decider(LABELS, SPEC)
-    loop = Pipeline(open_camera, Sure(), decider, sink, stalled_after_s=1, random=lambda: 0.0)  # type: ignore[arg-type]
+    loop = Pipeline(
+        open_camera,
+        Sure(),
+        decider,
+        sink,
+        stalled_after_s=1,
+        random=lambda: 0.0,
+        sensor=sensor,  # type: ignore[arg-type]
+    )
     loop.run(stop or threading.Event())
     return opened
 
@@ -185,3 +212,40 @@ class Order:
 
     def append(self, event: Event) -> None:
         self._order.append("event")
+
+
+def reasons(sink: Sink) -> list[str]:
+    return [
+        event.reason if isinstance(event, Fault) else "recovered"
+        for event in sink.events
+        if isinstance(event, Fault | Recovered)
+    ]
+
+
+def test_a_frozen_camera_is_said_once_closed_opened_anew_and_said_to_work_again() -> None:
+    sink, stuck = Sink(), FakeCamera([*noisy(10), *frozen(100, 10)])
+    run([stuck, FakeCamera(frozen(60, 200)), FakeCamera(noisy(20, 300))], sink, sensor=True)
+    assert stuck.closed
+    assert len(stuck.given) <= 10 + 50, "it was noticed within five seconds"
+    assert reasons(sink) == ["frozen", "recovered"]
+
+
+def test_a_camera_that_opens_frozen_again_is_not_said_to_work() -> None:
+    sink = Sink()
+    again = [FakeCamera(frozen(50, first)) for first in (100, 200)]
+    run([FakeCamera([*noisy(5), *frozen(50, 5)]), *again, FakeCamera(frozen(10, 300))], sink, sensor=True)
+    assert reasons(sink) == ["frozen"]
+
+
+def test_one_lucky_picture_again_and_again_is_not_enough_for_an_amount() -> None:
+    sink = Sink()
+    run([FakeCamera(frozen(25, 0))], sink, sensor=True)
+    assert sink.observations == 1
+    assert not [event for event in sink.events if isinstance(event, Decision)]
+
+
+def test_a_recording_may_show_one_picture_for_as_long_as_it_likes() -> None:
+    sink = Sink()
+    run([FakeCamera(frozen(100, 0))], sink)
+    assert sink.observations == 100
+    assert reasons(sink) == []

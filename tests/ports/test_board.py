@@ -22,7 +22,9 @@ def write(root: Path, name: str, text: str) -> None:
 def test_every_board_reports_or_does_not_know(board: Board) -> None:
     temperature_c = board.temperature_c()
     assert temperature_c is None or -40 < temperature_c < 150
-    assert board.throttled() in {None, True, False}
+    assert {board.throttled(), board.hot(), board.weak()} <= {None, True, False}
+    free = board.free_bytes(Path("/tmp/not/yet/there"))
+    assert free is None or free > 0
 
 
 def test_temperature_is_in_degrees(tmp_path: Path) -> None:
@@ -52,6 +54,30 @@ def test_under_voltage_is_seen_without_the_firmware_file(tmp_path: Path) -> None
 
 def test_a_machine_that_is_no_pi_does_not_know(tmp_path: Path) -> None:
     assert (PiBoard(tmp_path).temperature_c(), PiBoard(tmp_path).throttled()) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("bits", "celsius", "hot", "weak"),
+    [
+        ("0", 45, False, False),
+        ("50005", 50, False, True),  # capped and slowed, but by low voltage
+        ("60006", 82, True, False),
+        ("6", 70, True, False),
+        ("5", 83, True, True),
+        ("80008", 62, False, False),  # the soft limit of a Pi 3B+
+        ("e0000", 60, False, False),  # it was so, and is no more
+    ],
+)
+def test_heat_and_low_voltage_are_told_apart(tmp_path: Path, bits: str, celsius: int, hot: bool, weak: bool) -> None:
+    write(tmp_path, PI_4, f"{bits}\n")
+    write(tmp_path, "sys/class/thermal/thermal_zone0/temp", f"{celsius}000\n")
+    assert (PiBoard(tmp_path).hot(), PiBoard(tmp_path).weak()) == (hot, weak)
+
+
+@pytest.mark.parametrize(("celsius", "hot"), [(84, False), (86, True)])
+def test_without_the_firmware_file_only_great_heat_counts(tmp_path: Path, celsius: int, hot: bool) -> None:
+    write(tmp_path, "sys/class/thermal/thermal_zone0/temp", f"{celsius}000\n")
+    assert (PiBoard(tmp_path).hot(), PiBoard(tmp_path).weak()) == (hot, None)
 
 
 @pytest.mark.hardware

@@ -17,7 +17,7 @@ import pytest
 from edge.config import MqttConfig
 from edge.core.errors import ConfigError, TransientError
 from edge.drivers.fake import FakeBroker
-from edge.drivers.mqtt import PahoBroker
+from edge.drivers.mqtt import PahoBroker, probe
 from edge.ports import Broker
 from tests.ports.standins import Mosquitto, StubBroker
 
@@ -233,6 +233,10 @@ def test_odd_passwords_are_taken_as_they_are_and_wrong_ones_named(
     wrong = closing(paho(mosquitto.port, username="maker", password="wrong", patience_s=1.0))
     with pytest.raises(TransientError, match=r"(?i)not authori[sz]ed|bad user ?name or password"):
         wrong.publish("a", b"1")
+    config = MqttConfig(enabled=True, host="127.0.0.1", port=mosquitto.port, username="maker")
+    probe(config, password)
+    with pytest.raises(TransientError, match=r"refuses us: (?i:not authori[sz]ed|bad user ?name or password)"):
+        probe(config, "wrong")
 
 
 @pytest.mark.integration
@@ -252,3 +256,32 @@ def test_tls_believes_the_given_authority_only(
     stranger = closing(paho(mosquitto.port, tls=True, ca_file=str(tmp_path / "theirs.pem"), patience_s=1.0))
     with pytest.raises(TransientError):
         stranger.publish("a", b"1")
+    config = MqttConfig(enabled=True, host="127.0.0.1", port=mosquitto.port, tls=True, ca_file=f"{tmp_path}/theirs.pem")
+    with pytest.raises(TransientError, match=r"(?i)certificate verify failed"):
+        probe(config, None)
+
+
+@pytest.mark.integration
+def test_a_probe_does_not_throw_the_service_out(
+    start_mosquitto: Callable[..., Mosquitto], closing: Callable[[PahoBroker], PahoBroker]
+) -> None:
+    mosquitto = start_mosquitto()
+    service = closing(paho(mosquitto.port))
+    service.publish("a", b"1")
+    again = threading.Event()
+    service.on_connect = again.set
+    again.clear()  # it was told at once, being connected
+    probe(MqttConfig(enabled=True, host="127.0.0.1", port=mosquitto.port), None)
+    service.publish("a", b"2")
+    assert not again.is_set()
+
+
+@pytest.mark.parametrize(("host", "words"), [("127.0.0.1", "refused"), ("no-such-host.invalid", "cannot be reached")])
+def test_a_probe_names_why_nobody_answers(host: str, words: str) -> None:
+    with pytest.raises(TransientError, match=words):
+        probe(MqttConfig(enabled=True, host=host, port=free_port()), None)
+
+
+def test_a_probe_of_something_that_is_no_broker_ends() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(TransientError, match="does not answer"):
+        probe(MqttConfig(enabled=True, host="127.0.0.1", port=mute.getsockname()[1]), None, patience_s=0.3)

@@ -3,13 +3,13 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from edge.drivers.fake import FakeSupervisor
-from edge.drivers.systemd import SystemdSupervisor, watchdog_s
+from edge.drivers.systemd import SystemdSupervisor, clock_synchronised, service_runs, watchdog_s
 from edge.ports import Supervisor
 
 
@@ -72,3 +72,41 @@ def test_the_fake_counts() -> None:
     supervisor.alive()
     supervisor.status("looking")
     assert (supervisor.readies, supervisor.alives, supervisor.statuses, supervisor.stoppings) == (1, 2, ["looking"], 0)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Put a program of that name, which prints that, in the place of the system's."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def put(name: str, prints: str) -> None:
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {prints}\n")
+        (tmp_path / name).chmod(0o755)
+
+    return put
+
+
+@pytest.mark.parametrize(("state", "runs"), [("active", True), ("inactive", False), ("failed", False)])
+def test_whether_the_service_runs_is_asked_of_systemd(
+    programs: Callable[[str, str], None], state: str, runs: bool
+) -> None:
+    programs("systemctl", state)
+    assert service_runs() is runs
+
+
+def test_where_there_is_no_systemd_nothing_runs_and_nobody_knows_the_time(
+    programs: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    assert service_runs() is False
+    assert clock_synchronised(tmp_path) is None
+
+
+@pytest.mark.parametrize(("says", "known"), [("yes", True), ("no", False), ("''", None)])
+def test_a_time_server_is_told_by_a_file_or_by_timedatectl(
+    programs: Callable[[str, str], None], tmp_path: Path, says: str, known: bool | None
+) -> None:
+    programs("timedatectl", says)
+    assert clock_synchronised(tmp_path) is known
+    (tmp_path / "run/systemd/timesync").mkdir(parents=True)
+    (tmp_path / "run/systemd/timesync/synchronized").touch()
+    assert clock_synchronised(tmp_path) is True

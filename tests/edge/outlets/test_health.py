@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge.core.messages import Decision, Health, Look, Observation, Scene, Verdict
+from edge.core.messages import Decision, Fault, Health, Look, Observation, Recovered, Scene, Verdict
 from edge.drivers.fake import FakeBoard, FakeClock, FakeSupervisor
 from edge.outlets.health import HealthMonitor
 
@@ -22,6 +23,7 @@ class Bench:
         self.supervisor = FakeSupervisor()
         self.announcer_turned_s = 1000.0
         self.reports: list[Health] = []
+        self.told: list[Fault | Recovered] = []
         self.reported = threading.Semaphore(0)
         self.monitor = HealthMonitor(
             self.clock,
@@ -30,6 +32,9 @@ class Bench:
             self.take,
             lambda: self.announcer_turned_s,
             interval_s=interval_s,
+            tell=lambda event: self.told.append(event),
+            disk=Path("/nowhere"),
+            needs_clock=True,
         )
 
     def take(self, health: Health) -> None:
@@ -147,3 +152,37 @@ def test_a_board_that_fails_costs_one_report_and_not_the_thread(caplog: pytest.L
     assert bench.reported.acquire(timeout=30)
     bench.monitor.close()
     assert "no health report" in caplog.text
+
+
+def test_what_is_wrong_with_the_computer_is_told_and_the_end_of_it() -> None:
+    bench = Bench()
+    bench.monitor.look()
+    bench.board.is_hot, bench.board.is_weak, bench.board.free = True, True, 1000
+    bench.monitor.look()
+    bench.board.is_hot, bench.board.is_weak, bench.board.free = False, None, 1 << 30
+    bench.monitor.look()
+    assert [(event.device, getattr(event, "reason", "over")) for event in bench.told] == [
+        *(("board", "too hot"), ("board", "under-voltage"), ("disk", "full")),
+        *(("board", "over"), ("disk", "over")),
+    ]
+
+
+def test_a_clock_that_stays_unset_is_told() -> None:
+    bench = Bench()
+    bench.clock.set_wall(1000.0)
+    bench.monitor.look()
+    bench.clock.advance(200.0)
+    bench.monitor.look()
+    bench.clock.set_wall(1_800_000_000.0)
+    bench.monitor.look()
+    assert [type(event) for event in bench.told] == [Fault, Recovered]
+    assert bench.told[0].device == "clock"
+
+
+def test_the_computer_is_looked_at_although_reports_are_rare() -> None:
+    bench = Bench(interval_s=86_400.0)
+    bench.board.is_weak = True
+    bench.monitor.start()
+    assert bench.reported.acquire(timeout=30)
+    bench.monitor.close()
+    assert [event.device for event in bench.told] == ["board"]

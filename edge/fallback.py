@@ -1,0 +1,75 @@
+"""Owns which bundle stands in for one that is refused: the last that passed on this device, else one that ships.
+
+Never one of another currency: what currency was wanted is read from the refused bundle's manifest, or known from the
+record where the same bundle passed before; where neither tells, there is no stand-in. The record is one small file in
+the state folder. It knows no engine: whoever asks tries the candidates.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from pathlib import Path
+
+import msgspec
+
+from edge.core.bundle import MANIFEST, Bundle
+
+log = logging.getLogger(__name__)
+
+RECORD = "bundle.json"
+
+
+class Record(msgspec.Struct, frozen=True):
+    """The last bundle that passed its self-test here."""
+
+    wanted: str  # as the configuration called it
+    path: str  # where it lies; a link that the installer moves on is followed first
+    digest: str
+    currency: str
+
+
+def remember(state: Path, wanted: str, bundle: Bundle) -> None:
+    """Write down that `bundle` passed; a disk that takes nothing costs the stand-in, not the start."""
+    record = Record(wanted, str(bundle.path.resolve()), bundle.manifest.digest, bundle.manifest.currency)
+    if record == recall(state):
+        return
+    scratch = state / f"{RECORD}.new"
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        scratch.write_bytes(msgspec.json.encode(record))
+        scratch.replace(state / RECORD)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            scratch.unlink()
+        log.warning("the bundle in use is not remembered: %s", error)
+
+
+def recall(state: Path) -> Record | None:
+    """The last bundle that passed, if one is known."""
+    try:
+        return msgspec.json.decode((state / RECORD).read_bytes(), type=Record)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def candidates(state: Path, wanted: str, refused: Path, shipped: Path) -> list[tuple[Path, str]]:
+    """Folders to try in place of `refused`, best first, each with the digest it must have ("" for any)."""
+    record = recall(state)
+    currency = _currency(refused) or (record.currency if record is not None and record.wanted == wanted else "")
+    if not currency:
+        return []
+    found = []
+    if record is not None and record.currency == currency:
+        found.append((Path(record.path), record.digest))
+    found += [(folder, "") for folder in sorted(shipped.glob("*")) if _currency(folder) == currency]
+    return [(folder, digest) for folder, digest in found if digest or folder.resolve() != refused.resolve()]
+
+
+def _currency(folder: Path) -> str:
+    """What the manifest claims; it may be a lie only where somebody wrote one."""
+    try:
+        found = msgspec.json.decode((folder / MANIFEST).read_bytes())["currency"]
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError):
+        return ""
+    return found if isinstance(found, str) else ""

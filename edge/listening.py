@@ -1,0 +1,58 @@
+"""Owns the listening test: sounds that tell whoever sets the device up whether the beginning of words is swallowed.
+
+A card that sleeps loses the first tenths of a second, so everything begins with a tone at full strength from its very
+first sample: who hears no tone before "one" has such a card. It is played twice, the second time after a silence in
+which a card that can fall asleep does. Then the amounts, as they will be heard.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from edge.config import Config
+from edge.core.bundle import Bundle
+from edge.core.messages import Pcm
+from edge.core.speech import Speech
+from edge.ports import Clock, Speaker, Synth
+
+TONE_S, TONE_HZ, LOUDNESS = 0.12, 880, 9000
+GAP_S = 0.05  # between tone and words
+ASLEEP_S = 8.0  # of silence
+COUNT = "1, 2, 3"  # read in the language of the voice
+
+
+def play(
+    config: Config, bundle: Bundle, synth: Synth, speaker: Speaker, clock: Clock, *, asleep_s: float = ASLEEP_S
+) -> Iterator[str]:
+    """Play the test; a line before each sound says what should be heard."""
+    language = config.voice.language
+    speech = Speech(language, bundle.manifest.currency)
+    count = begun_by_tone(synth.render(COUNT, language))
+    with contextlib.closing(speaker):
+        yield "1. You should hear a short high tone, then: one, two, three."
+        _play(speaker, count)
+        yield f"2. Now {asleep_s:.0f} seconds of silence, and then the same again."
+        clock.sleep(asleep_s)
+        _play(speaker, count)
+        for label in bundle.denominations:
+            text = speech.amount(label)
+            yield f"   {text}"
+            _play(speaker, synth.render(text, language))
+    yield "No tone, or a shorter one the second time: the card swallows the beginning of what is said."
+    yield "Use another card or the headphone socket; see Sound in docs/hardware.md."
+
+
+def begun_by_tone(words: Pcm) -> Pcm:
+    """`words` after a tone that begins at full strength, in one piece."""
+    t_s = np.arange(int(TONE_S * words.rate_hz)) / words.rate_hz
+    tone = LOUDNESS * np.cos(2 * np.pi * TONE_HZ * t_s)
+    gap = np.zeros(int(GAP_S * words.rate_hz))
+    return Pcm(np.concatenate([tone, gap, words.samples]).astype(np.int16), words.rate_hz)
+
+
+def _play(speaker: Speaker, sound: Pcm) -> None:
+    speaker.play(sound)
+    speaker.wait(sound.seconds + 2)

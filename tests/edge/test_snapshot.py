@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge import app, snapshot
+from edge.config import Config, ModelConfig
+from edge.core.errors import HardwareError
+from edge.core.messages import Frame
+from edge.drivers.fake import FakeBoard, FakeBroker, FakeCamera, FakeClock, FakeSpeaker, FakeSupervisor, FakeSynth
+from tests.edge.test_doctor import engine, living
+
+CONFIG = Config(model=ModelConfig(bundle="xts"))
+
+
+def devices(camera: FakeCamera) -> app.Parts:
+    return app.Parts(
+        camera=lambda: camera,
+        engine=engine,
+        synth=FakeSynth,
+        speaker=FakeSpeaker,
+        button=None,
+        broker=lambda topics, connected: FakeBroker(),
+        clock=FakeClock(),
+        supervisor=FakeSupervisor(),
+        board=FakeBoard(),
+    )
+
+
+@pytest.mark.parametrize("name", ["s.png", "s.jpg", "S.JPEG"])
+def test_the_picture_is_written_in_its_own_colours_and_described(tmp_path: Path, name: str) -> None:
+    camera = living()
+    lines = list(snapshot.take(CONFIG, devices(camera), tmp_path / name))
+    written = cv2.cvtColor(cv2.imread(str(tmp_path / name)), cv2.COLOR_BGR2RGB)
+    assert np.abs(written.astype(int) - camera.given[-1].pixels).mean() < 12
+    assert camera.closed
+    assert camera.given[-1].t_s >= 1.5, "the camera had time for its exposure"
+    assert {line.split()[0] for line in lines} >= {"picture", "look", "luma", "sharpness", "label", "box"}
+    assert [path.name for path in tmp_path.iterdir()] == [name], "and it is stored nowhere else"
+
+
+def test_a_dark_picture_is_written_and_no_note_looked_for(tmp_path: Path) -> None:
+    black = FakeCamera([Frame(n, n / 10, np.zeros((48, 64, 3), np.uint8)) for n in range(30)])
+    lines = list(snapshot.take(CONFIG, devices(black), tmp_path / "s.png"))
+    assert "look       covered" in lines
+    assert not any(line.startswith("label") for line in lines)
+    assert (tmp_path / "s.png").exists()
+
+
+def test_a_refused_bundle_does_not_cost_the_picture(tmp_path: Path) -> None:
+    config = Config(model=ModelConfig(bundle="gold"))
+    lines = list(snapshot.take(config, devices(living()), tmp_path / "s.png"))
+    assert "no bundle 'gold'" in lines[-1]
+    assert (tmp_path / "s.png").exists()
+
+
+def test_a_picture_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(HardwareError, match=r"s\.png cannot be written: No such file"):
+        list(snapshot.take(CONFIG, devices(living()), tmp_path / "no" / "s.png"))
+
+
+def test_a_camera_without_a_picture_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(HardwareError, match="no picture"):
+        list(snapshot.take(CONFIG, devices(FakeCamera([])), tmp_path / "s.png"))
+    assert not list(tmp_path.iterdir())
