@@ -174,6 +174,7 @@ def _replace(config: Config, group: str, **values: object) -> Config:
 
 def _run(options: argparse.Namespace) -> int:
     from edge import app
+    from edge.devices import parts
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -184,7 +185,7 @@ def _run(options: argparse.Namespace) -> int:
         config, camera = _choose_camera(config, options)
     if options.view:
         config = _at_a_desk(config, options.wav)
-    devices = app.parts(config, camera=camera)
+    devices = parts(config, camera=camera)
     # Nobody may take recorded notes for those in their hand.
     words = "demonstration" if config.camera.driver == "files" else "ready"
     make_view = _view(config) if options.view else None
@@ -196,6 +197,7 @@ def _run(options: argparse.Namespace) -> int:
 def _choose_camera(config: Config, options: argparse.Namespace) -> tuple[Config, Callable[[], Camera] | None]:
     """The configuration with the camera asked for, and how to take the one that is open already."""
     from edge import app
+    from edge.devices import open_camera
     from edge.drivers.clock import SystemClock
 
     if options.camera in ("picamera", "webcam"):
@@ -204,7 +206,7 @@ def _choose_camera(config: Config, options: argparse.Namespace) -> tuple[Config,
     for driver in ("picamera", "webcam") if options.camera == "auto" else ():
         tried = _replace(config, "camera", driver=driver)
         try:
-            found = app.open_camera(tried, SystemClock())
+            found = open_camera(tried, SystemClock())
         except HardwareError as error:
             missing.append(f"{driver}: {error.detail}")
             broken = broken if error.reason in ABSENT else error
@@ -221,30 +223,30 @@ def _choose_camera(config: Config, options: argparse.Namespace) -> tuple[Config,
 
 def _first(found: Camera, config: Config) -> Callable[[], Camera]:
     """Give the camera that was opened to see whether it is there; open it anew only when it was lost."""
-    from edge import app
+    from edge.devices import open_camera
     from edge.drivers.clock import SystemClock
 
     ready = [found]
-    return lambda: ready.pop() if ready else app.open_camera(config, SystemClock())
+    return lambda: ready.pop() if ready else open_camera(config, SystemClock())
 
 
 def _at_a_desk(config: Config, wav: Path) -> Config:
     """Keyboard for button; a sound file where there is no card; silence where there is no synthesiser."""
-    from edge import app
+    from edge.devices import open_speaker, open_synth
 
     config = _replace(config, "button", driver="keyboard" if sys.stdin.isatty() else "none")
     try:
-        app.open_synth(config.voice)
+        open_synth(config.voice)
     except HardwareError as error:
         _put(f"speech: shown, not spoken ({error.detail})")
         return _replace(config, "voice", driver="none")
     try:
-        app.open_speaker(config.voice).close()
+        open_speaker(config.voice).close()
     except HardwareError as error:
         if error.reason not in ABSENT or config.voice.driver == "wav":
             raise
         config = _replace(config, "voice", driver="wav", path=str(wav))
-        app.open_speaker(config.voice).close()  # a file that cannot be written is said now
+        open_speaker(config.voice).close()  # a file that cannot be written is said now
         _put(f"sound: no sound card ({error.detail}); speech goes to {wav}")
     return config
 
@@ -263,11 +265,11 @@ def _view(config: Config) -> Callable[[Bundle], View]:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from edge import app
+    from edge.devices import open_engine
     from edge.transcript import transcribe
 
     config = _with_bundle(_config(options), options.bundle)
-    for line in transcribe(config, options.folder, lambda bundle: app.open_engine(config, bundle)):
+    for line in transcribe(config, options.folder, lambda bundle: open_engine(config, bundle)):
         _put(line)
     return EXIT_OK
 
@@ -298,6 +300,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _patient(options: argparse.Namespace) -> Patient:
     from edge import app
+    from edge.devices import broker_password, parts
     from edge.doctor import Patient
     from edge.drivers import access, mqtt, systemd
 
@@ -314,12 +317,12 @@ def _patient(options: argparse.Namespace) -> Patient:
         config=config,
         source=source,
         mistakes=mistakes,
-        devices=app.parts(config),
+        devices=parts(config),
         state=SERVICE_STATE if service is not None and SERVICE_STATE.is_dir() else app.state_folder(),
         account=service or access.own_account(),
         service_runs=systemd.service_runs(),
         synchronised=systemd.clock_synchronised,
-        probe_broker=lambda: mqtt.probe(config.mqtt, app.broker_password() or _password_of_the_service()),
+        probe_broker=lambda: mqtt.probe(config.mqtt, broker_password() or _password_of_the_service()),
         quiet=options.quiet,
     )
 
@@ -337,21 +340,23 @@ def _password_of_the_service() -> str | None:
 def _listen_test(options: argparse.Namespace) -> int:
     from edge import app, listening
     from edge.core import bundle as bundles
+    from edge.devices import open_speaker, open_synth
     from edge.drivers.clock import SystemClock
 
     config = _with_bundle(_config(options), options.bundle)
     bundle = bundles.read(app.find_bundle(config.model.bundle))
-    synth, speaker = app.open_synth(config.voice), app.open_speaker(config.voice)
+    synth, speaker = open_synth(config.voice), open_speaker(config.voice)
     for line in listening.play(config, bundle, synth, speaker, SystemClock()):
         _put(line)
     return EXIT_OK
 
 
 def _snapshot(options: argparse.Namespace) -> int:
-    from edge import app, snapshot
+    from edge import snapshot
+    from edge.devices import parts
 
     config = _with_bundle(_config(options), options.bundle)
-    for line in snapshot.take(config, app.parts(config), options.file):
+    for line in snapshot.take(config, parts(config), options.file):
         _put(line)
     return EXIT_OK
 
@@ -408,10 +413,10 @@ def _speak_reason(config: Config, status: str) -> None:
 
 
 def _speak(config: Config, text: str) -> None:
-    from edge import app
+    from edge.devices import open_speaker, open_synth
 
-    sound = app.open_synth(config.voice).render(text, config.voice.language)
-    speaker = app.open_speaker(config.voice)
+    sound = open_synth(config.voice).render(text, config.voice.language)
+    speaker = open_speaker(config.voice)
     speaker.play(sound)
     speaker.wait(sound.seconds + 2)
     speaker.close()
@@ -443,12 +448,13 @@ def _bench(options: argparse.Namespace) -> int:
         return _bench_start(options)
     from edge import app
     from edge.bench import measure, measure_sound
+    from edge.devices import open_engine, open_synth
 
     config = _with_bundle(_config(options), options.bundle)
-    bundle, engine = app.load(config, lambda loaded: app.open_engine(config, loaded))
+    bundle, engine = app.load(config, lambda loaded: open_engine(config, loaded))
     for line in measure(bundle, engine, options.frames):
         _put(line)
-    for line in measure_sound(bundle, app.open_synth(config.voice), config.voice, times=40):
+    for line in measure_sound(bundle, open_synth(config.voice), config.voice, times=40):
         _put(line)
     return EXIT_OK
 

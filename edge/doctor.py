@@ -26,6 +26,7 @@ from edge.core.errors import EXIT_HARDWARE, EXIT_OK, BundleError, ConfigError, E
 from edge.core.messages import Fault, Frame, Look, Pcm
 from edge.core.speech import Speech
 from edge.core.stale import FROZEN_REPEATS, Stale
+from edge.devices import Parts
 from edge.drivers.access import Account, group_of
 from edge.ports import Camera, Engine
 
@@ -68,7 +69,7 @@ class Patient:
     config: Config
     source: str  # where the configuration comes from
     mistakes: tuple[str, ...]  # in it; then `config` holds the defaults
-    devices: app.Parts
+    devices: Parts
     state: Path  # the state folder
     account: Account  # who the service runs as
     service_runs: bool

@@ -16,13 +16,14 @@ from edge.core.bundle import Bundle
 from edge.core.errors import BundleError, HardwareError, Reason
 from edge.core.messages import Frame, Look, Observation, Pixels
 from edge.core.observe import Observer
+from edge.devices import Parts
 from edge.ports import Camera, Engine
 
 SETTLE_S = 1.5  # of frames, in which a camera finds its exposure and focus
 FIRST_FRAME_S = 5.0
 
 
-def take(config: Config, devices: app.Parts, file: Path) -> Iterator[str]:
+def take(config: Config, devices: Parts, file: Path) -> Iterator[str]:
     """Write the picture to `file`; lines that say what is in it.
 
     Raises HardwareError where there is no picture or it cannot be written.

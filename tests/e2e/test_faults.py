@@ -26,6 +26,7 @@ from edge.core.bundle import Bundle
 from edge.core.errors import EXIT_BUNDLE, EXIT_CONFIG, EXIT_HARDWARE, BundleError, HardwareError, Reason
 from edge.core.messages import Frame, Pixels
 from edge.core.speech import Speech
+from edge.devices import Parts
 from edge.drivers.clock import SystemClock
 from edge.drivers.fake import (
     FakeBoard,
@@ -284,7 +285,7 @@ class Living:
             "board": FakeBoard(),
             "sensor": True,
         }
-        self.parts = app.Parts(**(values | changes))  # type: ignore[arg-type]
+        self.parts = Parts(**(values | changes))  # type: ignore[arg-type]
         self.config, self.folder = config, folder
 
     def card(self) -> FakeSpeaker:

@@ -17,6 +17,7 @@ from edge.core import scene
 from edge.core.bundle import Bundle
 from edge.core.messages import Frame, Hint, Look, Pixels
 from edge.core.speech import HINTS
+from edge.devices import Parts
 from edge.drivers.fake import (
     FakeBoard,
     FakeBroker,
@@ -74,7 +75,7 @@ def said(shown: list[Shown], state: Path, **settings: object) -> list[str]:
             [*([list(row), MIDDLE] for row in bundle.selftest_logits), *seen], (1, size.height, size.width, 3)
         )
 
-    parts = app.Parts(
+    parts = Parts(
         camera=lambda: FakeCamera([Frame(n, n / 10, picture) for n, (picture, *_) in enumerate(shown)]),
         engine=engine,
         synth=FakeSynth,

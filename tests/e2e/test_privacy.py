@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from edge import app
+from edge.hub import CAPTURES
 
 pytestmark = pytest.mark.integration
 
@@ -144,4 +145,4 @@ def test_a_disk_that_takes_no_picture_is_said_once_and_notes_are_still_read(tmp_
     assert "amount label=20" in done.stderr
     assert done.stderr.count("pictures cannot be kept just now") == 1, done.stderr
     assert "Traceback" not in done.stderr
-    assert list((tmp_path / "state" / app.CAPTURES).glob("*.jp*g*")) == []
+    assert list((tmp_path / "state" / CAPTURES).glob("*.jp*g*")) == []

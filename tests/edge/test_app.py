@@ -29,6 +29,7 @@ from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.errors import BundleError, ConfigError, HardwareError, Reason
 from edge.core.messages import Frame
+from edge.devices import Parts, secret
 from edge.drivers.fake import (
     FakeBoard,
     FakeBroker,
@@ -41,6 +42,7 @@ from edge.drivers.fake import (
     FakeSupervisor,
     FakeSynth,
 )
+from edge.hub import CAPTURES, SAID, TOLD, Hub, device_id
 from training.playmoney import notes
 
 CONFIG = Config(model=ModelConfig(bundle="xts"))
@@ -59,7 +61,7 @@ def engine(bundle: Bundle, shown: Iterable[str]) -> FakeEngine:
     return FakeEngine([*script, *(logits(label) for label in shown)], (1, size.height, size.width, 3))
 
 
-def devices(shown: list[str], **changes: object) -> app.Parts:
+def devices(shown: list[str], **changes: object) -> Parts:
     clock = FakeClock()
     frames = [Frame(n, n / 10, PICTURE) for n in range(len(shown))]
     values: dict[str, object] = {
@@ -73,14 +75,14 @@ def devices(shown: list[str], **changes: object) -> app.Parts:
         "supervisor": FakeSupervisor(),
         "board": FakeBoard(),
     }
-    return app.Parts(**(values | changes))  # type: ignore[arg-type]
+    return Parts(**(values | changes))  # type: ignore[arg-type]
 
 
-def spoken(parts: app.Parts, state: Path, config: Config = CONFIG) -> list[str]:
+def spoken(parts: Parts, state: Path, config: Config = CONFIG) -> list[str]:
     """What is said by a device that is not new."""
     with contextlib.suppress(OSError):
         state.mkdir(exist_ok=True)
-        (state / app.TOLD).touch()
+        (state / TOLD).touch()
     return [utterance.text for utterance in app.run(config, parts, threading.Event(), state=state)]
 
 
@@ -124,7 +126,7 @@ def test_a_model_of_another_size_than_the_manifest_says_is_refused(tmp_path: Pat
 
 def test_no_picture_and_no_text_is_left_behind(tmp_path: Path) -> None:
     spoken(devices(SHOWN), tmp_path)
-    left = {path.name for path in tmp_path.rglob("*") if path.is_file()} - {app.TOLD}
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()} - {TOLD}
     assert {Path(name).suffix for name in left} <= {".npz"}, "kept sounds, nothing else"
 
 
@@ -267,9 +269,9 @@ def test_a_damaged_bundle_is_named(tmp_path: Path) -> None:
 
 
 def test_what_was_said_is_not_remembered_for_ever(tmp_path: Path) -> None:
-    hub = app.Hub(None, None)  # type: ignore[arg-type]
+    hub = Hub(None, None)  # type: ignore[arg-type]
     hub.said.extend([None] * 5000)  # type: ignore[list-item]
-    assert len(hub.said) == app.SAID
+    assert len(hub.said) == SAID
 
 
 @pytest.mark.parametrize("name", ["gold", "", "no/such/folder", "./gold"])
@@ -279,11 +281,11 @@ def test_a_bundle_that_is_not_there_is_named(name: str) -> None:
 
 
 def test_a_device_id_is_stable_and_tells_nothing_of_the_machine() -> None:
-    assert app.device_id(CONFIG) == app.device_id(CONFIG)
-    assert app.device_id(Config(mqtt=MqttConfig(device_id="till-3"))) == "till-3"
+    assert device_id(CONFIG) == device_id(CONFIG)
+    assert device_id(Config(mqtt=MqttConfig(device_id="till-3"))) == "till-3"
     machine = Path("/etc/machine-id")
     if machine.exists() and machine.read_text().strip():
-        assert machine.read_text().strip() not in app.device_id(CONFIG)
+        assert machine.read_text().strip() not in device_id(CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -303,11 +305,11 @@ def test_pictures_of_uncertain_notes_are_kept_where_the_owner_wants_it_and_it_is
     shown = ["background"] * 5 + ["several"] * 15 + ["background"] * 12
     said = spoken(devices(shown), tmp_path, config)
     assert said.count("Pictures of uncertain notes are being kept") == 1
-    assert [path.suffix for path in sorted((tmp_path / app.CAPTURES).iterdir())] == [".jpg", ".json"]
+    assert [path.suffix for path in sorted((tmp_path / CAPTURES).iterdir())] == [".jpg", ".json"]
 
 
 def test_a_captures_folder_that_cannot_be_written_stops_nothing_and_is_not_said_to_be_there(tmp_path: Path) -> None:
-    (tmp_path / app.CAPTURES).write_text("not a folder")
+    (tmp_path / CAPTURES).write_text("not a folder")
     config = Config(model=ModelConfig(bundle="xts"), capture=CaptureConfig(enabled=True))
     said = spoken(devices(SHOWN), tmp_path, config)
     assert "500 play crowns" in said
@@ -320,7 +322,7 @@ def test_telemetry_never_carries_a_picture(tmp_path: Path) -> None:
     config = Config(model=ModelConfig(bundle="xts"), mqtt=mqtt, capture=capture)
     shown = ["background"] * 5 + ["several"] * 15 + ["background"] * 12
     spoken(devices(shown, broker=lambda topics, connected: broker), tmp_path, config)
-    (picture,) = (tmp_path / app.CAPTURES).glob("*.jpg")
+    (picture,) = (tmp_path / CAPTURES).glob("*.jpg")
     from edge.outlets.outbox import Outbox
 
     outbox = Outbox(tmp_path / "outbox.sqlite3", 100)
@@ -373,27 +375,27 @@ def test_a_view_that_others_can_reach_is_warned_of(tmp_path: Path, caplog: pytes
 
 
 def test_without_view_and_capture_nobody_is_handed_a_picture() -> None:
-    assert app.Hub(None, None).pictures is None  # type: ignore[arg-type]
+    assert Hub(None, None).pictures is None  # type: ignore[arg-type]
 
 
 def test_a_secret_comes_from_the_credential_first_and_an_empty_line_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SAYNOTE_WEB_TOKEN", "from the environment")
-    assert app.secret("web-token", "SAYNOTE_WEB_TOKEN") == "from the environment"
+    assert secret("web-token", "SAYNOTE_WEB_TOKEN") == "from the environment"
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     (tmp_path / "web-token").write_text("from the credential\n")
-    assert app.secret("web-token", "SAYNOTE_WEB_TOKEN") == "from the credential"
+    assert secret("web-token", "SAYNOTE_WEB_TOKEN") == "from the credential"
     (tmp_path / "web-token").write_text("\n")
-    assert app.secret("web-token", "SAYNOTE_WEB_TOKEN") is None
+    assert secret("web-token", "SAYNOTE_WEB_TOKEN") is None
 
 
 def test_kept_pictures_are_looked_for_where_the_service_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
     unit = (Path(app.__file__).parents[1] / "systemd" / "saynote.service").read_text()
     assert f"StateDirectory={app.SERVICE_STATE.name}\n" in unit
-    assert app.SERVICE_STATE / app.CAPTURES in app.capture_folders()
+    assert app.SERVICE_STATE / CAPTURES in app.capture_folders()
     monkeypatch.setenv("STATE_DIRECTORY", str(app.SERVICE_STATE))
-    assert app.capture_folders() == [app.SERVICE_STATE / app.CAPTURES], "named once"
+    assert app.capture_folders() == [app.SERVICE_STATE / CAPTURES], "named once"
 
 
 def first_words(state: Path, **changes: object) -> list[str]:
@@ -422,7 +424,7 @@ def test_a_demonstration_is_no_first_start(tmp_path: Path) -> None:
     parts = devices(["background"] * 3)
     said = app.run(CONFIG, parts, threading.Event(), first_words="demonstration", state=tmp_path)
     assert [utterance.text for utterance in said] == ["Demonstration, play money"]
-    assert not (tmp_path / app.TOLD).exists()
+    assert not (tmp_path / TOLD).exists()
 
 
 def test_a_wanted_end_is_said_and_the_end_of_a_recording_is_not(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from edge.core.errors import (
     TransientError,
 )
 from edge.core.messages import Frame, Pixels
+from edge.devices import Parts
 from edge.doctor import Finding, Patient, State
 from edge.drivers.access import own_account
 from edge.drivers.fake import (
@@ -87,7 +88,7 @@ def patient(folder: Path, config: Config = CONFIG, **changes: object) -> Patient
         "synchronised": lambda: True,
         "probe_broker": lambda: None,
     }
-    return Patient(devices=app.Parts(**(devices | changes)), **(values | of_patient))  # type: ignore[arg-type]
+    return Patient(devices=Parts(**(devices | changes)), **(values | of_patient))  # type: ignore[arg-type]
 
 
 def findings(examined: Patient) -> dict[str, Finding]:

@@ -6,18 +6,19 @@ import cv2
 import numpy as np
 import pytest
 
-from edge import app, snapshot
+from edge import snapshot
 from edge.config import Config, ModelConfig
 from edge.core.errors import HardwareError
 from edge.core.messages import Frame
+from edge.devices import Parts
 from edge.drivers.fake import FakeBoard, FakeBroker, FakeCamera, FakeClock, FakeSpeaker, FakeSupervisor, FakeSynth
 from tests.edge.test_doctor import engine, living
 
 CONFIG = Config(model=ModelConfig(bundle="xts"))
 
 
-def devices(camera: FakeCamera) -> app.Parts:
-    return app.Parts(
+def devices(camera: FakeCamera) -> Parts:
+    return Parts(
         camera=lambda: camera,
         engine=engine,
         synth=FakeSynth,

@@ -24,6 +24,7 @@ from edge.core.decide import Decider
 from edge.core.messages import Decision, Event, Frame, Look, Observation, Pixels, Verdict
 from edge.core.observe import Observer
 from edge.core.session import Session
+from edge.devices import open_engine
 from edge.drivers.fake import FakeCamera
 from edge.pipeline import Pipeline
 from training.playmoney.recording import BEFORE_S, CARRY_S, FRAMES_PER_S, GAP_S, HOLD_S, SHOWN
@@ -134,7 +135,7 @@ class Counting:
 
 
 def test_of_two_hundred_notes_shown_by_a_restless_hand_at_most_one_is_miscounted() -> None:
-    bundle, engine = app.load(CONFIG, lambda loaded: app.open_engine(CONFIG, loaded))
+    bundle, engine = app.load(CONFIG, lambda loaded: open_engine(CONFIG, loaded))
     shown: list[str] = []
 
     material = Material()

@@ -13,6 +13,7 @@ import pytest
 
 from edge import app
 from edge.config import Config, ModelConfig
+from edge.devices import open_engine
 from edge.transcript import transcribe
 from training.playmoney.recording import SHOWN
 
@@ -21,7 +22,7 @@ AMOUNTS = [str(amount) for amount, _ in SHOWN]
 
 def test_the_shipped_recording_is_read_right_and_nothing_else_is_said() -> None:
     config = Config(model=ModelConfig(bundle="xts"))
-    lines = list(transcribe(config, app.REPLAY, lambda bundle: app.open_engine(config, bundle)))
+    lines = list(transcribe(config, app.REPLAY, lambda bundle: open_engine(config, bundle)))
     assert [re.fullmatch(r"\d{4}\.jpg: (\d+) play crowns", line)[1] for line in lines] == AMOUNTS  # type: ignore[index]
 
 

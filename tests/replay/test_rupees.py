@@ -9,6 +9,7 @@ import pytest
 
 from edge import app
 from edge.config import Config, ModelConfig
+from edge.devices import open_engine
 from edge.transcript import transcribe
 
 pytest.importorskip("scipy", reason="evaluation comes with the training extra")
@@ -44,7 +45,7 @@ def test_a_replay_of_a_folder_says_its_rupees(amount: str) -> None:
     config = Config(model=ModelConfig(bundle="inr"))
     folder = PHOTOGRAPHS / "test" / amount
     said = Counter(
-        line.split(": ")[1] for line in transcribe(config, folder, lambda bundle: app.open_engine(config, bundle))
+        line.split(": ")[1] for line in transcribe(config, folder, lambda bundle: open_engine(config, bundle))
     )
     assert said[f"{amount} rupees"] > 100
     wrong = {text: count for text, count in said.items() if text.endswith("rupees") and text != f"{amount} rupees"}

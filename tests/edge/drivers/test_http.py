@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from edge import app
 from edge.config import WebConfig
 from edge.core.errors import HardwareError, Reason
+from edge.devices import page
 from edge.drivers import http as driver
 from edge.drivers.http import CONNECTIONS_MAX, NO_TOKEN, VIEWERS_MAX, PageServer, is_loopback
 
@@ -59,7 +59,7 @@ class Site:
         self.feeds: list[Feed] = []
         self.left: list[Feed] = []
         self.filler = b""
-        self.server = PageServer(WebConfig(port=0), TOKEN, app.page(), self._watch, self._leave)
+        self.server = PageServer(WebConfig(port=0), TOKEN, page(), self._watch, self._leave)
         self.port = int(self.server.url.rstrip("/").rpartition(":")[2])
 
     def _watch(self) -> Feed:
@@ -371,7 +371,7 @@ def test_a_token_that_could_be_guessed_is_refused(token: str) -> None:
 
 def test_it_listens_on_ipv6_too() -> None:
     try:
-        server = PageServer(WebConfig(address="::1", port=0), TOKEN, app.page(), Feed, lambda feed: None)
+        server = PageServer(WebConfig(address="::1", port=0), TOKEN, page(), Feed, lambda feed: None)
     except HardwareError as error:
         pytest.skip(f"there is no IPv6 here: {error}")
     assert server.url.startswith("http://[::1]:")
@@ -409,7 +409,7 @@ def test_no_log_line_holds_the_token(served: Site, caplog: pytest.LogCaptureFixt
 
 
 def test_the_page_asks_nothing_of_other_machines() -> None:
-    for path, (_, content) in app.page().items():
+    for path, (_, content) in page().items():
         text = content.decode().replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"""https?:|["'(]//|@import""", text), path
 

@@ -1,0 +1,188 @@
+"""Owns which driver serves which port: how each device that the configuration names is opened, and the secrets for it.
+
+Drivers are imported only when chosen. It knows no outlet and no order of things.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.config import Config, VoiceConfig
+from edge.core import wire
+from edge.core.bundle import Bundle
+from edge.ports import Board, Broker, Button, Camera, Clock, Engine, Pulser, Speaker, Supervisor, Synth
+
+if TYPE_CHECKING:
+    from edge.drivers.http import PageServer
+    from edge.outlets.web import Web
+
+log = logging.getLogger(__name__)
+
+PAGE = Path(__file__).resolve().parent / "web"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How to open each device; tests put shipped fakes here."""
+
+    camera: Callable[[], Camera]
+    engine: Callable[[Bundle], Engine]
+    synth: Callable[[], Synth]
+    speaker: Callable[[], Speaker]
+    button: Callable[[], Button] | None
+    broker: Callable[[wire.Topics, Callable[[], None]], Broker]
+    clock: Clock
+    supervisor: Supervisor
+    board: Board
+    pulser: Callable[[], Pulser] | None = None
+    light: Callable[[], Pulser] | None = None
+    sensor: bool = False  # the camera has one, whose noise makes every picture differ
+
+
+def parts(config: Config, *, camera: Callable[[], Camera] | None = None) -> Parts:
+    """The real drivers that `config` names."""
+    from edge.drivers.board import PiBoard
+    from edge.drivers.clock import SystemClock
+    from edge.drivers.systemd import SystemdSupervisor
+
+    clock = SystemClock()
+    return Parts(
+        camera=camera or (lambda: open_camera(config, clock)),
+        engine=lambda bundle: open_engine(config, bundle),
+        synth=lambda: open_synth(config.voice),
+        speaker=lambda: open_speaker(config.voice),
+        button=None if config.button.driver == "none" else lambda: open_button(config),
+        broker=lambda topics, connected: open_broker(config, topics, connected),
+        clock=clock,
+        supervisor=SystemdSupervisor(),
+        board=PiBoard(),
+        pulser=None if config.pulses.driver == "none" else lambda: open_pulser(config),
+        light=None if config.light.driver == "none" else lambda: open_light(config),
+        sensor=config.camera.driver != "files",
+    )
+
+
+def open_camera(config: Config, clock: Clock) -> Camera:
+    """The configured camera."""
+    if config.camera.driver == "picamera":
+        from edge.drivers.picamera import PicameraCamera
+
+        return PicameraCamera(config.camera)
+    if config.camera.driver == "webcam":
+        from edge.drivers.webcam import WebcamCamera
+
+        return WebcamCamera(config.camera)
+    from edge.drivers.files import FilesCamera
+
+    return FilesCamera(Path(config.camera.path), pace=True, clock=clock, frames_per_s=config.camera.frames_per_s)
+
+
+def open_engine(config: Config, bundle: Bundle) -> Engine:
+    """What runs the model."""
+    from edge.drivers.tflite import TfliteEngine
+
+    return TfliteEngine(bundle.model, threads=config.model.threads, runtime=config.model.runtime)
+
+
+def open_synth(config: VoiceConfig) -> Synth:
+    """What renders speech; nothing is rendered where nothing is to be heard."""
+    if config.driver == "none":
+        from edge.drivers.fake import FakeSynth
+
+        return FakeSynth([config.language])
+    from edge.drivers.espeak import EspeakSynth
+
+    return EspeakSynth(config)
+
+
+def open_speaker(config: VoiceConfig) -> Speaker:
+    """Where the sound goes."""
+    if config.driver == "wav":
+        from edge.drivers.wav import WavSpeaker
+
+        return WavSpeaker(Path(config.path))
+    if config.driver == "none":
+        from edge.drivers.fake import SilentSpeaker
+
+        return SilentSpeaker()
+    from edge.drivers.audio import AudioSpeaker
+
+    return AudioSpeaker(config)
+
+
+def open_button(config: Config) -> Button:
+    """The one button."""
+    if config.button.driver == "keyboard":
+        from edge.drivers.keyboard import KeyboardButton
+
+        return KeyboardButton()
+    from edge.drivers.gpio import GpioButton
+
+    return GpioButton(config.button)
+
+
+def open_pulser(config: Config) -> Pulser:
+    """What is felt."""
+    from edge.drivers.gpio import GpioOutput
+
+    return GpioOutput("pulses", config.pulses.pin, active_high=config.pulses.active_high)
+
+
+def open_light(config: Config) -> Pulser:
+    """The lamp beside the camera."""
+    from edge.drivers.gpio import GpioOutput
+
+    return GpioOutput("light", config.light.pin, active_high=config.light.active_high)
+
+
+def open_broker(config: Config, topics: wire.Topics, connected: Callable[[], None]) -> Broker:
+    """The owner's MQTT broker."""
+    from edge.drivers.mqtt import PahoBroker
+
+    broker = PahoBroker(config.mqtt, broker_password(), topics.availability(), wire.OFFLINE)
+    broker.on_connect = connected
+    return broker
+
+
+def broker_password() -> str | None:
+    """The owner's password at the broker, if there is one."""
+    return secret("mqtt-password", "SAYNOTE_MQTT_PASSWORD")
+
+
+def open_web(config: Config, web: Web) -> PageServer:
+    """The live view's server. Raises HardwareError where it cannot listen."""
+    from edge.drivers.http import PageServer, is_loopback
+
+    given = secret("web-token", "SAYNOTE_WEB_TOKEN")
+    token = given or secrets.token_urlsafe(24)
+    server = PageServer(config.web, token, page(), web.watch, web.leave)
+    # The only place where a token is shown, and only one that nobody could know otherwise.
+    log.info("live view: %s%s", server.url, "" if given else f"?token={token}")
+    if not is_loopback(config.web.address):
+        log.warning("the live view can be reached from other machines, and is not encrypted")
+    return server
+
+
+def page() -> dict[str, tuple[str, bytes]]:
+    """The live view's files by path: media type and content."""
+    kinds = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+             ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}  # fmt: skip
+    files = {
+        f"/{path.name}": (kinds[path.suffix], path.read_bytes()) for path in PAGE.iterdir() if path.suffix in kinds
+    }
+    return {"/": files["/index.html"], **files}
+
+
+def secret(credential: str, variable: str) -> str | None:
+    """From the systemd credential or the environment, never from the file."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if folder and (path := Path(folder) / credential).is_file():
+        # Without a file of the owner's the unit hands over an empty line.
+        return path.read_text(encoding="utf-8").strip("\r\n") or None
+    return os.environ.get(variable)
