@@ -71,7 +71,7 @@ def test_a_missing_secret_does_not_keep_it_from_starting(name: str) -> None:
 
 
 def test_each_secret_the_unit_hands_over_is_one_that_the_daemon_reads() -> None:
-    program = (PROJECT / "edge" / "app.py").read_text()
+    program = (PROJECT / "edge" / "devices.py").read_text()
     names = [line.partition(":")[0] for line in values(SERVICE, "LoadCredential")]
     assert [name for name in names if f'secret("{name}"' not in program] == []
 

@@ -201,17 +201,18 @@ def test_each_picture_is_handed_on_with_what_was_seen_and_before_what_is_decided
         stalled_after_s=1, random=lambda: 0.0, pictures=take,
     ).run(threading.Event())  # fmt: skip
     assert order.count("picture") == 20
-    assert order.index("event") == SPEC.min_frames, "the frame that decided came first"
+    assert order.index("amount") == order.index("picture") + SPEC.min_frames + 1, "the frame that decided came first"
 
 
 class Order:
-    """Notes that an event came."""
+    """Notes when the amount came, and that something had been seen before it."""
 
     def __init__(self, order: list[str]) -> None:
         self._order = order
 
     def append(self, event: Event) -> None:
-        self._order.append("event")
+        assert isinstance(event, Decision)
+        self._order.append(event.verdict.value)
 
 
 def reasons(sink: Sink) -> list[str]:

@@ -245,14 +245,14 @@ def test_every_answer_closes_the_browser_to_everything_else(served: Site, path: 
 )
 def test_nonsense_is_answered_or_dropped_and_serving_goes_on(served: Site, sent: bytes) -> None:
     with served.connect() as one:
-        one.sendall(sent)
-        one.shutdown(socket.SHUT_WR)
         answer = b""
         try:
+            one.sendall(sent)
+            one.shutdown(socket.SHUT_WR)
             while more := one.recv(4096):
                 answer += more
-        except ConnectionResetError:
-            pass  # there was more than it reads
+        except OSError:
+            pass  # there was more than it reads, and it has hung up already
     assert b"<h1>" not in answer
     assert b"Traceback" not in answer
     assert served.ask("/")[0] == 200

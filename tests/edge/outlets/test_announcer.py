@@ -352,10 +352,11 @@ def test_every_turn_is_seen_by_the_watchdog(desk: Desk) -> None:
 
 
 def test_a_thousand_totals_leave_little_behind(desk: Desk) -> None:
+    fixed = len(desk.phrases._kept)
     for _ in range(1000):
         desk.amount("10")
     assert len(desk.phrases._passing) <= 8
-    assert len(desk.phrases._kept) < 60
+    assert len(desk.phrases._kept) <= fixed
 
 
 def test_news_that_come_when_others_wait_are_said_after_them(desk: Desk) -> None:
