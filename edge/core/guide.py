@@ -198,8 +198,9 @@ class Guide:
         if len(rows) < FEWEST:
             return None
         places = np.array([(box.centre_x, box.centre_y, box.width, box.height) for _, box in rows])
-        steps = np.abs(np.diff(places[:, :2], axis=0)).max(axis=1)
-        steps /= np.maximum(np.diff([t_s for t_s, _ in rows]), 1e-3)
+        # From each place to the next but one: looks turned upside down in between find a slightly other place.
+        times_s = np.array([t_s for t_s, _ in rows])
+        steps = np.abs(places[2:, :2] - places[:-2, :2]).max(axis=1) / np.maximum(times_s[2:] - times_s[:-2], 1e-3)
         if np.quantile(steps, 0.3) > WAVED_PER_S:
             return Hint.HOLD_STILL
         hint = _where_to(np.median(places, axis=0))
