@@ -218,7 +218,9 @@ def _print_report(report: Any) -> None:
 
 @app.command()
 def synth(
-    out: Annotated[Path, typer.Argument(help="PNG file for a sheet to look at, or a new folder for pictures and labels.")],
+    out: Annotated[
+        Path, typer.Argument(help="PNG file for a sheet to look at, or a new folder for pictures and labels.")
+    ],
     data: Annotated[Path | None, typer.Option(help="Folder of photographs; without it, play money.")] = None,
     background: Background = None,
     strangers: Annotated[
@@ -228,7 +230,8 @@ def synth(
     size: Size = 192,
     seed: Seed = 1,
     without: Annotated[
-        list[str] | None, typer.Option(help="Family of operations to leave out (docs/synthesiser.md); may be given again.")
+        list[str] | None,
+        typer.Option(help="Family of operations to leave out (docs/synthesiser.md); may be given again."),
     ] = None,
     stats: Annotated[bool, typer.Option("--stats", help="Print how labels, operations and places are spread.")] = False,
 ) -> None:

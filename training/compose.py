@@ -23,8 +23,8 @@ LEAST_VISIBLE = 0.35  # share of a note's face that must be in view and uncovere
 LEAST_SIDE = 0.24  # of the frame: a longest side below it leaves nothing to read, and the label is not asked for
 MOST_COVERED = 0.4  # of a note, by fingers and things
 
-# What a recipe can do without, for an ablation; each draws from a generator of its own, so that the other families do the
-# same things to a sample whether it is on or off.
+# What a recipe can do without, for an ablation; each draws from a generator of its own, so that the other families do
+# the same things to a sample whether it is on or off.
 FAMILIES = {
     "turns": "notes lie at any angle",
     "perspective": "shear, another aspect, a view from the side",
@@ -183,9 +183,7 @@ class Composer:
         patch = paper.smaller(patch, self.size / max(patch.mask.shape))
         return recolour.recoloured(self._handled(patch, label, draw), float(rng.choice(self.hues)), rng)
 
-    def _lay(
-        self, canvas: NDArray[np.uint8], patch: Patch, draw: _Draw
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def _lay(self, canvas: NDArray[np.uint8], patch: Patch, draw: _Draw) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         patch, unit = self._sized(patch, self._scale(patch, draw, stray=False))
         return self._paste(canvas, patch, self._placement(draw, patch, unit), draw)
 
@@ -240,7 +238,9 @@ class Composer:
             for name, share, fold in (("folded_over", 0.1, paper.folded_over), ("dog_eared", 0.07, paper.dog_eared)):
                 if draw.happens("folds", share, name):
                     back = self._pick_placed(label, draw["folds"]) or patch
-                    patch = fold(patch, paper.smaller(back, max(patch.mask.shape) / max(back.mask.shape)), draw["folds"])
+                    patch = fold(
+                        patch, paper.smaller(back, max(patch.mask.shape) / max(back.mask.shape)), draw["folds"]
+                    )
             if draw.happens("folds", 0.2, "bent"):
                 patch = paper.bent(patch, draw["folds"])
             if draw.happens("crumples", 0.05, "torn"):

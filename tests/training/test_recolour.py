@@ -13,7 +13,9 @@ from training.playmoney import notes
 
 def inked(*hues_deg: float) -> Patch:
     """A note printed in these hues, side by side."""
-    stripes = [np.full((40, 30, 3), [255 * v for v in colorsys.hsv_to_rgb(h / 360, 0.7, 0.8)], np.uint8) for h in hues_deg]
+    stripes = [
+        np.full((40, 30, 3), [255 * v for v in colorsys.hsv_to_rgb(h / 360, 0.7, 0.8)], np.uint8) for h in hues_deg
+    ]
     pixels = np.hstack(stripes)
     return Patch(pixels, np.full(pixels.shape[:2], 255, np.uint8), exact=True)
 
@@ -27,12 +29,18 @@ def test_free_hues_keep_their_distance_from_the_hues_of_every_denomination() -> 
     free = recolour.free_hues({label: {"a": [inked(*hues)]} for label, hues in own.items()})
     assert free
     for hue in free:
-        assert all(apart(hue, taken) >= recolour.HUE_APART_DEG - recolour.BIN_DEG / 2 for hues in own.values() for taken in hues)
+        assert all(
+            apart(hue, taken) >= recolour.HUE_APART_DEG - recolour.BIN_DEG / 2
+            for hues in own.values()
+            for taken in hues
+        )
 
 
 def test_a_recoloured_note_lands_on_the_free_hue_and_not_on_that_of_another_denomination() -> None:
     drawn = {
-        str(d): {"drawn": [Patch(p, np.full(p.shape[:2], 255, np.uint8), True) for p in [notes.draw(d, "front", 1, 160)]]}
+        str(d): {
+            "drawn": [Patch(p, np.full(p.shape[:2], 255, np.uint8), True) for p in [notes.draw(d, "front", 1, 160)]]
+        }
         for d in (5, 50)
     }
     free = recolour.free_hues(drawn)
