@@ -91,13 +91,21 @@ def hides(sample: Sample) -> bool:
     return bool({"part", "folded_over", "dog_eared", "torn", "crumpled", "bent"} & set(sample.done))
 
 
+MIXED = Recipe(none_share=0.4, recoloured_share=0.1)
+
+
+@pytest.fixture(scope="module")
+def mixed(material: Material) -> list[Sample]:
+    one = composer(material, recipe=MIXED)
+    return [one.sample(number) for number in range(80)]
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_that_is_switched_off_does_nothing_and_leaves_the_others_as_they_were(
-    material: Material, family: str
+    material: Material, mixed: list[Sample], family: str
 ) -> None:
-    recipe = Recipe(none_share=0.4, recoloured_share=0.1)
-    full, less = composer(material, recipe=recipe), composer(material, recipe=recipe.without(family))
-    pairs = [(full.sample(n), less.sample(n)) for n in range(80)]
+    less = composer(material, recipe=MIXED.without(family))
+    pairs = [(sample, less.sample(number)) for number, sample in enumerate(mixed)]
     assert any(not np.array_equal(a.pixels, b.pixels) for a, b in pairs)
     own = {o.name for o in (*photometry.WEAR, *photometry.PICTURE) if o.family == family}
     own |= {"folds": {"part", "folded_over", "dog_eared", "bent"}, "crumples": {"torn", "crumpled"}}.get(family, set())
