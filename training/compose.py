@@ -23,8 +23,8 @@ LEAST_VISIBLE = 0.35  # share of a note's face that must be in view and uncovere
 LEAST_SIDE = 0.24  # of the frame: a longest side below it leaves nothing to read, and the label is not asked for
 MOST_COVERED = 0.4  # of a note, by fingers and things
 
-# What a recipe can do without, for an ablation; each draws from a generator of its own, so that the other families do the
-# same things to a sample whether it is on or off.
+# What a recipe can do without, for an ablation; each draws from a generator of its own, so that the other families do
+# the same things to a sample whether it is on or off.
 FAMILIES = {
     "turns": "notes lie at any angle",
     "perspective": "shear, another aspect, a view from the side",

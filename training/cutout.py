@@ -15,6 +15,7 @@ LEAST_FILL = 0.35  # of its box: a turned note fills less, a failed cut still le
 FIND_SIDE_PX = 96  # longest side it looks at
 ASPECTS = 1.7, 2.6  # of notes, seen a little from the side
 AREAS = 0.1, 0.9  # of the photograph
+LEAST_CONTRAST = 6.0  # standard deviation of the picture: below it there is nothing to part
 LEAST_SOLID = 0.88  # of its hull: fingers and grounds of the same colour leave bays
 LEAST_FOUR_SIDED = 0.9  # hull and four corners: intersection over union
 LEAST_CORNER_DEG, MOST_TAPER_DEG = 65.0, 15.0
@@ -85,8 +86,9 @@ def outline(pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
 
     None where there is doubt: for most photographs in the hand.
     """
-    found = _parted(pixels)
-    return _flat(pixels) if found is None else found
+    # A picture filled by its note comes first: parted from its white margin, the print alone would be the note.
+    flat = _flat(pixels)
+    return _parted(pixels) if flat is None else flat
 
 
 def along(pixels: NDArray[np.uint8], outline: NDArray[np.float32]) -> Patch:
@@ -105,6 +107,8 @@ def _parted(pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     scale = FIND_SIDE_PX / max(pixels.shape[:2])
     size = max(16, round(pixels.shape[1] * scale)), max(16, round(pixels.shape[0] * scale))
     small = cv2.GaussianBlur(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), (3, 3), 0)
+    if small.std() < LEAST_CONTRAST:
+        return None
     contours, _ = cv2.findContours(_foreground(small), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if not contours:
         return None
@@ -113,12 +117,8 @@ def _parted(pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     area = cv2.contourArea(hull)
     if not AREAS[0] < area / (size[0] * size[1]) < AREAS[1] or cv2.contourArea(largest) < LEAST_SOLID * area:
         return None
-    corners = _corners(hull)
-    if corners is None or not _note_like(corners):
-        return None
     points: NDArray[np.float32] = hull[:, 0].astype(np.float32)
-    common, _ = cv2.intersectConvexConvex(points, corners)
-    if common < LEAST_FOUR_SIDED * (area + cv2.contourArea(corners) - common):
+    if not any(_note_like(c) and _agreement(points, c) > LEAST_FOUR_SIDED for c in _four_sided(hull)):
         return None
     return np.asarray((points + 0.5) / np.array(size) * pixels.shape[1::-1], np.float32)
 
@@ -136,14 +136,23 @@ def _foreground(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8))
 
 
-def _corners(hull: NDArray[np.int32]) -> NDArray[np.float32] | None:
-    """Four corners (4, 2) in order around, which the outline comes down to when it is drawn coarser and coarser."""
+def _four_sided(hull: NDArray[np.int32]) -> list[NDArray[np.float32]]:
+    """Corners (4, 2) that may be the outline's: the narrowest rectangle's, and those left by drawing it coarser."""
+    found: list[NDArray[np.float32]] = [cv2.boxPoints(cv2.minAreaRect(hull))]
     length = cv2.arcLength(hull, True)
     for coarse in np.linspace(0.01, 0.12, 23):
         corners = cv2.approxPolyDP(hull, coarse * length, True)
+        if len(corners) == 4:
+            found.append(corners[:, 0].astype(np.float32))
         if len(corners) <= 4:
-            return corners[:, 0].astype(np.float32) if len(corners) == 4 else None
-    return None
+            break
+    return found
+
+
+def _agreement(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Intersection over union of two convex outlines."""
+    common, _ = cv2.intersectConvexConvex(one, other)
+    return float(common / max(1e-6, cv2.contourArea(one) + cv2.contourArea(other) - common))
 
 
 def _note_like(corners: NDArray[np.float32]) -> bool:
@@ -170,7 +179,7 @@ def _flat(pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     upright = cv2.resize(grey if width > height else cv2.rotate(grey, cv2.ROTATE_90_CLOCKWISE), (240, 108))
     detail = np.abs(cv2.Laplacian(upright, cv2.CV_32F)).reshape(3, 36, 6, 40).mean(axis=(1, 3))
-    if detail.min() < FLAT_DETAIL * np.median(detail):
+    if detail.min() <= FLAT_DETAIL * np.median(detail):
         return None
     return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
 

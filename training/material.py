@@ -19,11 +19,11 @@ HANDS = "hands"  # a background source of this name holds bare hands on a plain 
 
 
 def gather(photos: Iterable[Photo], strangers: Iterable[Photo], tick: Callable[[], None] = lambda: None) -> Material:
-    """Decode every photograph; notes are cut out of their surroundings by a known box, or where they stand out clearly.
+    """Decode every photograph; notes are cut out by a known box, or where they stand out clearly.
 
     One source may give photographs and cut-outs: the latter are a source of their own, "NAME cut". Pictures of
-    background sources whose name starts with "foreign" are strangers too. `tick` is called once a picture. Raises
-    TrainingError for a broken one.
+    background sources whose name starts with "foreign" are strangers too. `tick` is called once a picture.
+    Raises TrainingError for a broken one.
     """
     notes: dict[str, dict[str, list[cutout.Patch]]] = defaultdict(lambda: defaultdict(list))
     backgrounds: list[NDArray[np.uint8]] = []

@@ -1,7 +1,7 @@
 """Owns what hands do to the paper of a note: bends, folds, crumples, tears, parts of it tucked away.
 
-Every operation is a function of a patch and a generator and gives a new patch, whose `share` says how much of the note's
-face is left to see. It must not know of frames, backgrounds or light.
+Every operation is a function of a patch and a generator and gives a new patch, whose `share` says how much of the
+note's face is left to see. It must not know of frames, backgrounds or light.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def _folded(patch: Patch, back: Patch, middle: Points, across: Points, rng: Gene
 
 
 def _fold_line(patch: Patch, rng: Generator, low: float, high: float) -> tuple[Points, Points]:
-    """A point of a fold line, `low` to `high` of the way along the note, and the direction across it, away from the start."""
+    """A point of a fold line, `low` to `high` of the way along the note, and the direction across it."""
     corners = _corners(patch.mask)
     # Notes are folded across, as for a wallet; along is rarer.
     first, second = (0, 1) if rng.random() < 0.8 else (1, 2)

@@ -1,8 +1,8 @@
 """Owns light, lens, sensor and dirt: what happens to colours between a note and a picture of it.
 
 Every operation is a function of pixels (height, width, 3) uint8 RGB and a generator, gives back pixels of the same
-shape, and changes nothing in place; those on the whole picture take a square one. How often each happens stands in WEAR and PICTURE; which note lies where, and
-what is switched off, is the composer's to know.
+shape, and changes nothing in place; those on the whole picture take a square one. How often each happens stands in
+WEAR and PICTURE; which note lies where, and what is switched off, is the composer's to know.
 """
 
 from __future__ import annotations

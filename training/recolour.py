@@ -18,6 +18,7 @@ from training.cutout import Patch
 HUE_APART_DEG = 25.0  # between a free hue and any denomination's: coloured light turns hues by up to as much
 LEAST_SHARE = 0.035  # of a denomination's colour that must lie in a bin to call its hues taken
 BIN_DEG = 5
+GREY_SATURATION = 60  # of 255
 MIDDLE = 0.5  # of each side: in a photograph that is not cut, most of that is note
 LOOKED_AT = 60  # patches a source
 
@@ -30,6 +31,7 @@ def recoloured(patch: Patch, hue_deg: float, rng: Generator) -> Patch:
     hue, saturation, value = cv2.split(colours)
     # Each colour keeps a quarter of its distance from the strongest: a note of one ink, as real ones nearly are.
     away = (hue.astype(np.float32) * 2 + turn - hue_deg + 180) % 360 - 180
+    away *= np.minimum(1, saturation / np.float32(GREY_SATURATION))  # the hue of a grey pixel is noise
     hue = np.round((hue_deg + away * 0.25 + rng.normal(0, 4)) % 360 / 2 % 180).astype(np.uint8)
     mean = max(1.0, float(saturation[patch.mask > 127].mean())) if (patch.mask > 127).any() else 60.0
     saturation = cv2.convertScaleAbs(saturation, alpha=max(1.0, rng.uniform(60, 110) / mean), beta=8)

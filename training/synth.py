@@ -1,4 +1,4 @@
-"""Owns what leaves the synthesiser for eyes and for other programs: pictures with their labels, and how they are spread.
+"""Owns what leaves the synthesiser for eyes and for other programs: pictures with labels, and their spread.
 
 A folder holds NUMBER.png and labels.csv, one row a picture; every row names the seed and the number that make it again.
 """

@@ -55,7 +55,7 @@ class Box:
     centre_y: float
     width: float
     height: float
-    visible: float  # share of the note that is inside the frame, 0..1
+    visible: float  # share of the note's face to be seen, 0..1: cut by the frame, covered, folded away do not count
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import pytest
 
 from training import photometry
 from training.photometry import PICTURE, WEAR
-from training.playmoney import scenes
+from training.playmoney import notes
 
 OPERATIONS = {operation.name: operation.do for operation in (*WEAR, *PICTURE)}
 SEEDS = range(12)
@@ -14,7 +14,7 @@ SEEDS = range(12)
 
 @pytest.fixture(scope="module")
 def picture() -> np.ndarray:
-    return cv2.resize(scenes.draw_scene(3, (128, 128)), (96, 96))
+    return cv2.resize(notes.draw(50, "front", 3, 240), (96, 96), interpolation=cv2.INTER_AREA)
 
 
 def grey(value: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import cv2
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from training import synth
-from training.compose import Composer, Recipe
+from training.compose import FAMILIES, Composer, Recipe
 from training.errors import TrainingError
 from training.prepare import labels_for, play_material, preview
 
@@ -48,3 +49,9 @@ def test_nothing_is_written_over(composer: Composer, tmp_path: Path) -> None:
 def test_a_sheet_shows_every_sample_asked_for(composer: Composer) -> None:
     tile = preview(composer, 1)
     assert preview(composer, 11).shape == (2 * tile.shape[0], 8 * tile.shape[1], 3)
+
+
+def test_the_page_lists_every_family_as_the_code_does() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "synthesiser.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.M))
+    assert listed == FAMILIES
