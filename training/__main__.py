@@ -82,7 +82,10 @@ def train(
     steps: Steps = 4000,
     seed: Seed = 1,
     start_from: Annotated[
-        Path | None, typer.Option(help="Bundle whose network is trained on further, instead of ImageNet's.")
+        Path | None,
+        typer.Option(
+            help="Bundle, or a run's model.keras, whose network is trained on further, instead of ImageNet's."
+        ),
     ] = None,
     head_steps: Annotated[int, typer.Option(help="Steps of the heads alone, before the others.")] = 150,
     learning_rate: Annotated[float, typer.Option(help="Its peak, after the warm-up.")] = 8e-4,

@@ -32,12 +32,15 @@ class Folded:
 
 
 def begin(model: keras.Model, folder: Path, labels: Sequence[str], pictures: NDArray[np.uint8]) -> None:
-    """Set the weights of `model` to those of the bundle in `folder`.
+    """Set the weights of `model` to those of the bundle in `folder`, or of the float network in a run's model.keras.
 
     `pictures` (n, size, size, 3) show what training will: the normalisations are set on them. The heads are taken
     too where the bundle has the same labels and input size. Raises BundleError, and TrainingError where the networks
     differ.
     """
+    if folder.suffix == ".keras":
+        _take_all(model, folder)
+        return
     bundle = bundles.read(folder)
     operations = read_weights(bundle.model)
     trunk = model.get_layer("trunk")
@@ -54,6 +57,13 @@ def begin(model: keras.Model, folder: Path, labels: Sequence[str], pictures: NDA
     _settle(trunk, pairs, pictures)
     if bundle.labels == tuple(labels):
         _take_heads(model, heads)
+
+
+def _take_all(model: keras.Model, file: Path) -> None:
+    try:
+        model.set_weights(keras.models.load_model(file, compile=False).get_weights())
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{file} holds another network, or none: {error}") from error
 
 
 def read_weights(model: bytes) -> list[Folded]:

@@ -137,7 +137,7 @@ class Guide:
             if decision.presence == self._read:
                 self._silence(decision.t_s + AFTER_AMOUNT_S)
             self._read = None
-        else:
+        elif decision.verdict is not Verdict.SEEN:
             self._silence(decision.t_s + AFTER_DOUBT_S)
 
     def _silence(self, until_s: float) -> None:

@@ -167,9 +167,8 @@ def test_a_card_at_the_end_of_training_says_what_it_was_made_from(sources: card.
     decision = bundles.read(XTS).manifest.decision
     nothing = np.zeros((0, 32, 32, 3), np.uint8), np.zeros(0, np.int64)
     material = Material({}, [], [], [])
-    prepared = Prepared(
-        material, ("5", "background", "several"), *nothing, "d", {"5": 12}, ("anna", "bert"), "the source bert"
-    )
+    labels = ("5", "background", "several")
+    prepared = Prepared(material, labels, *nothing, material, "d", {"5": 12}, ("anna", "bert"), "the source bert")
     figures = {"held_out_pictures": 50.0, "held_out_accuracy": 0.98}
     told = card.write("xts", "1.0.0", "XTS", prepared, FitSettings(steps=70), decision, figures, sources)
     flat = " ".join(told.split())

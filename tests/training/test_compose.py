@@ -34,7 +34,8 @@ def test_samples_are_pictures_with_probabilities_and_places(material: Material) 
     assert pictures.dtype == np.uint8
     assert np.allclose(targets.sum(axis=1), 1)
     assert ((boxes >= 0) & (boxes <= 1)).all()
-    assert set(known.tolist()) <= {0.0, 1.0}
+    assert known.shape == (64, 5)
+    assert set(known.ravel().tolist()) <= {0.0, 1.0}
 
 
 def test_every_label_comes_up_about_as_often_as_the_recipe_says(material: Material) -> None:
@@ -65,7 +66,7 @@ def test_places_cover_what_guidance_speaks_of(material: Material) -> None:
     assert rows["cut by", "all four: larger than the frame"] > 5
     assert all(n >= 5 for (figure, _), n in rows.items() if figure == "visible")
     middle = [n for (f, name), n in rows.items() if f.startswith("centre") and "0.10" <= name < "0.80"]
-    assert len(middle) == 12
+    assert len(middle) == 10
     assert min(middle) >= 5
     assert sum(n for (f, name), n in rows.items() if f == "longest side" and name < "0.35") >= 10
 

@@ -108,8 +108,8 @@ def test_a_well_placed_note_needs_no_hint() -> None:
 
 def test_a_note_that_is_waved_from_one_side_to_the_other_is_to_be_held_still() -> None:
     hand = scenery(Hand())
-    for box in (CUT_LEFT, CUT_RIGHT) * 15:
-        hand.see(0.1, box)
+    for box in (CUT_LEFT, CUT_RIGHT) * 8:
+        hand.see(0.2, box)
     assert set(hand.hints) == {Hint.HOLD_STILL}
 
 
