@@ -41,7 +41,7 @@ check: setup-test ## format, lint, types, import rules, fast tests
 	@$(VENV)/ruff check .
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports
-	@$(VENV)/python -m pytest -m "not integration and not hardware"
+	@$(VENV)/python -m pytest -n auto --dist loadfile -m "not integration and not hardware"
 
 format: setup-test ## put the code into its one form
 	@$(VENV)/ruff format .
