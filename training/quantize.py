@@ -1,5 +1,8 @@
 """Owns the way from a trained Keras model to a full-integer TFLite model, and the gate it has to pass.
 
+Rounding weights shifts the mean of what a layer gives out, and the shifts add up from layer to layer. They are measured
+and taken back in the biases (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction",
+2019, section 4.2, with pictures instead of statistics): docs/decisions/0003 has what that gains.
 Needs the TensorFlow backend; the inference that judges the result is the device's own driver.
 """
 
@@ -8,18 +11,27 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from edge.drivers.tflite import TfliteEngine
 from training.errors import TrainingError
 
+WEIGHTED = (
+    schema.BuiltinOperator.CONV_2D,
+    schema.BuiltinOperator.DEPTHWISE_CONV_2D,
+    schema.BuiltinOperator.FULLY_CONNECTED,
+)
 LEAST_AGREEMENT = 0.99  # int8 against float, best label
 MOST_LOSS = 0.005  # of accuracy
+MEASURED = 150  # pictures on which shifts are measured: their means change little with more
 
 
 @dataclass(frozen=True)
@@ -51,15 +63,102 @@ def to_int8(model: keras.Model, representative: NDArray[np.uint8]) -> bytes:
     fixed = keras.Input((*model.input_shape[1:3], 3), batch_size=1, name="picture")
     outputs = model(fixed, training=False)
     flat = keras.Model(fixed, [outputs["logits"], outputs["box"]])
-    converter = tf.lite.TFLiteConverter.from_keras_model(flat)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([p[None].astype(np.float32) / 127.5 - 1] for p in representative)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    inputs = [picture[None].astype(np.float32) / 127.5 - 1 for picture in representative]
     with contextlib.redirect_stdout(io.StringIO()):
+        reference: bytes = tf.lite.TFLiteConverter.from_keras_model(flat).convert()
+        converter = tf.lite.TFLiteConverter.from_keras_model(flat)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([tensor] for tensor in inputs)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
         converted: bytes = converter.convert()
-    return converted
+    return with_biases_corrected(converted, reference, inputs[:: max(1, len(inputs) // MEASURED)])
+
+
+def with_biases_corrected(int8: bytes, reference: bytes, inputs: Sequence[NDArray[np.float32]]) -> bytes:
+    """`int8` with biases such that each layer's output has the mean it has in the float model `reference`.
+
+    `inputs`: float (1, size, size, 3) each. Layers with an activation are left alone: the mean after a clipping says
+    little about the one before, and the linear layers that follow take back what they shift.
+    """
+    corrected = bytearray(int8)
+    view = schema.Model.GetRootAsModel(corrected, 0)
+    layers, wanted = linear_layers(int8), linear_layers(reference)
+    if [layer.channels for layer in layers] != [layer.channels for layer in wanted]:
+        raise TrainingError("the int8 model has other layers than the float one: its biases cannot be compared")
+    means = _means(reference, wanted, inputs)
+    # One after the other: each sees what those before it still get wrong.
+    for layer, mean in zip(layers, means, strict=True):
+        shift = mean - _means(bytes(corrected), [layer], inputs)[0]
+        biases = view.Buffers(layer.bias_buffer).DataAsNumpy().view("<i4")  # a view: writing changes `corrected`
+        biases += np.round(shift / layer.bias_scale).astype(np.int32)
+    return bytes(corrected)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution or dense layer of a TFLite model without an activation."""
+
+    output: int  # its tensor
+    channels: int
+    scale: float  # of the output; 1.0 where it is float
+    zero_point: int
+    bias_buffer: int
+    bias_scale: NDArray[np.float64]  # (channels,)
+
+
+def linear_layers(model: bytes) -> list[Layer]:
+    """The layers of a TFLite model that have weights and no activation, in the order they are run."""
+    root = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(model, 0))
+    graph = root.subgraphs[0]
+    found = []
+    for operation in graph.operators:
+        code = root.operatorCodes[operation.opcodeIndex]
+        if max(code.builtinCode, code.deprecatedBuiltinCode) not in WEIGHTED:
+            continue
+        if operation.builtinOptions.fusedActivationFunction != schema.ActivationFunctionType.NONE:
+            continue
+        output, bias = graph.tensors[operation.outputs[0]], graph.tensors[operation.inputs[2]]
+        scale, zero = _quantization(output)
+        found.append(
+            Layer(operation.outputs[0], int(output.shape[-1]), scale[0], zero, bias.buffer, _quantization(bias)[0])
+        )
+    return found
+
+
+def _quantization(tensor: Any) -> tuple[NDArray[np.float64], int]:
+    found = tensor.quantization
+    if found is None or found.scale is None or not len(found.scale):
+        return np.ones(1), 0
+    return np.asarray(found.scale, np.float64), int(found.zeroPoint[0])
+
+
+def _means(model: bytes, layers: Sequence[Layer], inputs: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float64]]:
+    """Mean output of each channel of each layer, (channels,), dequantised."""
+    interpreter = Interpreter(
+        model_content=model,
+        # A delegate would keep what lies between the layers to itself.
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+    )
+    interpreter.allocate_tensors()
+    entry = interpreter.get_input_details()[0]
+    sums = [np.zeros(layer.channels) for layer in layers]
+    for tensor in inputs:
+        interpreter.set_tensor(entry["index"], _as_input(tensor, entry))
+        interpreter.invoke()
+        for total, layer in zip(sums, layers, strict=True):
+            values = interpreter.get_tensor(layer.output).astype(np.float64).reshape(-1, layer.channels)
+            total += (values.mean(axis=0) - layer.zero_point) * layer.scale
+    return [total / len(inputs) for total in sums]
+
+
+def _as_input(tensor: NDArray[np.float32], entry: dict[str, Any]) -> NDArray[Any]:
+    if entry["dtype"] != np.int8:
+        return tensor
+    scale, zero = entry["quantization"]
+    return np.clip(np.round(tensor / scale) + zero, -128, 127).astype(np.int8)
 
 
 def float_logits(model: Any, pictures: NDArray[np.uint8], batch: int = 32) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from edge.core import bundle as bundles
@@ -68,8 +69,6 @@ def _take_all(model: keras.Model, file: Path) -> None:
 
 def read_weights(model: bytes) -> list[Folded]:
     """The weights of every convolution and dense layer of an int8 TFLite model, in the order they are run."""
-    from tensorflow.lite.python import schema_py_generated as schema
-
     root = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(model, 0))
     graph = root.subgraphs[0]
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
