@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import os
 import sys
@@ -19,6 +20,14 @@ from rich.table import Table
 
 from edge.core.errors import EdgeError
 from training.errors import TrainingError
+
+
+class Only(enum.Enum):
+    """Of what notes samples are composed."""
+
+    CUT_OUTS = "cut-outs"
+    PHOTOGRAPHS = "photographs"
+
 
 app = typer.Typer(
     add_completion=False,
@@ -40,6 +49,10 @@ Size = Annotated[int, typer.Option(help="Side of the model's input in pixels, a 
 Steps = Annotated[int, typer.Option(help="Steps of 32 composed samples with all layers training.")]
 Trunk = Annotated[
     str, typer.Option(help="mobilenet, mobilenet_v2, mobilenet_v3_small, mobilenet_v3_large; tiny for trying out.")
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(help="Family of operations to leave out (docs/synthesiser.md); may be given again."),
 ]
 Width = Annotated[float, typer.Option(help="Width multiplier of the trunk.")]
 Weights = Annotated[
@@ -73,8 +86,8 @@ def train(
     ] = None,
     weights: Weights = None,
     from_scratch: FromScratch = False,
-    run: Annotated[Path | None, typer.Option(help="Folder of checkpoints and logs [runs/NAME].")] = None,
-    name: Annotated[str, typer.Option(help="Name of the bundle [the currency in lower case].")] = "",
+    run: Annotated[Path | None, typer.Option(help="Folder of checkpoints and logs; left out: runs/NAME.")] = None,
+    name: Annotated[str, typer.Option(help="Name of the bundle; left out: the currency in lower case.")] = "",
     version: Annotated[str, typer.Option(help="Version of the bundle.")] = "0.1.0",
     trunk: Trunk = "mobilenet_v2",
     width: Width = 1.0,
@@ -88,7 +101,14 @@ def train(
         ),
     ] = None,
     head_steps: Annotated[int, typer.Option(help="Steps of the heads alone, before the others.")] = 150,
+    last_layers: Annotated[
+        int | None, typer.Option(min=0, help="Layers of the trunk that learn after the heads; left out: all.")
+    ] = None,
     learning_rate: Annotated[float, typer.Option(help="Its peak, after the warm-up.")] = 8e-4,
+    without: Without = None,
+    only: Annotated[
+        Only | None, typer.Option(help="Compose from cut-out notes or from whole photographs alone; left out: both.")
+    ] = None,
     series: Series = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint of this run.")] = False,
     hold_out_source: Annotated[str | None, typer.Option(help="Hold out everything of one source.")] = None,
@@ -97,6 +117,7 @@ def train(
     """Train on a folder of photographs and write a bundle."""
     from edge.core.bundle import InputSpec
     from training import card as cards
+    from training.compose import Recipe
     from training.fit import FitSettings
     from training.prepare import from_photos
     from training.train import Identity
@@ -114,12 +135,22 @@ def train(
             tick=lambda i, n: bar.update(task, completed=i, total=n),
         )
     settings = FitSettings(
-        trunk=trunk, width=width, size=size, steps=steps, head_steps=head_steps, seed=seed, learning_rate=learning_rate
+        trunk=trunk,
+        width=width,
+        size=size,
+        steps=steps,
+        head_steps=head_steps,
+        last_layers=last_layers,
+        seed=seed,
+        learning_rate=learning_rate,
     )
+    if only is not None:
+        prepared = prepared.of(cut_outs=only is Only.CUT_OUTS)
+    recipe = Recipe().without(*without or ())
     identity = Identity(name or currency.lower(), version, currency)
     begin = None if from_scratch or start_from else weights or "imagenet"
     folder = run or Path("runs") / identity.name
-    _train(prepared, settings, identity, begin, folder, out, resume, start=start_from)
+    _train(prepared, settings, identity, begin, folder, out, resume, recipe, start=start_from)
     if told is not None:
         cards.refresh(out, sources=told)
 
@@ -137,7 +168,7 @@ def play(
     steps: Steps = 1400,
     seed: Seed = 1,
     gentle: Annotated[bool, typer.Option(help="Notes large, upright and in good light: learnt in a minute.")] = False,
-    denominations: Annotated[str, typer.Option(help="Which, separated by commas [all].")] = "",
+    denominations: Annotated[str, typer.Option(help="Which, separated by commas; left out: all.")] = "",
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint of this run.")] = False,
 ) -> None:
     """Draw play money (XTS) and train a small model on it, without a single photograph."""
@@ -511,10 +542,7 @@ def synth(
     count: Annotated[int, typer.Option(min=1, help="How many samples.")] = 64,
     size: Size = 192,
     seed: Seed = 1,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(help="Family of operations to leave out (docs/synthesiser.md); may be given again."),
-    ] = None,
+    without: Without = None,
     stats: Annotated[bool, typer.Option("--stats", help="Print how labels, operations and places are spread.")] = False,
 ) -> None:
     """Compose training samples: a sheet to look at, or pictures with label, place and what was done to each."""

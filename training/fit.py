@@ -33,6 +33,7 @@ class FitSettings:
     size: int = 192
     steps: int = 4000  # of all layers
     head_steps: int = 150  # of the heads alone, first: their random start must not shake the trunk
+    last_layers: int | None = None  # of the trunk that learn after that; None: all
     batch: int = 32
     learning_rate: float = 8e-4
     weight_decay: float = 1e-4
@@ -121,7 +122,11 @@ def _begin(
 
 
 def _thaw(model: keras.Model, settings: FitSettings) -> None:
-    model.get_layer("trunk").trainable = True
+    trunk = model.get_layer("trunk")
+    trunk.trainable = True
+    if settings.last_layers is not None:
+        for layer in trunk.layers[: -settings.last_layers or None]:
+            layer.trainable = False
     decay = keras.optimizers.schedules.CosineDecay(
         0.0,
         settings.steps - settings.warmup_steps,

@@ -7,7 +7,7 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -18,6 +18,7 @@ from edge.core import preprocess
 from edge.core.bundle import BACKGROUND, SEVERAL, InputSpec
 from training import cutout, dataset, material
 from training.compose import Composer, Material, Recipe
+from training.errors import TrainingError
 from training.playmoney import notes, scenes
 
 HELD_OUT_SHARE = 0.08  # of the clusters of near-duplicates: for temperature and thresholds
@@ -42,6 +43,21 @@ class Prepared:
     sources: tuple[str, ...]
     by: str  # how the held-out pictures were chosen
     notes: list[str] = field(default_factory=list)  # for the model card
+
+    def of(self, *, cut_outs: bool) -> Prepared:
+        """The same with only cut-out notes to train on, or only whole photographs of notes.
+
+        Raises TrainingError where that leaves a denomination without any.
+        """
+        kept = {
+            label: {source: patches for source, patches in sources.items() if patches[0].exact == cut_outs}
+            for label, sources in self.material.notes.items()
+        }
+        empty = [label for label, sources in kept.items() if not sources]
+        if empty:
+            kind = "cut-outs" if cut_outs else "whole photographs"
+            raise TrainingError(f"there are no {kind} of {', '.join(empty)}")
+        return replace(self, material=replace(self.material, notes=kept))
 
 
 def labels_for(denominations: Sequence[str]) -> tuple[str, ...]:
@@ -112,7 +128,7 @@ def _strangers(folder: Path) -> list[dataset.Photo]:
 def _require_all(labels: tuple[str, ...], gathered: Material, held: int) -> None:
     missing = [label for label in labels[:-2] if label not in gathered.notes]
     if missing or held == 0:
-        raise dataset.TrainingError(
+        raise TrainingError(
             f"too few photographs: with some held out for calibration, none are left of {', '.join(missing) or 'them'}"
         )
 

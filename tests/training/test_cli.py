@@ -51,6 +51,14 @@ def test_missing_weights_are_named(
     assert "there is no weights file" in said
 
 
+def test_operations_that_do_not_exist_are_named_with_the_nearest(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = run(monkeypatch, capsys, *train_arguments(photos, tmp_path / "out"), "--without", "blurr")
+    assert code == 1
+    assert "did you mean blur?" in said
+
+
 @pytest.mark.skipif(not XTS.is_dir(), reason="the play-money bundle is not there: make xts")
 def test_evaluate_scores_through_the_device_and_writes_json(
     tmp_path: Path, save: Save, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

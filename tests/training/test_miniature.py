@@ -26,9 +26,19 @@ def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("miniature")
+    make(folder)
+    return folder
+
+
+def make(folder: Path) -> None:
     done = training(*PLAY, "--steps", "600", "--out", folder / "bundle", "--run", folder / "run")
     assert done.returncode == 0, done.stderr
-    return folder
+
+
+def test_the_same_seed_makes_the_same_bundle(miniature: Path, tmp_path: Path) -> None:
+    make(tmp_path)
+    first, again = (bundles.read(folder / "bundle").manifest for folder in (miniature, tmp_path))
+    assert first.digest == again.digest
 
 
 def test_the_bundle_is_whole_and_was_measured(miniature: Path) -> None:
