@@ -271,6 +271,8 @@ def _news(item: Item) -> News | None:
 def _decision(decision: Decision) -> News:
     if decision.verdict is Verdict.GONE:
         return News("decision", "nothing in view")
+    if decision.verdict is Verdict.SEEN:
+        return News("decision", "something in view")
     detail = f"confidence {decision.confidence:.2f}, {decision.frames} frames"
     return News("decision", f"{decision.verdict.value} {decision.label}".rstrip(), detail)
 

@@ -197,6 +197,7 @@ def test_what_the_main_loop_pays_while_somebody_watches_is_no_encoding(web: Web)
     [
         (Utterance("50 rupees", Rank.AMOUNT, 1.0, True), ("said", "50 rupees", "")),
         (Utterance("50 rupees", Rank.AMOUNT, 1.0, False), ("said", "50 rupees", "not heard: no sound card")),
+        (Decision(Verdict.SEEN, 1, 0.1, 1, "", 0.0, 2), ("decision", "something in view", "")),
         (Decision(Verdict.UNSURE, 1, 0.1, 1, "", 0.4, 9), ("decision", "unsure", "confidence 0.40, 9 frames")),
         (Decision(Verdict.GONE, 1, 0.1, 1), ("decision", "nothing in view", "")),
         (Guidance(Hint.TOO_DARK, 0.1), ("hint", "too dark", "")),
