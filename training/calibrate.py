@@ -11,8 +11,8 @@ from scipy.optimize import minimize_scalar
 from edge.core.bundle import RESERVED
 
 FLOOR, CEILING, STEP = 0.80, 0.995, 0.005
-PRIOR = 300  # announcements of all denominations that weigh in on each one's rate
-BUDGET = 0.002  # wrong announcements allowed, weighted by cost, as a share of all announcements of a label
+PRIOR = 1000  # announcements of all denominations that weigh in on each one's rate
+BUDGET = 0.003  # wrong announcements allowed, weighted by cost, as a share of all announcements of a label
 
 
 def temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
@@ -41,27 +41,36 @@ def cost(said: str, truth: str) -> float:
     return 3.0 if ratio >= 10 else 2.0 if ratio >= 5 else 1.0
 
 
-def thresholds(probs: NDArray[np.float32], truth: NDArray[np.int64], labels: Sequence[str]) -> dict[str, float]:
+def thresholds(
+    probs: NDArray[np.float32],
+    truth: NDArray[np.int64],
+    labels: Sequence[str],
+    weights: NDArray[np.float64] | None = None,
+) -> dict[str, float]:
     """For each denomination the least probability at which its weighted wrong announcements keep to the budget.
 
-    A denomination has few wrong announcements to count, so its rate is drawn towards that of all of them, as if
-    `PRIOR` more announcements had gone wrong as often as all do.
+    `weights` (n,): how much each picture counts, 1 where it is not given. A denomination has few wrong announcements
+    to count, so its rate is drawn towards that of all of them, as if `PRIOR` more announcements had gone wrong as
+    often as all do.
     """
     best = probs.argmax(axis=1)
     amounts = [index for index, label in enumerate(labels) if label not in RESERVED]
     said = np.isin(best, amounts)
     sureness = probs.max(axis=1)[said]
     which = best[said]
+    counts = np.ones(len(which)) if weights is None else weights[said]
     prices = np.array([0.0 if t == k else cost(labels[k], labels[t]) for k, t in zip(which, truth[said], strict=True)])
-    return {labels[index]: _least(sureness, prices, which == index) for index in amounts}
+    return {labels[index]: _least(sureness, counts, counts * prices, which == index) for index in amounts}
 
 
-def _least(sureness: NDArray[np.float32], prices: NDArray[np.float64], own: NDArray[np.bool_]) -> float:
+def _least(
+    sureness: NDArray[np.float32], counts: NDArray[np.float64], prices: NDArray[np.float64], own: NDArray[np.bool_]
+) -> float:
     for threshold in np.arange(FLOOR, CEILING, STEP):
         spoken = sureness >= threshold
-        overall = prices[spoken].sum() / max(1, spoken.sum())
+        overall = prices[spoken].sum() / max(1.0, counts[spoken].sum())
         mine = spoken & own
-        if (prices[mine].sum() + PRIOR * overall) / (mine.sum() + PRIOR) <= BUDGET:
+        if (prices[mine].sum() + PRIOR * overall) / (counts[mine].sum() + PRIOR) <= BUDGET:
             return round(float(threshold), 3)
     return CEILING
 

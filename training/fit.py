@@ -71,6 +71,8 @@ def fit(
     total = settings.head_steps + settings.steps
     if resume and (folder / "state.json").is_file():
         model, first = _restore(folder, settings)
+        if first == total:
+            return model
     else:
         model, first = _begin(settings, labels, weights, start), 0
     with _Log(folder, append=first > 0) as log:
@@ -88,7 +90,7 @@ def fit(
             if validate and (step + 1) % validate_every == 0 and step + 1 < total:
                 log.write(step + 1, {f"val_{k}": v for k, v in _averaged(model, validate).items()})
     model.optimizer.finalize_variable_values(model.trainable_variables)
-    model.save(folder / "model.keras")
+    _save(model, folder, total, settings, "model.keras")
     return model
 
 
@@ -191,9 +193,9 @@ def _averaged(model: keras.Model, validate: Callable[[keras.Model], dict[str, fl
     return figures
 
 
-def _save(model: keras.Model, folder: Path, step: int, settings: FitSettings) -> None:
+def _save(model: keras.Model, folder: Path, step: int, settings: FitSettings, name: str = "") -> None:
     """Checkpoint and step become one by the renaming of state.json, written last."""
-    name = f"checkpoint-{step}.keras"
+    name = name or f"checkpoint-{step}.keras"
     model.save(folder / name)
     state = folder / "state.json.new"
     state.write_text(json.dumps({"step": step, "checkpoint": name, "settings": asdict(settings)}))

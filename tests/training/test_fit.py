@@ -67,6 +67,13 @@ def test_the_loss_falls_and_is_logged(composer: Composer, tmp_path: Path) -> Non
     assert losses_of(tmp_path)[-1] < losses_of(tmp_path)[0]
 
 
+def test_a_finished_run_is_not_trained_again(composer: Composer, tmp_path: Path) -> None:
+    done = int8_digest(composer, tmp_path)
+    assert int8_digest(composer, tmp_path, fails_at=1, resume=True) == done
+    assert losses_of(tmp_path)[-1] > 0
+    assert not list(tmp_path.glob("checkpoint-*"))
+
+
 def test_a_run_resumed_with_fewer_steps_ends_by_then(composer: Composer, tmp_path: Path) -> None:
     with pytest.raises(PowerError):
         int8_digest(composer, tmp_path, fails_at=21)
