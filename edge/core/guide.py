@@ -45,7 +45,8 @@ NOTE = 0.05  # median probability of anything but background from which part of 
 EDGE = 0.12  # of the picture: a note whose place ends nearer to the rim may be cut by it
 LOPSIDED = 0.16  # so much more room on one side than on the other before a direction is given
 LARGE, SMALL = 0.86, 0.6  # of the picture: a place as wide and as high, or neither; small ones are taken for larger
-WAVED_PER_S = 0.8  # pictures a second that the place's centre travels all the time; of a still note it jumps at most
+WAVED_PER_S = 0.4  # pictures a second that the place's centre travels nearly all the time; of a still note at most 0.3
+GLIMPSED = 0.3  # share of pictures in which a waved note is seen
 
 
 class Mount(enum.Enum):
@@ -192,18 +193,16 @@ class Guide:
 
     def _of_the_place(self, last: list[_Seen]) -> Hint | None:
         seen = [(s.t_s, s.note, s.box) for s in last if s.note is not None and s.box is not None]
-        if len(seen) < FEWEST or np.median([note for _, note, _ in seen]) < NOTE:
+        if len(seen) < FEWEST:
             return None
-        rows = [(t_s, box) for t_s, note, box in seen if note >= NOTE]
-        if len(rows) < FEWEST:
-            return None
-        places = np.array([(box.centre_x, box.centre_y, box.width, box.height) for _, box in rows])
-        # From each place to the next but one: looks turned upside down in between find a slightly other place.
-        times_s = np.array([t_s for t_s, _ in rows])
-        steps = np.abs(places[2:, :2] - places[:-2, :2]).max(axis=1) / np.maximum(times_s[2:] - times_s[:-2], 1e-3)
-        if np.quantile(steps, 0.3) > WAVED_PER_S:
+        notes = np.array([note for _, note, _ in seen])
+        places = np.array([(box.centre_x, box.centre_y, box.width, box.height) for _, _, box in seen])
+        # A note that is waved is smeared: some pictures show no note at all, but its place flies about in all of them.
+        if (notes >= NOTE).mean() >= GLIMPSED and _flies(np.array([t_s for t_s, _, _ in seen]), places):
             return Hint.HOLD_STILL
-        hint = _where_to(np.median(places, axis=0))
+        if np.median(notes) < NOTE or (notes >= NOTE).sum() < FEWEST:
+            return None
+        hint = _where_to(np.median(places[notes >= NOTE], axis=0))
         return turned(hint, self._mount, self._rotation) if hint else None
 
     def _moves(self, by: float = MOVING) -> bool:
@@ -238,6 +237,13 @@ _OPPOSITE = {
 def _covered(seen: _Seen) -> bool:
     """Whether a finger may be over the lens: dark, or a dull glow without any detail."""
     return seen.look in (Look.COVERED, Look.DARK) or (seen.look is Look.EMPTY and seen.luma < GLOW)
+
+
+def _flies(times_s: NDArray[np.float64], places: NDArray[np.float64]) -> bool:
+    """Whether `places` (n, 4) at `times_s` (n,) travel all the time."""
+    # From each place to the next but one: looks turned upside down in between find a slightly other place.
+    steps = np.abs(places[2:, :2] - places[:-2, :2]).max(axis=1)
+    return bool(np.quantile(steps / np.maximum(times_s[2:] - times_s[:-2], 1e-3), 0.25) > WAVED_PER_S)
 
 
 def _where_to(place: NDArray[np.float64]) -> Hint | None:

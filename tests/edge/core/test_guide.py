@@ -113,6 +113,13 @@ def test_a_note_that_is_waved_from_one_side_to_the_other_is_to_be_held_still() -
     assert set(hand.hints) == {Hint.HOLD_STILL}
 
 
+def test_a_note_that_is_waved_so_that_it_is_hardly_seen_is_to_be_held_still() -> None:
+    hand = scenery(Hand())
+    for box in (CUT_LEFT, CUT_RIGHT) * 8:
+        hand.see(0.1, box).see(0.1, box, note=0.01)
+    assert set(hand.hints) == {Hint.HOLD_STILL}
+
+
 def test_an_unsure_place_is_not_said_both_ways() -> None:
     """One frame in four says the other side, as a model does that looks at a sliver of a note."""
     hand = scenery(Hand())
