@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -104,17 +104,19 @@ def export(
     (run / "quantized").mkdir(parents=True, exist_ok=True)
     (run / "quantized" / bundles.MODEL).write_bytes(int8)
     held, truth = prepared.held_pictures, prepared.held_truth
-    turned = np.concatenate([preprocess.turned(held, turn) for turn in TURNS])
+    # A network that was shown upright notes alone is not asked about others.
+    turns = TURNS if "turns" not in composer.recipe.off else TURNS[:1]
+    turned = np.concatenate([preprocess.turned(held, turn) for turn in turns])
     logits = quantize.int8_logits(int8, turned)
-    parity = quantize.parity(quantize.float_logits(model, turned), logits, np.tile(truth, len(TURNS)))
+    parity = quantize.parity(quantize.float_logits(model, turned), logits, np.tile(truth, len(turns)))
     say(f"int8 against float, held out: agreement {parity.agreement:.4f}, accuracy {parity.int8_accuracy:.4f}")
     parity.gate()
-    logits = logits.reshape(len(TURNS), len(held), -1).mean(axis=0)
+    logits = logits.reshape(len(turns), len(held), -1).mean(axis=0)
     temperature = calibrate.temperature(logits, truth)
     probs = calibrate.probabilities(logits, temperature)
-    harder, hard_truth = _composed(prepared, settings)
+    harder, hard_truth = _composed(prepared, settings, composer.recipe)
     say(f"choosing thresholds on {len(held)} pictures held out and {len(harder)} composed of them")
-    hard_probs = calibrate.probabilities(_fused_logits(int8, harder), temperature)
+    hard_probs = calibrate.probabilities(_fused_logits(int8, harder, turns), temperature)
     # Real pictures are too few to count rare mistakes on, composed ones are harder than life: half the weight for each.
     weights = np.concatenate([np.ones(len(truth)), np.full(len(hard_truth), len(truth) / len(hard_truth))])
     decision = decision_spec(
@@ -129,17 +131,29 @@ def export(
         "int8_float_agreement": round(parity.agreement, 4),
         "held_out_calibration_error": round(calibrate.calibration_error(probs, truth), 4),
     }
-    return _write(int8, prepared, settings, identity, decision, figures, out)
+    return _write(int8, prepared, settings, identity, turns, decision, figures, out)
 
 
-def _fused_logits(int8: bytes, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _fused_logits(int8: bytes, pictures: NDArray[np.uint8], turns: tuple[int, ...]) -> NDArray[np.float32]:
     """(n, labels): the mean over the turns, as the device fuses them."""
-    return np.mean([quantize.int8_logits(int8, preprocess.turned(pictures, turn)) for turn in TURNS], axis=0)
+    return np.mean([quantize.int8_logits(int8, preprocess.turned(pictures, turn)) for turn in turns], axis=0)
 
 
-def _composed(prepared: Prepared, settings: FitSettings) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Pictures (n, size, size, 3) made of held-out notes and grounds, with their labels (n,): mistakes to count."""
-    composer = Composer(prepared.held_material, prepared.labels, settings.size, settings.seed + 1, USE)
+def _composed(
+    prepared: Prepared, settings: FitSettings, trained: Recipe
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Pictures (n, size, size, 3) made of held-out notes and grounds, with their labels (n,): mistakes to count.
+
+    Nothing happens to them that is not in the recipe that was `trained` with.
+    """
+    use = replace(
+        USE,
+        strength=min(USE.strength, trained.strength),
+        scale_low=max(USE.scale_low, trained.scale_low),
+        scale_high=trained.scale_high,
+        off=USE.off | trained.off,
+    )
+    composer = Composer(prepared.held_material, prepared.labels, settings.size, settings.seed + 1, use)
     samples = [composer.sample(number) for number in range(CALIBRATION)]
     # Of a note that hardly shows, silence and its amount are both right: it is no mistake to count.
     background = prepared.labels.index(BACKGROUND)
@@ -165,11 +179,12 @@ def _write(
     prepared: Prepared,
     settings: FitSettings,
     identity: Identity,
+    turns: tuple[int, ...],
     decision: DecisionSpec,
     figures: dict[str, float],
     out: Path,
 ) -> Manifest:
-    input_ = InputSpec(settings.size, settings.size, "squash", TURNS)
+    input_ = InputSpec(settings.size, settings.size, "squash", turns)
     pictures = selftest_pictures(input_)
     logits = quantize.int8_logits(int8, pictures)
     levels = np.unique(logits)

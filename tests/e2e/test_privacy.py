@@ -110,7 +110,7 @@ def holds_a_picture(path: Path) -> bool:
 def test_by_default_no_picture_is_stored_and_nothing_is_sent(tmp_path: Path) -> None:
     left = run(tmp_path)
     assert "amount label=20" in left.out, "it did read the notes"
-    known = {"said.wav", *(path.name for path in (left.folder / "state" / "phrases").glob("*.npz"))}
+    known = {"said.wav", "bundle.json", *(path.name for path in (left.folder / "state" / "phrases").glob("*.npz"))}
     assert {path.name for path in left.files} <= known
     assert [path.name for path in left.files if holds_a_picture(path)] == []
     assert left.of("network", "lookup", "sqlite3.connect") == []
