@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
-import json
 import os
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,6 +76,21 @@ def _progress() -> Progress:
     return Progress(*columns, console=console, refresh_per_second=2)
 
 
+@contextlib.contextmanager
+def _counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for one task: how many are done, of how many."""
+    with _stages(what) as tick:
+        yield lambda done, total: tick(what, done, total)
+
+
+@contextlib.contextmanager
+def _stages(first: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for tasks one after the other: what is being done, how many are done, of how many."""
+    with _progress() as bar:
+        task = bar.add_task(first, total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
 @app.command()
 def train(
     data: Data,
@@ -123,8 +139,7 @@ def train(
     from training.train import Identity
 
     told = cards.read_sources(sources) if sources else None
-    with _progress() as bar:
-        task = bar.add_task("reading photographs", total=None)
+    with _counting("reading photographs") as tick:
         prepared = from_photos(
             data,
             background,
@@ -132,7 +147,7 @@ def train(
             InputSpec(size, size, "squash"),
             series=series,
             held_out_source=hold_out_source,
-            tick=lambda i, n: bar.update(task, completed=i, total=n),
+            tick=tick,
         )
     settings = FitSettings(
         trunk=trunk,
@@ -250,12 +265,12 @@ def evaluate(
 ) -> None:
     """Score a bundle on photographs, each shown as one second of still frames."""
     from training import evaluate as scoring
+    from training import figures
 
-    with _progress() as bar:
-        task = bar.add_task("evaluating", total=None)
-        report, _ = scoring.evaluate(bundle, data, background, lambda i, n: bar.update(task, completed=i, total=n))
+    with _counting("evaluating") as tick:
+        report, _ = scoring.evaluate(bundle, data, background, tick)
     if json_ is not None:
-        json_.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+        figures.write(json_, asdict(report))
     _print_report(report)
 
 
@@ -381,14 +396,13 @@ def sequences(
         return specimens.gather(data, background, found)
 
     plan = films.Plan(seed, seconds, notes, empty_frames, scenes)
-    with _progress() as bar:
-        task = bar.add_task("looking for photographs", total=None)
+    with _stages("looking for photographs") as tick:
         found = films.measure(
             bundle,
             choose,
             plan,
             several,
-            lambda what, i, n: bar.update(task, description=what, completed=i, total=n),
+            tick,
         )
     if json_ is not None:
         figures.write(json_, asdict(found))
@@ -439,8 +453,7 @@ def report(
     """Write one HTML page on how a bundle does: figures, curves, confusions, worst mistakes."""
     from training import report as pages
 
-    with _progress() as bar:
-        task = bar.add_task("evaluating", total=None)
+    with _counting("evaluating") as tick:
         page = pages.make(
             bundle,
             data,
@@ -448,7 +461,7 @@ def report(
             out,
             sequences=sequences,
             ablation=ablation,
-            tick=lambda i, n: bar.update(task, completed=i, total=n),
+            tick=tick,
         )
     console.print(f"report in {page}", soft_wrap=True)
 
@@ -470,13 +483,12 @@ def compare(
     folders = list(bundles)
     if baseline is not None and baseline.absolute() not in [folder.absolute() for folder in folders]:
         folders.append(baseline)
-    with _progress() as bar:
-        task = bar.add_task("evaluating", total=None)
+    with _stages("evaluating") as tick:
         found = comparing.compare(
             folders,
             data,
             background,
-            lambda what, i, n: bar.update(task, description=what, completed=i, total=n),
+            tick,
         )
     _print_comparison(found)
     if out is not None:
@@ -592,8 +604,7 @@ def guidance(
     """Score the hints: is the right one said to scenes in which a note is held so that it cannot be read?"""
     from training import guidance as hints
 
-    with _progress() as bar:
-        task = bar.add_task("showing scenes", total=None)
+    with _counting("showing scenes") as tick:
         outcomes = hints.evaluate(
             bundle,
             data,
@@ -601,7 +612,7 @@ def guidance(
             scenes=scenes,
             seed=seed,
             photographs=photographs,
-            tick=lambda i, n: bar.update(task, completed=i, total=n),
+            tick=tick,
         )
     table = Table("scene", "right", "judged", "of", "share right", "95 % interval", "said (hints: scenes)")
     for row in hints.score(outcomes):

@@ -77,11 +77,18 @@ def _least(
 
 def calibration_error(probs: NDArray[np.float32], truth: NDArray[np.int64], bins: int = 15) -> float:
     """Expected calibration error of the best label over equal-width bins (Naeini et al. 2015)."""
-    sureness, right = probs.max(axis=1), probs.argmax(axis=1) == truth
+    found = reliability(probs.max(axis=1), probs.argmax(axis=1) == truth, bins)
+    return sum(count * abs(right - sureness) for count, sureness, right in found) / max(1, len(truth))
+
+
+def reliability(
+    sureness: NDArray[np.float32], right: NDArray[np.bool_], bins: int = 15
+) -> list[tuple[int, float, float]]:
+    """For each of equal-width bins of `sureness` (n,): how many, their mean sureness and the share that was right."""
     which = np.minimum((sureness * bins).astype(int), bins - 1)
-    total = 0.0
+    found = []
     for index in range(bins):
         chosen = which == index
-        if chosen.any():
-            total += chosen.mean() * abs(float(right[chosen].mean()) - float(sureness[chosen].mean()))
-    return float(total)
+        claimed, true = (float(sureness[chosen].mean()), float(right[chosen].mean())) if chosen.any() else (0.0, 0.0)
+        found.append((int(chosen.sum()), claimed, true))
+    return found

@@ -5,7 +5,6 @@ Figures come from `evaluate`, costs from `cost`. It writes a table and drawings 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,10 +12,10 @@ from pathlib import Path
 from edge.core import bundle as bundles
 from edge.core.bundle import BACKGROUND, Bundle
 from edge.drivers.tflite import TfliteEngine
-from training import charts, cost, evaluate
+from training import charts, cost, evaluate, figures
 from training.errors import TrainingError
 from training.evaluate import Outcome
-from training.rates import Rate, rate
+from training.rates import Rate, of_report, rate
 
 COSTS = {"multiply_adds": "million multiply-adds", "kilobytes": "kilobytes", "ms": "milliseconds an inference, here"}
 
@@ -110,10 +109,7 @@ def _times(
 def _entry(name: str, bundle: Bundle, report: evaluate.Report, time_: tuple[float, float]) -> Entry:
     return Entry(
         name=name,
-        accuracy=rate(round(report.accuracy * report.n), report.n),
-        coverage=rate(report.announced, report.n),
-        wrong=rate(report.wrong, report.announced),
-        false=rate(report.false, report.n_background),
+        **of_report(report),
         calibration_error=report.calibration_error,
         multiply_adds=cost.multiply_adds(bundle.model) / 1e6,
         kilobytes=len(bundle.model) / 1000,
@@ -189,9 +185,8 @@ def draw(entries: Sequence[Entry], key: str) -> str:
 def write(comparison: Comparison, folder: Path) -> list[Path]:
     """The figures and one drawing for each cost into `folder`; what was written."""
     folder.mkdir(parents=True, exist_ok=True)
-    figures = folder / "compare.json"
-    figures.write_text(json.dumps([asdict(entry) for entry in comparison.entries], indent=2) + "\n", encoding="utf-8")
-    written = [figures]
+    written = [folder / "compare.json"]
+    figures.write(written[0], [asdict(entry) for entry in comparison.entries])
     for key in COSTS:
         written.append(folder / f"accuracy_by_{key}.svg")
         written[-1].write_text(charts.standalone(draw(comparison.entries, key)), encoding="utf-8")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from training import paper, photometry, recolour
+from training import cutout, paper, photometry, recolour
 from training.cutout import Patch
 from training.errors import TrainingError
 from training.photometry import blend
@@ -172,7 +172,7 @@ class Composer:
             return paper.part(stranger, rng, 0.6, 1.0, along=False) if rng.random() < 0.5 else stranger
         if kind < 0.5:
             other = self.material.backgrounds[rng.integers(len(self.material.backgrounds))]
-            return self._note_shaped(Patch(other, np.full(other.shape[:2], 255, np.uint8), exact=False), rng)
+            return paper.strip(cutout.whole(other), rng, 0.3, 1.0)
         # The colours of a note without anything to read: colour alone must not be an amount.
         label = self.denominations[rng.integers(len(self.denominations))]
         return photometry.unreadable(self._pick(label, rng), rng)
@@ -253,13 +253,6 @@ class Composer:
             if draw.happens(operation.family, operation.share, operation.name):
                 pixels = operation.do(pixels, draw[operation.family])
         return replace(patch, pixels=pixels)
-
-    @staticmethod
-    def _note_shaped(patch: Patch, rng: Generator) -> Patch:
-        height = patch.mask.shape[0]
-        keep = max(8, int(height * rng.uniform(0.3, 1.0)))
-        top = rng.integers(height - keep + 1)
-        return Patch(patch.pixels[top : top + keep], patch.mask[top : top + keep], exact=False)
 
     def _ground(self, rng: Generator) -> NDArray[np.uint8]:
         picture = self.material.backgrounds[rng.integers(len(self.material.backgrounds))]

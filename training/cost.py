@@ -3,42 +3,28 @@
 from __future__ import annotations
 
 import statistics
-import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from math import prod
-from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from edge.core.observe import Invoke
-from training.errors import TrainingError
+from training import modelfile
 
 ROUNDS, RUNS_A_ROUND = 40, 5
-OPERATORS = schema.BuiltinOperator
 
 
 def multiply_adds(model: bytes) -> int:
     """Of all convolutions and fully connected layers, for one picture. Raises TrainingError if it is no model."""
-    try:
-        parsed = schema.ModelT.InitFromPackedBuf(model, 0)
-        graph = parsed.subgraphs[0]
-    except (TypeError, IndexError, AttributeError, struct.error, UnicodeDecodeError) as error:
-        raise TrainingError("this is no TensorFlow Lite model") from error
-    return sum(_of(operator, parsed.operatorCodes, graph.tensors) for operator in graph.operators)
+    return sum(map(_of, modelfile.layers(model)))
 
 
-def _of(operator: Any, codes: Sequence[Any], tensors: Sequence[Any]) -> int:
-    code = codes[operator.opcodeIndex]
-    # Old converters write small codes into the first field, new ones into the second.
-    kind = max(code.builtinCode, code.deprecatedBuiltinCode)
-    if kind not in (OPERATORS.CONV_2D, OPERATORS.DEPTHWISE_CONV_2D, OPERATORS.FULLY_CONNECTED):
-        return 0
-    output = prod(tensors[operator.outputs[0]].shape)
-    weights = [int(side) for side in tensors[operator.inputs[1]].shape]
-    if kind == OPERATORS.DEPTHWISE_CONV_2D:  # weights (1, height, width, channels)
+def _of(layer: modelfile.Layer) -> int:
+    output = prod(layer.output_tensor.shape)
+    weights = [int(side) for side in layer.kernel_tensor.shape]
+    if layer.kind == modelfile.OPERATORS.DEPTHWISE_CONV_2D:  # weights (1, height, width, channels)
         return int(output * prod(weights[1:3]))
     return int(output * prod(weights[1:]))  # weights (channels, height, width, inputs) or (outputs, inputs)
 

@@ -161,7 +161,7 @@ def _background(folder: Path, found: Survey) -> list[Photo]:
 
 def name_of(path: Path) -> str:
     """What the tables call a picture: its last two folders and its name."""
-    return "/".join(path.parts[-3:])
+    return "/".join(path.absolute().parts[-3:])
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def read_series(path: Path) -> dict[str, Seen]:
 
 def read_manifest(data: Path) -> dict[str, dict[str, str]]:
     """The manifest's row of each picture it names; empty where `data` has none beside it."""
-    path = data.parent / "manifest.csv"
+    path = data.absolute().parent / "manifest.csv"
     return {row["file"]: row for row in _read_table(path, ("file",))} if path.is_file() else {}
 
 
@@ -206,16 +206,23 @@ def _describe(path: Path, label: str, known: dict[str, dict[str, str]], named: d
     seen = named.get(name, Seen("", ""))
     series = seen.series or row.get("series") or ""
     photo = Photo(path, seen.label or label, row.get("source") or "all", row.get("cluster") or "", series=series)
-    text = (row.get("box_cxcywh") or "").replace(",", " ")
     try:
-        numbers = [float(part) for part in text.split()]
+        return replace(photo, box=box_of(row))
+    except ValueError as error:
+        found.report(path, f"the box of {name} in the manifest is no four numbers: {error}")
+        return photo
+
+
+def box_of(row: dict[str, str]) -> tuple[float, float, float, float] | None:
+    """The box in a row of the manifest, None where there is none. Raises ValueError, quoting what is no box."""
+    text = (row.get("box_cxcywh") or "").replace(",", " ")
+    if not text.split():
+        return None
+    try:
+        x, y, width, height = map(float, text.split())
     except ValueError:
-        numbers = [0.0]
-    if len(numbers) == 4:
-        return replace(photo, box=(numbers[0], numbers[1], numbers[2], numbers[3]))
-    if numbers:
-        found.report(path, f"the box of {name} in the manifest is no four numbers: {text!r}")
-    return photo
+        raise ValueError(repr(text)) from None
+    return x, y, width, height
 
 
 def load(path: Path, longest_px: int = LONGEST_SIDE_PX) -> NDArray[np.uint8]:
@@ -245,6 +252,14 @@ def with_clusters(photos: list[Photo], pictures: list[NDArray[np.uint8]]) -> lis
         hashes.append((bits, name))
         result.append(replace(photo, cluster=name))
     return result
+
+
+def clustered(photos: list[Photo]) -> list[Photo]:
+    """The same photographs in order; notes whose near-duplicates nobody named are grouped by how they look."""
+    unknown = [i for i, photo in enumerate(photos) if photo.label != BACKGROUND and not photo.cluster]
+    pictures = [load(photos[i].path) for i in unknown]
+    found = dict(zip(unknown, with_clusters([photos[i] for i in unknown], pictures), strict=True))
+    return [found.get(i, photo) for i, photo in enumerate(photos)]
 
 
 def split(

@@ -6,9 +6,10 @@ background: any amount announced on it is false.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from edge.core import bundle as bundles
 from edge.core.bundle import BACKGROUND, RESERVED, Bundle
 from edge.core.decide import Decider, fuse
 from edge.core.messages import Frame, Observation, Pixels, Verdict
-from edge.core.observe import Observer
+from edge.core.observe import Invoke, Observer
 from edge.drivers.tflite import TfliteEngine
 from training import calibrate, dataset
 from training.errors import TrainingError
@@ -66,10 +67,8 @@ def evaluate(
     """Score the bundle in `folder` on `data` (a sub-folder a denomination). Raises BundleError, TrainingError."""
     bundle = bundles.read(folder)
     pictures = list_pictures(data, background, bundle)
-    engine = TfliteEngine(bundle.model, threads=1)
-    try:
-        bundles.selftest(bundle, engine.invoke)
-        observer = Observer(bundle, engine.invoke, time.perf_counter)
+    with running(bundle) as invoke:
+        observer = Observer(bundle, invoke, time.perf_counter)
         outcomes, broken, spent_s = [], [], 0.0
         for number, (path, truth) in enumerate(pictures):
             tick(number + 1, len(pictures))
@@ -80,11 +79,17 @@ def evaluate(
             started = time.perf_counter()
             outcomes.append(judge(observer, bundle, pixels, path, truth))
             spent_s += time.perf_counter() - started
-    finally:
-        engine.close()
     if not outcomes:
         raise TrainingError(f"{data} holds no picture that can be opened")
     return report(outcomes, bundle.labels, spent_s / len(outcomes) * 1e3, broken), outcomes
+
+
+@contextlib.contextmanager
+def running(bundle: Bundle) -> Iterator[Invoke]:
+    """The bundle's model on one thread of the device's own driver, after its self-test. Raises BundleError."""
+    with contextlib.closing(TfliteEngine(bundle.model, threads=1)) as engine:
+        bundles.selftest(bundle, engine.invoke)
+        yield engine.invoke
 
 
 def list_pictures(data: Path, background: Path | None, bundle: Bundle) -> list[tuple[Path, str]]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge.core.messages import Frame, Pixels
 from training.cutout import Patch
+from training.photometry import blend
 
 FRAMES_PER_S = 10
 HEIGHT_PX, WIDTH_PX = 240, 320
@@ -136,7 +137,7 @@ class Carried:
         soft = self._soft * np.exp(-max(0.0, t_s - self.hold.start_s) / FOCUS_S)
         if soft > 0.3:
             drawn, alpha = cv2.GaussianBlur(drawn, (0, 0), soft), cv2.GaussianBlur(alpha, (0, 0), soft)
-        return _blend(_shaded(canvas, alpha, self._shadow), drawn, alpha)
+        return blend(_shaded(canvas, alpha, self._shadow), drawn, alpha)
 
 
 class Light:
@@ -231,9 +232,3 @@ def _shaded(canvas: Pixels, alpha: NDArray[np.uint8], depth: float) -> Pixels:
     soft = cv2.GaussianBlur(cv2.warpAffine(alpha, shift, (WIDTH_PX, HEIGHT_PX)), (0, 0), 4)
     light = 255 - cv2.multiply(soft, depth)
     return np.asarray(cv2.multiply(canvas, cv2.merge([light, light, light]), scale=1 / 255), np.uint8)
-
-
-def _blend(under: Pixels, over: Pixels, alpha: NDArray[np.uint8]) -> Pixels:
-    wide = cv2.merge([alpha, alpha, alpha])
-    mixed = cv2.add(cv2.multiply(over, wide, scale=1 / 255), cv2.multiply(under, 255 - wide, scale=1 / 255))
-    return np.asarray(mixed, np.uint8)

@@ -25,11 +25,11 @@ from edge.core.decide import Decider
 from edge.core.guide import Guide
 from edge.core.messages import Frame, Hint, Pixels, Verdict
 from edge.core.observe import Observer
-from edge.drivers.tflite import TfliteEngine
-from training import cutout, dataset
+from training import cutout, dataset, paper
 from training.cutout import Patch
 from training.errors import TrainingError
-from training.evaluate import interval
+from training.evaluate import interval, running
+from training.photometry import blend
 from training.prepare import HELD_OUT_SHARE
 
 SIDE_PX = 240
@@ -165,10 +165,8 @@ def evaluate(
     Raises BundleError, and TrainingError where there is nothing to make scenes of.
     """
     bundle = bundles.read(folder)
-    engine = TfliteEngine(bundle.model, threads=1)
-    try:
-        bundles.selftest(bundle, engine.invoke)
-        observer = Observer(bundle, engine.invoke, time.perf_counter)
+    with running(bundle) as invoke:
+        observer = Observer(bundle, invoke, time.perf_counter)
         if photographs:
             staged = from_photographs(data, background, seed)
         else:
@@ -178,8 +176,6 @@ def evaluate(
             tick(number + 1, total)
             outcomes.append(judge(observer, bundle, case, truth, frames))
         return outcomes
-    finally:
-        engine.close()
 
 
 def judge(observer: Observer, bundle: Bundle, case: Case, truth: str, frames: Iterator[Pixels]) -> Outcome:
@@ -212,7 +208,7 @@ def from_cutouts(data: Path, background: Path, scenes: int, seed: int) -> Staged
 
 def gather(data: Path, background: Path) -> Props:
     """Cut-outs and backgrounds of the clusters that training holds out. Raises TrainingError where there are none."""
-    photos = dataset.scan(data, background)
+    photos = dataset.clustered(dataset.scan(data, background))
     _, held = dataset.split(photos, HELD_OUT_SHARE)
     notes, backgrounds = [], []
     for photo in (photos[i] for i in held):
@@ -374,17 +370,13 @@ def _swept(picture: Pixels, note: Note, place: Place, number: int, rng: Generato
 
 def paste(picture: Pixels, note: Note, place: Place) -> Pixels:
     """The picture with the note on it."""
-    pixels, mask, warp = note.patch.pixels, note.patch.mask, _warp(note, place)
-    shrink = place.long * SIDE_PX * ASPECT / max(note.width, note.height)
-    if shrink < 0.75:  # averaged down first, so that fine print does not alias
-        size = max(4, round(mask.shape[1] * shrink)), max(4, round(mask.shape[0] * shrink))
-        factor = size[0] / mask.shape[1], size[1] / mask.shape[0]
-        pixels, mask = (cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in (pixels, mask))
-        warp = np.column_stack([warp[:, 0] / factor[0], warp[:, 1] / factor[1], warp[:, 2]])
+    whole, warp = note.patch, _warp(note, place)
+    shown = paper.smaller(whole, place.long * SIDE_PX * ASPECT / max(note.width, note.height))
+    factor = shown.mask.shape[1] / whole.mask.shape[1], shown.mask.shape[0] / whole.mask.shape[0]
+    warp = np.column_stack([warp[:, 0] / factor[0], warp[:, 1] / factor[1], warp[:, 2]])
     side = SIDE_PX, SIDE_PX
-    drawn = cv2.warpAffine(pixels, warp, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    alpha = cv2.merge([cv2.warpAffine(mask, warp, side, flags=cv2.INTER_LINEAR)] * 3)
-    return cv2.add(cv2.multiply(drawn, alpha, scale=1 / 255), cv2.multiply(picture, 255 - alpha, scale=1 / 255))
+    drawn = cv2.warpAffine(shown.pixels, warp, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return blend(picture, drawn, cv2.warpAffine(shown.mask, warp, side, flags=cv2.INTER_LINEAR))
 
 
 class _Light:

@@ -129,6 +129,14 @@ def part(patch: Patch, rng: Generator, low: float, high: float, *, along: bool) 
     return replace(patch, pixels=patch.pixels[window], mask=mask, share=patch.share * left_over, outline=outline)
 
 
+def strip(patch: Patch, rng: Generator, low: float, high: float) -> Patch:
+    """`low` to `high` of the patch's height, all of its width: something of about a note's shape."""
+    height = patch.mask.shape[0]
+    keep = max(8, int(height * rng.uniform(low, high)))
+    top = rng.integers(height - keep + 1)
+    return replace(patch, pixels=patch.pixels[top : top + keep], mask=patch.mask[top : top + keep])
+
+
 def smaller(patch: Patch, shrink: float) -> Patch:
     """The patch averaged down to `shrink` of its size, so that fine print does not alias; as it is from 0.75 on."""
     if shrink > 0.75:

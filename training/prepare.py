@@ -79,8 +79,8 @@ def from_photos(
 
     `series`: a table of series and corrected labels, see `dataset.read_series`.
     """
-    photos = _clustered(dataset.scan(data, background, series))
-    others = [p for folder in strangers for p in _strangers(folder)]
+    photos = dataset.clustered(dataset.scan(data, background, series))
+    others = [p for folder in strangers for p in dataset.scan_background(folder)]
     train, held = dataset.split(photos, HELD_OUT_SHARE, held_out_source)
     known, unknown = dataset.split(others, HELD_OUT_SHARE)
     done = 0
@@ -109,20 +109,6 @@ def from_photos(
         tuple(sorted({p.source for p in photos if p.label != BACKGROUND})),
         f"the source {held_out_source}" if held_out_source else f"{HELD_OUT_SHARE:.0%} of the near-duplicate clusters",
     )
-
-
-def _clustered(photos: list[dataset.Photo]) -> list[dataset.Photo]:
-    """The same photographs in order; notes whose near-duplicates nobody named are grouped by how they look."""
-    unknown = [i for i, photo in enumerate(photos) if photo.label != BACKGROUND and not photo.cluster]
-    if unknown:
-        pictures = [dataset.load(photos[i].path) for i in unknown]
-        found = dict(zip(unknown, dataset.with_clusters([photos[i] for i in unknown], pictures), strict=True))
-        photos = [found.get(i, photo) for i, photo in enumerate(photos)]
-    return photos
-
-
-def _strangers(folder: Path) -> list[dataset.Photo]:
-    return dataset.scan_background(folder)
 
 
 def _require_all(labels: tuple[str, ...], gathered: Material, held: int) -> None:

@@ -22,13 +22,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from edge.drivers.tflite import TfliteEngine
+from training import modelfile
 from training.errors import TrainingError
 
-WEIGHTED = (
-    schema.BuiltinOperator.CONV_2D,
-    schema.BuiltinOperator.DEPTHWISE_CONV_2D,
-    schema.BuiltinOperator.FULLY_CONNECTED,
-)
 LEAST_AGREEMENT = 0.99  # int8 against float, best label
 MOST_LOSS = 0.005  # of accuracy
 MEASURED = 150  # pictures on which shifts are measured: their means change little with more
@@ -97,8 +93,8 @@ def with_biases_corrected(int8: bytes, reference: bytes, inputs: Sequence[NDArra
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A convolution or dense layer of a TFLite model without an activation."""
+class Linear:
+    """A layer without an activation, and how its numbers are to be read."""
 
     output: int  # its tensor
     channels: int
@@ -108,22 +104,15 @@ class Layer:
     bias_scale: NDArray[np.float64]  # (channels,)
 
 
-def linear_layers(model: bytes) -> list[Layer]:
+def linear_layers(model: bytes) -> list[Linear]:
     """The layers of a TFLite model that have weights and no activation, in the order they are run."""
-    root = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(model, 0))
-    graph = root.subgraphs[0]
     found = []
-    for operation in graph.operators:
-        code = root.operatorCodes[operation.opcodeIndex]
-        if max(code.builtinCode, code.deprecatedBuiltinCode) not in WEIGHTED:
-            continue
-        if operation.builtinOptions.fusedActivationFunction != schema.ActivationFunctionType.NONE:
-            continue
-        output, bias = graph.tensors[operation.outputs[0]], graph.tensors[operation.inputs[2]]
-        scale, zero = _quantization(output)
-        found.append(
-            Layer(operation.outputs[0], int(output.shape[-1]), scale[0], zero, bias.buffer, _quantization(bias)[0])
-        )
+    for layer in modelfile.layers(model):
+        if layer.activation == schema.ActivationFunctionType.NONE:
+            scale, zero = _quantization(layer.output_tensor)
+            bias_scale, _ = _quantization(layer.bias_tensor)
+            channels = int(layer.output_tensor.shape[-1])
+            found.append(Linear(layer.output, channels, scale[0], zero, layer.bias_tensor.buffer, bias_scale))
     return found
 
 
@@ -134,7 +123,7 @@ def _quantization(tensor: Any) -> tuple[NDArray[np.float64], int]:
     return np.asarray(found.scale, np.float64), int(found.zeroPoint[0])
 
 
-def _means(model: bytes, layers: Sequence[Layer], inputs: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float64]]:
+def _means(model: bytes, layers: Sequence[Linear], inputs: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float64]]:
     """Mean output of each channel of each layer, (channels,), dequantised."""
     interpreter = Interpreter(
         model_content=model,

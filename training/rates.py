@@ -59,6 +59,16 @@ def rate(count: int, of: int) -> Rate:
     return Rate(count, of, count / of if of else 0.0, low, high)
 
 
+def of_report(report: evaluate.Report) -> dict[str, Rate]:
+    """What `evaluate` counted: accuracy, coverage, wrong (of what was spoken to notes), false (of no notes)."""
+    return {
+        "accuracy": rate(round(report.accuracy * report.n), report.n),
+        "coverage": rate(report.announced, report.n),
+        "wrong": rate(report.wrong, report.announced),
+        "false": rate(report.false, report.n_background),
+    }
+
+
 def pace(count: int, hours: float) -> Pace:
     """`count` events in `hours` as a rate per hour."""
     if hours <= 0:

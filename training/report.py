@@ -19,7 +19,7 @@ import numpy as np
 from edge.core import bundle as bundles
 from edge.core.bundle import BACKGROUND, RESERVED, Bundle
 from edge.drivers.tflite import TfliteEngine
-from training import card, charts, cost, dataset, evaluate, figures
+from training import calibrate, card, charts, cost, dataset, evaluate, figures, rates
 from training.charts import Bin
 from training.errors import TrainingError
 from training.evaluate import Outcome, Report
@@ -101,14 +101,8 @@ def bins(outcomes: Iterable[Outcome], labels: Sequence[str], count: int = BINS) 
     scored = [(o.probabilities, labels.index(o.truth)) for o in outcomes if o.probabilities is not None]
     sureness = np.array([probs.max() for probs, _ in scored])
     right = np.array([int(probs.argmax()) == truth for probs, truth in scored])
-    which = np.minimum((sureness * count).astype(int), count - 1)
-    result = []
-    for index in range(count):
-        chosen = which == index
-        claimed = float(sureness[chosen].mean()) if chosen.any() else 0.0
-        true = float(right[chosen].mean()) if chosen.any() else 0.0
-        result.append(Bin(index / count, (index + 1) / count, int(chosen.sum()), claimed, true))
-    return result
+    found = calibrate.reliability(sureness, right, count)
+    return [Bin(i / count, (i + 1) / count, n, claimed, true) for i, (n, claimed, true) in enumerate(found)]
 
 
 def curves(
@@ -272,11 +266,12 @@ def _cell(value: object) -> str:
 
 def _figures(subject: Subject) -> str:
     found = subject.report
+    shares = rates.of_report(found)
     rows: list[tuple[str, object, str]] = [
-        ("accuracy", rate(round(found.accuracy * found.n), found.n), "the most likely amount is the right one"),
-        ("coverage", rate(found.announced, found.n), "notes that are spoken to"),
-        ("wrong announcements", rate(found.wrong, found.announced), "of what is spoken to notes"),
-        ("false announcements", rate(found.false, found.n_background), "of pictures without these notes"),
+        ("accuracy", shares["accuracy"], "the most likely amount is the right one"),
+        ("coverage", shares["coverage"], "notes that are spoken to"),
+        ("wrong announcements", shares["wrong"], "of what is spoken to notes"),
+        ("false announcements", shares["false"], "of pictures without these notes"),
         ("calibration error", digits(found.calibration_error), f"ECE, {BINS} bins, all pictures"),
     ]
     table = _table("All photographs", ("figure", "value", "meaning"), rows)

@@ -21,10 +21,10 @@ from edge.core.bundle import BACKGROUND, Bundle
 from edge.core.decide import Decider
 from edge.core.messages import Decision, Frame, Pixels, Verdict
 from edge.core.observe import Invoke, Observer
-from edge.drivers.tflite import TfliteEngine
-from training import cutout, dataset, film
+from training import cutout, dataset, film, paper
 from training.cutout import Patch
 from training.errors import TrainingError
+from training.evaluate import running
 from training.material import HANDS
 from training.playmoney import notes, scenes
 from training.rates import Pace, Rate, pace, rate
@@ -397,7 +397,7 @@ def _nothing(stock: Stock, rng: Generator) -> tuple[str, film.Film]:
     elif chance < 0.85 and stock.hands:
         kind, patch = "a hand", stock.hands[rng.integers(len(stock.hands))]
     else:
-        kind, patch = "a thing held like money", _note_shaped(stock, rng)
+        kind, patch = "a thing held like money", _strip(stock, rng)
     things = []
     if patch is not None:
         hold = film.hold(patch, BEFORE_S, length_s - BEFORE_S, rng)
@@ -405,12 +405,8 @@ def _nothing(stock: Stock, rng: Generator) -> tuple[str, film.Film]:
     return kind, film.Film(_ground(stock, rng), things, film.Light(rng), length_s)
 
 
-def _note_shaped(stock: Stock, rng: Generator) -> Patch:
-    picture = stock.grounds[rng.integers(len(stock.grounds))]
-    height = picture.shape[0]
-    keep = max(8, int(height * rng.uniform(0.35, 0.8)))
-    top = rng.integers(height - keep + 1)
-    return cutout.whole(picture[top : top + keep])
+def _strip(stock: Stock, rng: Generator) -> Patch:
+    return paper.strip(cutout.whole(stock.grounds[rng.integers(len(stock.grounds))]), rng, 0.35, 0.8)
 
 
 def summary(
@@ -476,9 +472,5 @@ def measure(
     cv2.setNumThreads(1)  # pictures this small gain nothing from more
     bundle = bundles.read(folder)
     shown = stock(specimens(bundle), plan, several, tick)
-    engine = TfliteEngine(bundle.model, threads=1)
-    try:
-        bundles.selftest(bundle, engine.invoke)
-        return run(bundle, engine.invoke, shown, plan, tick)
-    finally:
-        engine.close()
+    with running(bundle) as invoke:
+        return run(bundle, invoke, shown, plan, tick)

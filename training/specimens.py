@@ -5,10 +5,10 @@ The truth is `evaluate`'s: a folder whose name the bundle does not know counts a
 
 from __future__ import annotations
 
-import csv
+import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,7 @@ class Specimen:
 
 def gather(data: Path, background: Path | None, bundle: Bundle) -> list[Specimen]:
     """Every photograph, as `evaluate` lists them, with what manifest.csv beside `data` says of it."""
-    rows = read_manifest(data)
+    rows = dataset.read_manifest(data)
     found = []
     for path, truth in evaluate.list_pictures(data, background, bundle):
         if background is not None and path.is_relative_to(background):
@@ -51,47 +51,23 @@ def gather(data: Path, background: Path | None, bundle: Bundle) -> list[Specimen
 
 def held_out(data: Path, background: Path | None, bundle: Bundle, source: str | None = None) -> list[Specimen]:
     """Only what training on these folders holds out: its share of the clusters, or everything of one source."""
-    photos = _clustered(dataset.scan(data, background))
+    photos = dataset.clustered(dataset.scan(data, background))
     _, held = dataset.split(photos, HELD_OUT_SHARE, source)
-    rows = read_manifest(data)
     found = []
     for photo in (photos[index] for index in held):
         truth = photo.label if photo.label in bundle.denominations else BACKGROUND
-        known = Specimen(photo.path, truth, photo.source, rows.get(_key(photo.path), {}).get("series") or "", photo.box)
-        found.append(known)
+        found.append(Specimen(photo.path, truth, photo.source, photo.series, photo.box))
     if not found:
         raise TrainingError(f"{data}: training holds none of these photographs out")
     return found
 
 
-def _clustered(photos: list[dataset.Photo]) -> list[dataset.Photo]:
-    """As training does it: notes whose near-duplicates nobody named are grouped by how they look."""
-    unknown = [i for i, photo in enumerate(photos) if photo.label != BACKGROUND and not photo.cluster]
-    pictures = [dataset.load(photos[i].path) for i in unknown]
-    found = dict(zip(unknown, dataset.with_clusters([photos[i] for i in unknown], pictures), strict=True))
-    return [found.get(i, photo) for i, photo in enumerate(photos)]
-
-
-def read_manifest(data: Path) -> dict[str, dict[str, str]]:
-    """The rows of manifest.csv beside `data`, by their file; empty where there is none."""
-    path = data.resolve().parent / "manifest.csv"
-    if not path.is_file():
-        return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        return {row["file"]: row for row in csv.DictReader(file) if row.get("file")}
-
-
-def _key(path: Path) -> str:
-    return "/".join(path.absolute().parts[-3:])
-
-
 def _described(path: Path, truth: str, rows: dict[str, dict[str, str]]) -> Specimen:
-    row = rows.get(_key(path), {})
-    known = Specimen(path, truth, row.get("source") or "", row.get("series") or "")
-    numbers = [float(part) for part in (row.get("box_cxcywh") or "").replace(",", " ").split()]
-    if len(numbers) == 4:
-        return replace(known, box=(numbers[0], numbers[1], numbers[2], numbers[3]))
-    return known
+    row = rows.get(dataset.name_of(path), {})
+    box = None
+    with contextlib.suppress(ValueError):  # that of training: here what is no box is none
+        box = dataset.box_of(row)
+    return Specimen(path, truth, row.get("source") or "", row.get("series") or "", box)
 
 
 def evenly(specimens: Sequence[Specimen], most: int, seed: int) -> list[Specimen]:

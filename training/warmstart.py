@@ -14,14 +14,13 @@ from typing import Any
 
 import keras
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from edge.core import bundle as bundles
+from training import modelfile
 from training.errors import TrainingError
 
 Floats = NDArray[np.float32]
-WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 @dataclass(frozen=True)
@@ -69,17 +68,13 @@ def _take_all(model: keras.Model, file: Path) -> None:
 
 def read_weights(model: bytes) -> list[Folded]:
     """The weights of every convolution and dense layer of an int8 TFLite model, in the order they are run."""
-    root = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(model, 0))
-    graph = root.subgraphs[0]
-    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
-    found = []
-    for operation in graph.operators:
-        code = root.operatorCodes[operation.opcodeIndex]
-        kind = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-        if kind in WEIGHTED:
-            kernel, bias = (_dequantised(graph.tensors[i], root.buffers) for i in operation.inputs[1:3])
-            found.append(Folded(_keras_order(kernel, kind), bias))
-    return found
+    return [
+        Folded(
+            _keras_order(_dequantised(layer.kernel_tensor, layer.buffers), layer.kind),
+            _dequantised(layer.bias_tensor, layer.buffers),
+        )
+        for layer in modelfile.layers(model)
+    ]
 
 
 def _dequantised(tensor: Any, buffers: Any) -> Floats:
@@ -94,12 +89,9 @@ def _dequantised(tensor: Any, buffers: Any) -> Floats:
     return (raw * scale).astype(np.float32)  # weights and biases are symmetric: no zero point
 
 
-def _keras_order(kernel: Floats, kind: str) -> Floats:
-    if kind == "CONV_2D":
-        return np.ascontiguousarray(kernel.transpose(1, 2, 3, 0))
-    if kind == "DEPTHWISE_CONV_2D":
-        return np.ascontiguousarray(kernel.transpose(1, 2, 3, 0))
-    return np.ascontiguousarray(kernel.T)
+def _keras_order(kernel: Floats, kind: int) -> Floats:
+    dense = kind == modelfile.OPERATORS.FULLY_CONNECTED
+    return np.ascontiguousarray(kernel.T if dense else kernel.transpose(1, 2, 3, 0))
 
 
 def _pairs(trunk: keras.Model) -> list[tuple[keras.Layer, keras.layers.BatchNormalization]]:

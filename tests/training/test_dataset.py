@@ -116,7 +116,6 @@ def test_the_digest_names_the_data_and_not_its_place(photos: Path, tmp_path: Pat
 
 def test_copies_of_a_note_are_never_both_trained_on_and_held_out(tmp_path: Path, save: Save) -> None:
     """Without a manifest: forty pictures, each saved four times over, are split by what they show."""
-    from training.prepare import _clustered
 
     data = tmp_path / "train"
     for number in range(10):
@@ -125,7 +124,7 @@ def test_copies_of_a_note_are_never_both_trained_on_and_held_out(tmp_path: Path,
                 picture = np.roll(notes.draw(amount, notes.FACES[number % 2], number, 160), number * 9, axis=1)
                 save(data / str(amount) / f"{copy}-{number}.png", picture)
     save(data / "background" / "0.png", np.zeros((40, 40, 3), np.uint8))
-    photos = _clustered(dataset.scan(data))
+    photos = dataset.clustered(dataset.scan(data))
     train, held = dataset.split(photos, 0.4)
     seen = {photos[i].path.read_bytes() for i in train}
     assert not seen & {photos[i].path.read_bytes() for i in held}
