@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("edge")
 
 DEFAULT_CONFIG = Path("/etc/saynote/edge.toml")
-SERVICE_STATE = Path("/var/lib/saynote")  # as in the unit
 SERVICE_PASSWORD = Path("/etc/saynote/mqtt-password")
 ABSENT = (Reason.MISSING, Reason.NOT_INSTALLED)  # there is none; anything else its owner must hear of
 
@@ -197,7 +196,7 @@ def _run(options: argparse.Namespace) -> int:
 def _choose_camera(config: Config, options: argparse.Namespace) -> tuple[Config, Callable[[], Camera] | None]:
     """The configuration with the camera asked for, and how to take the one that is open already."""
     from edge import app
-    from edge.devices import open_camera
+    from edge.devices import once, open_camera
     from edge.drivers.clock import SystemClock
 
     if options.camera in ("picamera", "webcam"):
@@ -212,22 +211,13 @@ def _choose_camera(config: Config, options: argparse.Namespace) -> tuple[Config,
             broken = broken if error.reason in ABSENT else error
             continue
         _put(f"camera: {driver}" + (f" ({'; '.join(missing)})" if missing else ""))
-        return tried, _first(found, tried)
+        return tried, once(found, lambda: open_camera(tried, SystemClock()))  # noqa: B023 -- the loop ends here
     if broken is not None:
         raise broken
     why = f"no camera found ({'; '.join(missing)})" if missing else "chosen by name"
     _put(f"camera: replay of play money, {why}")
     shown = _replace(config, "camera", driver="files", path=str(app.REPLAY))
     return shown if options.bundle else _replace(shown, "model", bundle="xts"), None
-
-
-def _first(found: Camera, config: Config) -> Callable[[], Camera]:
-    """Give the camera that was opened to see whether it is there; open it anew only when it was lost."""
-    from edge.devices import open_camera
-    from edge.drivers.clock import SystemClock
-
-    ready = [found]
-    return lambda: ready.pop() if ready else open_camera(config, SystemClock())
 
 
 def _at_a_desk(config: Config, wav: Path) -> Config:
@@ -318,7 +308,7 @@ def _patient(options: argparse.Namespace) -> Patient:
         source=source,
         mistakes=mistakes,
         devices=parts(config),
-        state=SERVICE_STATE if service is not None and SERVICE_STATE.is_dir() else app.state_folder(),
+        state=app.SERVICE_STATE if service is not None and app.SERVICE_STATE.is_dir() else app.state_folder(),
         account=service or access.own_account(),
         service_runs=systemd.service_runs(),
         synchronised=systemd.clock_synchronised,
@@ -413,13 +403,9 @@ def _speak_reason(config: Config, status: str) -> None:
 
 
 def _speak(config: Config, text: str) -> None:
-    from edge.devices import open_speaker, open_synth
+    from edge.devices import open_speaker, open_synth, say
 
-    sound = open_synth(config.voice).render(text, config.voice.language)
-    speaker = open_speaker(config.voice)
-    speaker.play(sound)
-    speaker.wait(sound.seconds + 2)
-    speaker.close()
+    say(open_synth(config.voice), lambda: open_speaker(config.voice), text, config.voice.language)
 
 
 def _speak_fault(options: argparse.Namespace, error: EdgeError) -> None:

@@ -216,7 +216,7 @@ def _start(hub: Hub, devices: Parts, notices: list[str], closing: contextlib.Exi
         except HardwareError as error:
             # Without its button the device still says what it sees: that is worth more than stopping.
             log.error("%s", error)
-            hub.event(Fault(error.device, error.reason.value, error.detail))
+            hub.event(Fault.of(error))
     if refused is not None:
         hub.event(refused)
         devices.supervisor.status(refused.detail)
@@ -246,7 +246,7 @@ def _start_watching(config: Config, hub: Hub, closing: contextlib.ExitStack) -> 
             log.error("%s", error)
             hub.web.close()
             hub.web = None
-            hub.event(Fault(error.device, error.reason.value, error.detail))
+            hub.event(Fault.of(error))
 
 
 def _log_start(config: Config, bundle: Bundle, engine: Engine, rendered: int) -> None:

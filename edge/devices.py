@@ -5,13 +5,14 @@ Drivers are imported only when chosen. It knows no outlet and no order of things
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from edge.config import Config, VoiceConfig
 from edge.core import wire
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from edge.outlets.web import Web
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PAGE = Path(__file__).resolve().parent / "web"
 
@@ -66,6 +69,20 @@ def parts(config: Config, *, camera: Callable[[], Camera] | None = None) -> Part
         light=None if config.light.driver == "none" else lambda: open_light(config),
         sensor=config.camera.driver != "files",
     )
+
+
+def once(opened: T, open_anew: Callable[[], T]) -> Callable[[], T]:
+    """Gives the device that was opened to see whether it is there, and opens it anew only when that one was lost."""
+    ready = [opened]
+    return lambda: ready.pop() if ready else open_anew()
+
+
+def say(synth: Synth, open_speaker_: Callable[[], Speaker], text: str, language: str) -> None:
+    """Speak `text` and wait until it was heard. Raises HardwareError where that cannot be."""
+    sound = synth.render(text, language)
+    with contextlib.closing(open_speaker_()) as speaker:
+        speaker.play(sound)
+        speaker.wait(sound.seconds + 2)
 
 
 def open_camera(config: Config, clock: Clock) -> Camera:

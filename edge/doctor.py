@@ -26,7 +26,7 @@ from edge.core.errors import EXIT_HARDWARE, EXIT_OK, BundleError, ConfigError, E
 from edge.core.messages import Fault, Frame, Look, Pcm
 from edge.core.speech import Speech
 from edge.core.stale import FROZEN_REPEATS, Stale
-from edge.devices import Parts
+from edge.devices import Parts, say
 from edge.drivers.access import Account, group_of
 from edge.ports import Camera, Engine
 
@@ -137,10 +137,7 @@ def summary(patient: Patient, findings: Sequence[Finding]) -> str:
 
 def speak(patient: Patient, text: str) -> None:
     """Say `text` through the device's own voice. Raises HardwareError where it has none."""
-    sound = patient.devices.synth().render(text, patient.config.voice.language)
-    with contextlib.closing(patient.devices.speaker()) as speaker:
-        speaker.play(sound)
-        speaker.wait(sound.seconds + 2)
+    say(patient.devices.synth(), patient.devices.speaker, text, patient.config.voice.language)
 
 
 def row(finding: Finding) -> str:
@@ -173,7 +170,7 @@ def _failed(part: str, error: EdgeError) -> Finding:
         found, to_do = error.detail, ADVICE.get((error.device, error.reason), LAST_ADVICE)
         if error.reason is Reason.NOT_INSTALLED:
             found, to_do = "its software is not installed", error.detail
-        fault = Fault(error.device, error.reason.value, error.detail)
+        fault = Fault.of(error)
         return Finding(part, State.FAULT, found, to_do, fault, error.exit_code)
     device, to_do = part, LAST_ADVICE
     if isinstance(error, ConfigError):

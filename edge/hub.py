@@ -35,7 +35,7 @@ from edge.core.messages import (
 from edge.core.pulsecode import PulseCode, Rhythm
 from edge.core.session import Answer
 from edge.core.speech import Speech
-from edge.devices import Parts
+from edge.devices import Parts, once
 from edge.outlets.album import BYTES_PER_MB, Album
 from edge.outlets.announcer import Announcer, Utterance
 from edge.outlets.capture import Capture
@@ -43,7 +43,6 @@ from edge.outlets.health import HealthMonitor
 from edge.outlets.light import Light
 from edge.outlets.phrases import Phrases
 from edge.outlets.pulses import Pulses
-from edge.ports import Pulser
 
 if TYPE_CHECKING:  # what most devices do without is imported when it is wanted: each import delays the first word
     from edge.outlets.telemetry import Telemetry
@@ -186,13 +185,8 @@ def _pulses(
     code = PulseCode(bundle.denominations, pulses.codes)
     rhythm = Rhythm(pulses.short_s, pulses.long_s, pulses.gap_s, pulses.pause_s)
     # Where nothing is heard, a pin that fails at the start ends us: a device that tells nothing must not seem alive.
-    open_ = devices.pulser if config.voice.driver != "none" else _opened(devices.pulser)
+    open_ = devices.pulser if config.voice.driver != "none" else once(devices.pulser(), devices.pulser)
     return Pulses(code, rhythm, open_, devices.clock, report=report)
-
-
-def _opened(open_: Callable[[], Pulser]) -> Callable[[], Pulser]:
-    ready = [open_()]
-    return lambda: ready.pop() if ready else open_()
 
 
 def _web(config: Config, devices: Parts, bundle: Bundle, timings: Timings) -> Web:

@@ -153,7 +153,7 @@ class Pipeline:
             return
         self._told = error.reason
         log.error("%s", error)
-        self._sink.event(Fault(error.device, error.reason.value, error.detail))
+        self._sink.event(Fault.of(error))
 
 
 def _log_decision(decision: Decision) -> None:

@@ -13,6 +13,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.core.errors import HardwareError
+
 Pixels: TypeAlias = NDArray[np.uint8]
 Scores: TypeAlias = NDArray[np.float32]
 
@@ -165,6 +167,11 @@ class Fault:
     device: str  # the port's name in lower case, as in HardwareError
     reason: str  # a value of errors.Reason
     detail: str = ""
+
+    @classmethod
+    def of(cls, error: HardwareError) -> Fault:
+        """What `error` says of its device."""
+        return cls(error.device, error.reason.value, error.detail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,13 @@ from decimal import Decimal
 
 from edge.core.errors import ConfigError
 from edge.core.messages import Decision, Fault, Guidance, Hold, Notice, Recovered, Verdict
-from edge.core.session import Answer, Repeat, Reply, Total
+from edge.core.session import OLD_AFTER_S, Answer, Repeat, Reply, Total
 
 PAUSE, REST = " ", "/"
 NUMBER = ".-"  # a number follows; within one, the decimal point
 CHANGE = "-"  # "not sure", and every hint: hold it another way
 SEVERAL, FAULT, READY, GOODBYE, DEMONSTRATION = "--", "---", "-.-", ".-.-.", "-.-.-"
-OLD = "-"  # after a repeated amount: it is more than ten seconds old
-OLD_AFTER_S = 10.0
+OLD = "-"  # after a repeated amount: it is old
 REPLIES = {
     Reply.NOTHING_YET: "--.",
     Reply.NOTHING_TO_UNDO: "--.",

@@ -27,6 +27,9 @@ class Reply(enum.Enum):
     KEPT = "kept"
 
 
+OLD_AFTER_S = 10.0  # an amount that was told longer ago is repeated with its age
+
+
 @dataclass(frozen=True, slots=True)
 class Repeat:
     """The last amount again."""

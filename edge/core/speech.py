@@ -19,6 +19,7 @@ from babel.numbers import format_decimal, get_currency_name
 
 from edge.core.errors import ConfigError, Reason
 from edge.core.messages import Decision, Fault, Guidance, Hint, Recovered, Verdict
+from edge.core.session import OLD_AFTER_S
 
 CATALOGUES = Path(__file__).resolve().parent.parent / "locale"
 DOMAIN = "saynote"
@@ -179,7 +180,7 @@ class Speech:
 
     def age(self, seconds_ago: float) -> str | None:
         """How long ago, to the nearest of the prepared `ages`; None where it does not matter (up to 10 s)."""
-        if seconds_ago <= 10:
+        if seconds_ago <= OLD_AFTER_S:
             return None
         if seconds_ago > 1.5 * 86_400:
             return self.phrase("long ago")

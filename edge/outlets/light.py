@@ -146,4 +146,4 @@ class Light:
         # Said once and given up: a room light does instead.
         log.error("%s", error)
         self._broken = True
-        self._report(Fault(error.device, error.reason.value, error.detail))
+        self._report(Fault.of(error))

@@ -191,4 +191,4 @@ class Pulses:
         self._retry_at_s = now + REOPEN_AFTER_S
         if not self._told:
             self._told = True
-            self._report(Fault(error.device, error.reason.value, error.detail))
+            self._report(Fault.of(error))

@@ -26,11 +26,9 @@ from edge.core.bundle import Bundle
 from edge.core.errors import EXIT_BUNDLE, EXIT_CONFIG, EXIT_HARDWARE, BundleError, HardwareError, Reason
 from edge.core.messages import Frame, Pixels
 from edge.core.speech import PHRASES, Speech
-from edge.devices import Parts
 from edge.drivers.clock import SystemClock
 from edge.drivers.fake import (
     FakeBoard,
-    FakeBroker,
     FakeCamera,
     FakeClock,
     FakeEngine,
@@ -38,6 +36,7 @@ from edge.drivers.fake import (
     FakeSupervisor,
     FakeSynth,
 )
+from tests.devices import fake_engine, fake_parts
 
 pytestmark = pytest.mark.integration
 
@@ -276,16 +275,11 @@ class Living:
         values: dict[str, object] = {
             "camera": self.cameras,
             "engine": answers_background,
-            "synth": FakeSynth,
             "speaker": self.card,
-            "button": None,
-            "broker": lambda topics, connected: FakeBroker(),
             "clock": SystemClock(),
-            "supervisor": FakeSupervisor(),
-            "board": FakeBoard(),
             "sensor": True,
         }
-        self.parts = Parts(**(values | changes))  # type: ignore[arg-type]
+        self.parts = fake_parts(**(values | changes))
         self.config, self.folder = config, folder
 
     def card(self) -> FakeSpeaker:
@@ -304,10 +298,7 @@ class Living:
 
 
 def answers_background(bundle: Bundle) -> FakeEngine:
-    script = [[list(row), [0.5] * 5] for row in bundle.selftest_logits]
-    nothing = [9.0 if label == "background" else 0.0 for label in bundle.labels]
-    size = bundle.manifest.input
-    return FakeEngine([*script, [nothing, [0.5] * 5]], (1, size.height, size.width, 3))
+    return fake_engine(bundle, [[9.0 if label == "background" else 0.0 for label in bundle.labels], [0.5] * 5])
 
 
 XTS = Config(model=ModelConfig(bundle="xts"))

@@ -17,17 +17,12 @@ from edge.core import scene
 from edge.core.bundle import Bundle
 from edge.core.messages import Frame, Hint, Look, Pixels
 from edge.core.speech import HINTS, PHRASES
-from edge.devices import Parts
 from edge.drivers.fake import (
-    FakeBoard,
-    FakeBroker,
     FakeCamera,
-    FakeClock,
     FakeEngine,
-    FakeSupervisor,
-    FakeSynth,
     SilentSpeaker,
 )
+from tests.devices import fake_engine, fake_parts
 from training.playmoney import notes
 
 PICTURE = notes.draw(50, "front", 1, 320)
@@ -70,21 +65,12 @@ def said(shown: list[Shown], state: Path, **settings: object) -> list[str]:
         # The model is asked about clear pictures alone, so the script answers those alone.
         asked = [scene.assess(picture).look is Look.CLEAR for picture, *_ in shown]
         seen = [output for output, wanted in zip(outputs, asked, strict=True) if wanted]
-        size = bundle.manifest.input
-        return FakeEngine(
-            [*([list(row), MIDDLE] for row in bundle.selftest_logits), *seen], (1, size.height, size.width, 3)
-        )
+        return fake_engine(bundle, *seen)
 
-    parts = Parts(
+    parts = fake_parts(
         camera=lambda: FakeCamera([Frame(n, n / 10, picture) for n, (picture, *_) in enumerate(shown)]),
         engine=engine,
-        synth=FakeSynth,
         speaker=SilentSpeaker,
-        button=None,
-        broker=lambda topics, connected: FakeBroker(),
-        clock=FakeClock(),
-        supervisor=FakeSupervisor(),
-        board=FakeBoard(),
     )
     config = Config(model=ModelConfig(bundle="xts"), **settings)  # type: ignore[arg-type]
     utterances = app.run(config, parts, threading.Event(), state=state)

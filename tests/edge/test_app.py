@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,6 @@ from edge.core.errors import BundleError, ConfigError, HardwareError, Reason
 from edge.core.messages import Frame
 from edge.devices import Parts, secret
 from edge.drivers.fake import (
-    FakeBoard,
     FakeBroker,
     FakeButton,
     FakeCamera,
@@ -43,6 +42,7 @@ from edge.drivers.fake import (
     FakeSynth,
 )
 from edge.hub import CAPTURES, SAID, TOLD, Hub, device_id
+from tests.devices import fake_engine, fake_parts
 from training.playmoney import notes
 
 CONFIG = Config(model=ModelConfig(bundle="xts"))
@@ -54,28 +54,30 @@ def logits(label: str) -> list[list[float]]:
     return [[9.0 if name == label else 0.0 for name in LABELS], [0.5] * 5]
 
 
-def engine(bundle: Bundle, shown: Iterable[str]) -> FakeEngine:
-    """Answers the self-test as the trainer did, then what `shown` says, frame by frame."""
-    script = [[list(row), [0.5] * 5] for row in bundle.selftest_logits]
-    size = bundle.manifest.input
-    return FakeEngine([*script, *(logits(label) for label in shown)], (1, size.height, size.width, 3))
-
-
 def devices(shown: list[str], **changes: object) -> Parts:
-    clock = FakeClock()
     frames = [Frame(n, n / 10, PICTURE) for n in range(len(shown))]
     values: dict[str, object] = {
         "camera": lambda: FakeCamera(frames),
-        "engine": lambda bundle: engine(bundle, shown),
-        "synth": FakeSynth,
-        "speaker": lambda: FakeSpeaker(clock),
-        "button": None,
-        "broker": lambda topics, connected: FakeBroker(),
-        "clock": clock,
-        "supervisor": FakeSupervisor(),
-        "board": FakeBoard(),
+        "engine": lambda bundle: fake_engine(bundle, *map(logits, shown)),
     }
-    return Parts(**(values | changes))  # type: ignore[arg-type]
+    return fake_parts(**(values | changes))
+
+
+class Pressing(FakeCamera):
+    """Presses the button after its last frame and waits for the answer."""
+
+    def __init__(self, frames: Sequence[Frame], button: FakeButton, clock: FakeClock) -> None:
+        super().__init__(frames)
+        self._button, self._clock = button, clock
+
+    def read(self, timeout_s: float) -> Frame | None:
+        frame = super().read(timeout_s)
+        if frame is None:
+            for change in (self._button.press, self._button.release):
+                change()
+                self._clock.advance(0.2)
+            self._clock.advance(1.0)
+        return frame
 
 
 def spoken(parts: Parts, state: Path, config: Config = CONFIG) -> list[str]:
@@ -184,7 +186,7 @@ def test_a_synthesiser_that_is_missing_ends_it_and_nothing_is_left_open(tmp_path
     engines: list[FakeEngine] = []
 
     def keep(bundle: Bundle) -> FakeEngine:
-        engines.append(engine(bundle, SHOWN))
+        engines.append(fake_engine(bundle, *map(logits, SHOWN)))
         return engines[0]
 
     with pytest.raises(HardwareError, match="espeak-ng"):
@@ -198,9 +200,7 @@ def test_an_engine_that_dies_while_running_closes_everything(tmp_path: Path) -> 
     cameras = [FakeCamera([Frame(n, n / 10, PICTURE) for n in range(20)])]
 
     def dying(bundle: Bundle) -> FakeEngine:
-        size = bundle.manifest.input
-        script = [[list(row), [0.5] * 5] for row in bundle.selftest_logits]
-        return FakeEngine([*script, logits("background"), broken], (1, size.height, size.width, 3))
+        return fake_engine(bundle, logits("background"), broken)
 
     parts = devices(
         SHOWN, engine=dying, camera=lambda: cameras[0], speaker=lambda: speaker, button=lambda: button, clock=clock
@@ -217,20 +217,8 @@ def test_a_press_repeats_what_was_said(tmp_path: Path) -> None:
     clock = FakeClock()
     button = FakeButton(clock)
 
-    class Pressing(FakeCamera):
-        """Presses the button before its last frame and waits for the answer."""
-
-        def read(self, timeout_s: float) -> Frame | None:
-            frame = super().read(timeout_s)
-            if frame is None:
-                for change in (button.press, button.release):
-                    change()
-                    clock.advance(0.2)
-                clock.advance(1.0)
-            return frame
-
     frames = [Frame(n, n / 10, PICTURE) for n in range(len(SHOWN))]
-    parts = devices(SHOWN, camera=lambda: Pressing(frames), button=lambda: button, clock=clock)
+    parts = devices(SHOWN, camera=lambda: Pressing(frames, button, clock), button=lambda: button, clock=clock)
     said = [text for text in spoken(parts, tmp_path) if text != "Ready"]
     assert said[:3] == ["50 play crowns", "500 play crowns", "500 play crowns"]
 
@@ -453,20 +441,10 @@ def test_without_a_voice_amounts_and_answers_are_felt(tmp_path: Path) -> None:
     clock = FakeClock()
     button, pulser = FakeButton(clock), FakePulser(clock)
 
-    class Pressing(FakeCamera):
-        """Presses the button after its last frame, once the amounts were felt."""
-
-        def read(self, timeout_s: float) -> Frame | None:
-            frame = super().read(timeout_s)
-            if frame is None:
-                for change in (button.press, button.release):
-                    change()
-                    clock.advance(0.2)
-                clock.advance(1.0)
-            return frame
-
     frames = [Frame(n, n / 10, PICTURE) for n in range(len(SHOWN))]
-    parts = devices(SHOWN, camera=lambda: Pressing(frames), button=lambda: button, clock=clock, pulser=lambda: pulser)
+    parts = devices(
+        SHOWN, camera=lambda: Pressing(frames, button, clock), button=lambda: button, clock=clock, pulser=lambda: pulser
+    )
     spoken(parts, tmp_path, SILENT)
     ends = [from_s + seconds for from_s, seconds in pulser.pulses]
     felt = ""

@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,20 +26,18 @@ from edge.core.errors import (
     TransientError,
 )
 from edge.core.messages import Frame, Pixels
-from edge.devices import Parts
 from edge.doctor import Finding, Patient, State
 from edge.drivers.access import own_account
 from edge.drivers.fake import (
     FakeBoard,
-    FakeBroker,
     FakeButton,
     FakeCamera,
     FakeClock,
     FakeEngine,
     FakeSpeaker,
-    FakeSupervisor,
     FakeSynth,
 )
+from tests.devices import fake_engine, fake_parts
 
 CONFIG = Config(model=ModelConfig(bundle="xts"))
 NOW_S = 1_780_000_000.0
@@ -57,27 +55,10 @@ def living(count: int = 60, per_s: float = 15.0, level: float = 1.0) -> FakeCame
     return film([scene(n, level) for n in range(count)], per_s)
 
 
-def engine(bundle: Bundle) -> FakeEngine:
-    size = bundle.manifest.input
-    script = [[list(row), [0.5] * 5] for row in bundle.selftest_logits]
-    return FakeEngine(script, (1, size.height, size.width, 3))
-
-
 def patient(folder: Path, config: Config = CONFIG, **changes: object) -> Patient:
     clock = FakeClock(wall_s=NOW_S)
-    devices: dict[str, object] = {
-        "camera": living,
-        "engine": engine,
-        "synth": FakeSynth,
-        "speaker": lambda: FakeSpeaker(clock),
-        "button": lambda: FakeButton(clock),
-        "broker": lambda topics, connected: FakeBroker(),
-        "clock": clock,
-        "supervisor": FakeSupervisor(),
-        "board": FakeBoard(),
-        "sensor": True,
-    }
-    of_patient = {name: changes.pop(name) for name in list(changes) if name not in devices}
+    of_patient = {field.name: changes.pop(field.name) for field in fields(Patient) if field.name in changes}
+    devices: dict[str, object] = {"camera": living, "button": lambda: FakeButton(clock), "clock": clock, "sensor": True}
     values: dict[str, object] = {
         "config": config,
         "source": "edge.toml",
@@ -88,7 +69,7 @@ def patient(folder: Path, config: Config = CONFIG, **changes: object) -> Patient
         "synchronised": lambda: True,
         "probe_broker": lambda: None,
     }
-    return Patient(devices=Parts(**(devices | changes)), **(values | of_patient))  # type: ignore[arg-type]
+    return Patient(devices=fake_parts(**(devices | changes)), **(values | of_patient))  # type: ignore[arg-type]
 
 
 def findings(examined: Patient) -> dict[str, Finding]:
@@ -303,7 +284,7 @@ def test_a_model_slower_than_the_camera_is_worth_a_word(tmp_path: Path) -> None:
             return super().invoke(tensor)
 
     def slow(bundle: Bundle) -> FakeEngine:
-        quick = engine(bundle)
+        quick = fake_engine(bundle)
         return Slow(quick._script, quick.input_shape())
 
     config = Config(model=ModelConfig(bundle="xts"), camera=CameraConfig(frames_per_s=60.0))
@@ -332,7 +313,7 @@ def test_nothing_is_left_open(tmp_path: Path) -> None:
     speakers: list[FakeSpeaker] = []
 
     def keep(bundle: Bundle) -> FakeEngine:
-        engines.append(engine(bundle))
+        engines.append(fake_engine(bundle))
         return engines[-1]
 
     def card() -> FakeSpeaker:
