@@ -47,7 +47,13 @@ SourcesFile = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Same seed, data and versions: the same bundle.")]
 Size = Annotated[int, typer.Option(help="Side of the model's input in pixels, a multiple of 32.")]
-Steps = Annotated[int, typer.Option(help="Steps of 32 composed samples with all layers training.")]
+Steps = Annotated[int, typer.Option(help="Steps with all layers training.")]
+Minutes = Annotated[
+    float | None, typer.Option(help="Train no longer than that; the learning rate falls in time for it.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes that compose samples; left out: one for each processor.")
+]
 Trunk = Annotated[
     str, typer.Option(help="mobilenet, mobilenet_v2, mobilenet_v3_small, mobilenet_v3_large; tiny for trying out.")
 ]
@@ -120,7 +126,10 @@ def train(
     last_layers: Annotated[
         int | None, typer.Option(min=0, help="Layers of the trunk that learn after the heads; left out: all.")
     ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Samples of a step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Its peak, after the warm-up.")] = 8e-4,
+    minutes: Minutes = None,
+    workers: Workers = None,
     without: Without = None,
     only: Annotated[
         Only | None, typer.Option(help="Compose from cut-out notes or from whole photographs alone; left out: both.")
@@ -156,6 +165,7 @@ def train(
         steps=steps,
         head_steps=head_steps,
         last_layers=last_layers,
+        batch=batch,
         seed=seed,
         learning_rate=learning_rate,
     )
@@ -165,9 +175,67 @@ def train(
     identity = Identity(name or currency.lower(), version, currency)
     begin = None if from_scratch or start_from else weights or "imagenet"
     folder = run or Path("runs") / identity.name
-    _train(prepared, settings, identity, begin, folder, out, resume, recipe, start=start_from)
+    _train(
+        prepared,
+        settings,
+        identity,
+        begin,
+        folder,
+        out,
+        resume,
+        recipe,
+        start=start_from,
+        minutes=minutes,
+        workers=workers,
+    )
     if told is not None:
         cards.refresh(out, sources=told)
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="TOML file of trainings (docs/training.md).")],
+    data: Data,
+    run: Annotated[Path, typer.Option(help="Folder for the run of each training.")],
+    background: Background = None,
+    strangers: Annotated[
+        list[Path] | None, typer.Option(help="Folder of other money to reject; may be given again.")
+    ] = None,
+    series: Series = None,
+    test: Annotated[Path | None, typer.Option(help="Folder of photographs to score each training on.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Folder of the weights that the file names; left out: its own.")
+    ] = None,
+    pick: Annotated[list[str] | None, typer.Option(help="Name of one training; may be given again.")] = None,
+    minutes: Minutes = None,
+    at_once: Annotated[int, typer.Option(min=1, help="Recipes whose samples are composed at the same time.")] = 1,
+    workers: Workers = None,
+) -> None:
+    """Train several networks or recipes side by side and score them alike; needs no TensorFlow."""
+    from training import sweep as sweeps
+
+    variants = sweeps.read(file, weights)
+    unknown = set(pick or ()) - {variant.name for variant in variants}
+    if unknown:
+        raise TrainingError(f"{file} has no training called {', '.join(sorted(unknown))}")
+    rows = sweeps.sweep(
+        [variant for variant in variants if not pick or variant.name in pick],
+        data,
+        background,
+        strangers or [],
+        run,
+        series=series,
+        test=test,
+        at_once=at_once,
+        workers=workers,
+        minutes=minutes,
+        say=lambda line: console.print(line, highlight=False, soft_wrap=True),
+    )
+    table = Table("", *(row["name"] for row in rows))
+    for key in dict.fromkeys(key for row in rows for key in row if key != "name"):
+        values = (row.get(key, "") for row in rows)
+        table.add_row(key.replace("_", " "), *(f"{v:.4f}" if isinstance(v, float) else str(v) for v in values))
+    Console().print(table)
 
 
 @app.command()
@@ -225,6 +293,8 @@ def _train(
     resume: bool,
     recipe: Any = None,
     start: Path | None = None,
+    minutes: float | None = None,
+    workers: int | None = None,
 ) -> None:
     from training.train import train as whole_path
 
@@ -250,6 +320,8 @@ def _train(
             start=start,
             resume=resume,
             recipe=recipe,
+            minutes=minutes,
+            workers=workers,
             tick=tick,
             say=bar.console.print,
         )

@@ -7,21 +7,23 @@ of where they come from.
 from __future__ import annotations
 
 import csv
+import itertools
 import json
+import math
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from training import model as networks
 from training.errors import TrainingError
+from training.supply import Batch
 
-Batch = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+HEAD_RATE = 2e-3  # the heads' peak while they train alone
 
 
 @dataclass(frozen=True)
@@ -51,34 +53,40 @@ def fit(
     settings: FitSettings,
     labels: int,
     weights: Path | str | None,
-    make_batch: Callable[[int], Batch],
+    batches: Callable[[int], Iterator[Batch]],
     folder: Path,
     *,
     start: Callable[[keras.Model], None] | None = None,
     resume: bool = False,
+    minutes: float | None = None,
     tick: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
     validate: Callable[[keras.Model], dict[str, float]] | None = None,
     validate_every: int = 1000,
 ) -> keras.Model:
     """Train and return the model with averaged weights; `folder` gets checkpoints, `log.csv` and TensorBoard files.
 
-    `start` may set other weights than `weights` before the first step.
-    `make_batch(step)` gives pictures uint8 (n, size, size, 3), targets (n, labels), boxes and what of them is known,
-    0 or 1, (n, 5) each.
+    `start` may set other weights than `weights` before the first step. `batches(step)` gives the batches from that step
+    on (see `Supply.batches`). After `minutes` it ends, cooled down, though fewer steps have been made.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _make_repeatable(settings.seed)
     total = settings.head_steps + settings.steps
     if resume and (folder / "state.json").is_file():
-        model, first = _restore(folder, settings)
+        model, first, course = _restore(folder, settings)
         if first == total:
             return model
     else:
-        model, first = _begin(settings, labels, weights, start), 0
+        model, first, course = _begin(settings, labels, weights, start), 0, _Course.of(settings, 0)
+    begun = time.monotonic()
     with _Log(folder, append=first > 0) as log:
-        for step, batch in _prefetch(make_batch, first, total):
-            if step == settings.head_steps:
+        for step, batch in zip(itertools.count(first), batches(first), strict=False):
+            spent = (time.monotonic() - begun) / (60 * minutes) if minutes else 0.0
+            if step == total or spent >= 1:
+                break
+            if step == settings.head_steps and step > 0:
                 _thaw(model, settings)
+                course = _Course.of(settings, step)
+            model.optimizer.learning_rate = course.rate_at(step, spent)
             # Keras does not save the state of dropout's randomness: it follows from the step instead.
             model.get_layer("dropout").seed_generator.state.assign([settings.seed, step])
             losses = _train(model, batch)
@@ -86,11 +94,12 @@ def fit(
             if (step + 1) % 20 == 0:
                 log.write(step + 1, losses)
             if (step + 1) % settings.checkpoint_every == 0 and step + 1 < total:
-                _save(model, folder, step + 1, settings)
+                _save(model, folder, step + 1, settings, course)
             if validate and (step + 1) % validate_every == 0 and step + 1 < total:
                 log.write(step + 1, {f"val_{k}": v for k, v in _averaged(model, validate).items()})
     model.optimizer.finalize_variable_values(model.trainable_variables)
-    _save(model, folder, total, settings, "model.keras")
+    model = _bare(model)
+    _save(model, folder, step, replace(settings, steps=step - settings.head_steps), course, "model.keras")
     return model
 
 
@@ -116,10 +125,11 @@ def _begin(
         start(model)
     for layer in networks.normalisations(model):
         layer.momentum = settings.norm_momentum
-    model.get_layer("trunk").trainable = settings.head_steps == 0
-    _compile(model, settings, keras.optimizers.schedules.CosineDecay(2e-3, max(1, settings.head_steps), alpha=0.3))
     if settings.head_steps == 0:
         _thaw(model, settings)
+    else:
+        model.get_layer("trunk").trainable = False
+        _compile(model, settings)
     return model
 
 
@@ -129,21 +139,40 @@ def _thaw(model: keras.Model, settings: FitSettings) -> None:
     if settings.last_layers is not None:
         for layer in trunk.layers[: -settings.last_layers or None]:
             layer.trainable = False
-    decay = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        settings.steps - settings.warmup_steps,
-        alpha=0.01,
-        warmup_target=settings.learning_rate,
-        warmup_steps=settings.warmup_steps,
-    )
-    _compile(model, settings, decay)
+    _compile(model, settings)
 
 
-def _compile(
-    model: keras.Model, settings: FitSettings, schedule: keras.optimizers.schedules.LearningRateSchedule
-) -> None:
+@dataclass(frozen=True)
+class _Course:
+    """The learning rate from step to step: a linear warm-up, then half a cosine down."""
+
+    first: int
+    last: int
+    peak: float
+    warmup: int = 0
+    lowest: float = 0.01  # of the peak, at the end
+
+    @classmethod
+    def of(cls, settings: FitSettings, step: int) -> _Course:
+        """That of the phase of training which begins at `step`."""
+        if step < settings.head_steps:
+            return cls(0, settings.head_steps, HEAD_RATE, lowest=0.3)
+        return cls(step, settings.head_steps + settings.steps, settings.learning_rate, settings.warmup_steps)
+
+    def rate_at(self, step: int, spent: float) -> float:
+        """`spent`: share of the time that may be used, which counts where it is more than that of the steps."""
+        done = max((step - self.first) / (self.last - self.first), spent)
+        cooled = self.lowest + (1 - self.lowest) * (1 + math.cos(math.pi * done)) / 2
+        return self.peak * cooled * min(1.0, (step - self.first + 1) / (self.warmup + 1))
+
+
+def _compile(model: keras.Model, settings: FitSettings) -> None:
     optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=settings.weight_decay, use_ema=True, ema_momentum=settings.ema, clipnorm=5.0
+        settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        use_ema=True,
+        ema_momentum=settings.ema,
+        clipnorm=5.0,
     )
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     model.compile(
@@ -165,23 +194,12 @@ def known_error(truth: Any, predicted: Any) -> Any:
 def _train(model: keras.Model, batch: Batch) -> dict[str, float]:
     pictures, targets, boxes, known = batch
     result = model.train_on_batch(
-        pictures.astype(np.float32) / 127.5 - 1,
+        networks.inputs(pictures),
         {"logits": targets, "box": np.concatenate([boxes, known], axis=1)},
         return_dict=True,
     )
     model.reset_metrics()
     return {key: float(value) for key, value in result.items()}
-
-
-def _prefetch(make_batch: Callable[[int], Batch], start: int, total: int) -> Iterator[tuple[int, Batch]]:
-    """Batches in order, made ahead on two threads; a batch depends on its number alone."""
-    with ThreadPoolExecutor(2, thread_name_prefix="compose") as pool:
-        waiting: list[Future[Batch]] = [pool.submit(make_batch, step) for step in range(start, min(total, start + 6))]
-        for step in range(start, total):
-            batch = waiting.pop(0).result()
-            if step + 6 < total:
-                waiting.append(pool.submit(make_batch, step + 6))
-            yield step, batch
 
 
 def _averaged(model: keras.Model, validate: Callable[[keras.Model], dict[str, float]]) -> dict[str, float]:
@@ -193,32 +211,41 @@ def _averaged(model: keras.Model, validate: Callable[[keras.Model], dict[str, fl
     return figures
 
 
-def _save(model: keras.Model, folder: Path, step: int, settings: FitSettings, name: str = "") -> None:
+def _bare(model: keras.Model) -> keras.Model:
+    """The network without its optimizer, whose state is three times as large."""
+    bare = keras.Model.from_config(model.get_config())
+    bare.set_weights(model.get_weights())
+    return bare
+
+
+def _save(model: keras.Model, folder: Path, step: int, settings: FitSettings, course: _Course, name: str = "") -> None:
     """Checkpoint and step become one by the renaming of state.json, written last."""
     name = name or f"checkpoint-{step}.keras"
     model.save(folder / name)
     state = folder / "state.json.new"
-    state.write_text(json.dumps({"step": step, "checkpoint": name, "settings": asdict(settings)}))
+    facts = {"step": step, "checkpoint": name, "settings": asdict(settings), "course": asdict(course)}
+    state.write_text(json.dumps(facts))
     state.replace(folder / "state.json")
     for old in folder.glob("checkpoint-*.keras"):
         if old.name != name:
             old.unlink()
 
 
-def _restore(folder: Path, settings: FitSettings) -> tuple[keras.Model, int]:
+def _restore(folder: Path, settings: FitSettings) -> tuple[keras.Model, int, _Course]:
     """The last checkpoint; another number of steps than it was begun with ends it by then, cooling down from here."""
     try:
         state = json.loads((folder / "state.json").read_text())
         model, step = keras.models.load_model(folder / state["checkpoint"]), int(state["step"])
-    except (OSError, ValueError, KeyError) as error:
+        course = _Course(**state["course"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{folder} cannot be resumed: {error}") from error
-    left = settings.head_steps + settings.steps - step
+    last = settings.head_steps + settings.steps
     if state["settings"]["steps"] != settings.steps and step > settings.head_steps:
-        if left <= 0:
+        if last <= step:
             raise TrainingError(f"{folder} is at step {step} already: --steps must be more")
-        rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-        _compile(model, settings, keras.optimizers.schedules.CosineDecay(rate, left, alpha=0.02))
-    return model, step
+        _compile(model, settings)
+        course = _Course(step, last, course.rate_at(step, 0.0))
+    return model, step, course
 
 
 class _Log:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from training.errors import TrainingError
 
@@ -74,3 +77,27 @@ def normalisations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     """The batch normalisations of the trunk."""
     layers = model.get_layer("trunk").layers
     return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def take(model: keras.Model, file: Path) -> None:
+    """Set the weights of a run's model.keras. Raises TrainingError where it holds another network."""
+    try:
+        model.set_weights(keras.models.load_model(file, compile=False).get_weights())
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{file} holds another network, or none: {error}") from error
+
+
+def inputs(pictures: NDArray[np.uint8]) -> Any:
+    """Tensor (n, size, size, 3) float32 in -1..1 of uint8 pictures; they reach a GPU a byte a value."""
+    return keras.ops.cast(keras.ops.convert_to_tensor(pictures), "float32") / 127.5 - 1
+
+
+def logits(model: keras.Model, pictures: NDArray[np.uint8], batch: int = 32) -> NDArray[np.float32]:
+    """(n, labels) of the float model for uint8 pictures (n, size, size, 3)."""
+    parts = []
+    for start in range(0, len(pictures), batch):
+        shown = pictures[start : start + batch]
+        # Always as many: a compiled function is compiled anew for another shape.
+        full = np.concatenate([shown, np.zeros((batch - len(shown), *shown.shape[1:]), np.uint8)])
+        parts.append(model.predict_on_batch(inputs(full))["logits"][: len(shown)])
+    return np.concatenate(parts)

@@ -150,15 +150,6 @@ def _as_input(tensor: NDArray[np.float32], entry: dict[str, Any]) -> NDArray[Any
     return np.clip(np.round(tensor / scale) + zero, -128, 127).astype(np.int8)
 
 
-def float_logits(model: Any, pictures: NDArray[np.uint8], batch: int = 32) -> NDArray[np.float32]:
-    """(n, labels) of the float model."""
-    parts = []
-    for start in range(0, len(pictures), batch):
-        inputs = pictures[start : start + batch].astype(np.float32) / 127.5 - 1
-        parts.append(keras.ops.convert_to_numpy(model(inputs, training=False)["logits"]))
-    return np.concatenate(parts)
-
-
 def int8_logits(model: bytes, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(n, labels) of the int8 model through the device's driver."""
     engine = TfliteEngine(model, threads=1)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +16,13 @@ from edge.core import preprocess
 from edge.core.bundle import BACKGROUND, DecisionSpec, InputSpec, Manifest
 from edge.core.preprocess import to_tensor
 from training import calibrate, card, quantize, warmstart
+from training import model as networks
 from training.compose import Composer, Recipe
 from training.fit import FitSettings, fit
 from training.playmoney import notes, scenes
 from training.prepare import Prepared, describe
+from training.scores import score
+from training.supply import Supply
 
 REPRESENTATIVE = 300  # pictures that set the int8 ranges
 SETTLING = 256  # pictures on which a network from a bundle finds its normalisations
@@ -55,6 +57,8 @@ def train(
     start: Path | None = None,
     resume: bool = False,
     recipe: Recipe | None = None,
+    workers: int | None = None,
+    minutes: float | None = None,
     tick: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Manifest:
@@ -63,20 +67,21 @@ def train(
     `start` is a bundle whose network is trained on further, instead of one from `weights`.
     Raises TrainingError when the int8 model differs too much from the float one.
     """
-    cv2.setNumThreads(1)  # samples are composed on threads of our own
     describe(prepared, run)
     composer = Composer(prepared.material, prepared.labels, settings.size, settings.seed, recipe or Recipe())
-    model = fit(
-        settings,
-        len(prepared.labels),
-        weights,
-        lambda step: composer.batch(step * settings.batch, settings.batch),
-        run / "fit",
-        start=None if start is None else lambda m: warmstart.begin(m, start, prepared.labels, _shown(composer)),
-        resume=resume,
-        tick=tick,
-        validate=lambda m: _validate(m, prepared),
-    )
+    with Supply(composer, settings.batch, workers=workers) as supply:
+        model = fit(
+            settings,
+            len(prepared.labels),
+            weights,
+            supply.batches,
+            run / "fit",
+            start=None if start is None else lambda m: warmstart.begin(m, start, prepared.labels, _shown(composer)),
+            resume=resume,
+            minutes=minutes,
+            tick=tick,
+            validate=lambda m: score(networks.logits(m, prepared.held_pictures), prepared.held_truth, prepared.labels),
+        )
     return export(model, prepared, composer, settings, identity, run, out, say)
 
 
@@ -108,7 +113,7 @@ def export(
     turns = TURNS if "turns" not in composer.recipe.off else TURNS[:1]
     turned = np.concatenate([preprocess.turned(held, turn) for turn in turns])
     logits = quantize.int8_logits(int8, turned)
-    parity = quantize.parity(quantize.float_logits(model, turned), logits, np.tile(truth, len(turns)))
+    parity = quantize.parity(networks.logits(model, turned), logits, np.tile(truth, len(turns)))
     say(f"int8 against float, held out: agreement {parity.agreement:.4f}, accuracy {parity.int8_accuracy:.4f}")
     parity.gate()
     logits = logits.reshape(len(turns), len(held), -1).mean(axis=0)
@@ -226,17 +231,3 @@ def selftest_pictures(input_: InputSpec) -> NDArray[np.uint8]:
         scene[60 : 60 + note.shape[0], 30 : 30 + note.shape[1]] = note
         pictures.append(to_tensor(scene, input_)[0])
     return np.stack(pictures)
-
-
-def _validate(model: keras.Model, prepared: Prepared) -> dict[str, float]:
-    probs = calibrate.probabilities(quantize.float_logits(model, prepared.held_pictures), 1.0)
-    best = probs.argmax(axis=1)
-    amount = prepared.held_truth < len(prepared.labels) - 2
-    spoken = (probs.max(axis=1) > calibrate.FLOOR) & (best < len(prepared.labels) - 2)
-    wrong = spoken & (best != prepared.held_truth)
-    return {
-        "accuracy": float((best == prepared.held_truth)[amount].mean()),
-        "coverage": float(spoken[amount].mean()),
-        "wrong": float(wrong[amount].sum() / max(1, spoken[amount].sum())),
-        "false": float(spoken[~amount].mean()) if (~amount).any() else 0.0,
-    }

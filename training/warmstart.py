@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core import bundle as bundles
+from training import model as networks
 from training import modelfile
 from training.errors import TrainingError
 
@@ -39,7 +40,7 @@ def begin(model: keras.Model, folder: Path, labels: Sequence[str], pictures: NDA
     differ.
     """
     if folder.suffix == ".keras":
-        _take_all(model, folder)
+        networks.take(model, folder)
         return
     bundle = bundles.read(folder)
     operations = read_weights(bundle.model)
@@ -57,13 +58,6 @@ def begin(model: keras.Model, folder: Path, labels: Sequence[str], pictures: NDA
     _settle(trunk, pairs, pictures)
     if bundle.labels == tuple(labels):
         _take_heads(model, heads)
-
-
-def _take_all(model: keras.Model, file: Path) -> None:
-    try:
-        model.set_weights(keras.models.load_model(file, compile=False).get_weights())
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{file} holds another network, or none: {error}") from error
 
 
 def read_weights(model: bytes) -> list[Folded]:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +15,14 @@ pytest.importorskip("keras")
 
 import keras
 
+from training import model as networks
 from training import quantize
 from training.compose import GENTLE, Composer
 from training.errors import TrainingError
-from training.fit import FitSettings, fit
+from training.fit import FitSettings, _Course, fit
 from training.model import build
 from training.prepare import labels_for, play_material
+from training.supply import Batch
 
 pytestmark = pytest.mark.integration
 
@@ -34,12 +38,16 @@ def composer() -> Composer:
     return Composer(play_material((5, 50), 1, 0.15), labels_for(["5", "50"]), 64, 1, GENTLE)
 
 
+def batches(composer: Composer) -> Callable[[int], Iterator[Batch]]:
+    return lambda first: (composer.batch(step * 8, 8) for step in itertools.count(first))
+
+
 def int8_digest(composer: Composer, folder: Path, *, fails_at: int = 0, resume: bool = False) -> str:
     def tick(step: int, losses: dict[str, float]) -> None:
         if step == fails_at:
             raise PowerError
 
-    model = fit(SETTINGS, 4, None, lambda step: composer.batch(step * 8, 8), folder, resume=resume, tick=tick)
+    model = fit(SETTINGS, 4, None, batches(composer), folder, resume=resume, tick=tick)
     return hashlib.sha256(quantize.to_int8(model, composer.batch(9999, 20)[0])).hexdigest()
 
 
@@ -82,7 +90,7 @@ def test_a_run_resumed_with_fewer_steps_ends_by_then(composer: Composer, tmp_pat
         replace(SETTINGS, steps=25),
         4,
         None,
-        lambda step: composer.batch(step * 8, 8),
+        batches(composer),
         tmp_path,
         resume=True,
         tick=lambda step, losses: steps.append(step),
@@ -101,7 +109,7 @@ def test_a_damaged_checkpoint_is_named(composer: Composer, tmp_path: Path) -> No
 def test_only_the_last_layers_learn_where_that_is_asked(composer: Composer, tmp_path: Path) -> None:
     def weights(last: int | None) -> list[list[np.ndarray]]:
         settings = replace(SETTINGS, steps=2, warmup_steps=1, last_layers=last)
-        model = fit(settings, 4, None, lambda step: composer.batch(step * 8, 8), tmp_path / str(last))
+        model = fit(settings, 4, None, batches(composer), tmp_path / str(last))
         return [layer.get_weights() for layer in model.get_layer("trunk").layers if layer.get_weights()]
 
     begun = [layer.get_weights() for layer in begin().layers if layer.get_weights()]
@@ -116,6 +124,33 @@ def test_only_the_last_layers_learn_where_that_is_asked(composer: Composer, tmp_
 def begin() -> keras.Model:
     keras.utils.set_random_seed(SETTINGS.seed)
     return build("tiny", 1.0, 64, 4, None, 0.2).get_layer("trunk")
+
+
+def test_a_run_whose_time_is_up_ends_cooled_down_and_is_finished(composer: Composer, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, steps=100_000)
+    fit(settings, 4, None, batches(composer), tmp_path, minutes=0.2)
+    state = json.loads((tmp_path / "state.json").read_text())
+    assert 1 < state["step"] < 100_000
+    again = replace(SETTINGS, steps=state["step"])
+    fit(again, 4, None, batches(composer), tmp_path, resume=True, tick=lambda step, losses: pytest.fail("went on"))
+
+
+def test_a_finished_run_of_which_some_layers_were_frozen_is_read_as_it_was(composer: Composer, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, head_steps=2, steps=2, warmup_steps=1, last_layers=3)
+    model = fit(settings, 4, None, batches(composer), tmp_path)
+    again = fit(settings, 4, None, batches(composer), tmp_path, resume=True)
+    for before, after in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    pictures = composer.batch(0, 8)[0]
+    np.testing.assert_array_equal(networks.logits(model, pictures), networks.logits(again, pictures))
+
+
+def test_the_rate_warms_up_then_falls_by_steps_or_by_time_whichever_is_further() -> None:
+    course = _Course(100, 200, 1.0, warmup=10)
+    assert course.rate_at(100, 0.0) == pytest.approx(1 / 11)
+    assert course.rate_at(150, 0.0) == pytest.approx(0.505)
+    assert course.rate_at(150, 0.9) < 0.05
+    assert course.rate_at(199, 0.0) == pytest.approx(0.01, abs=0.001)
 
 
 def test_an_unknown_trunk_is_named() -> None:

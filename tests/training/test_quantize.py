@@ -12,6 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 import edge
 from edge.core import bundle as bundles
+from training import model as networks
 from training import quantize
 from training.errors import TrainingError
 from training.model import build
@@ -40,7 +41,7 @@ def test_a_shift_in_any_linear_layer_is_taken_back(pictures: np.ndarray, monkeyp
     model = build("mobilenet_v2", 0.35, 64, 5, None, 0.1)
     rng = np.random.default_rng(2)
     model.set_weights([w + rng.normal(0, 0.1, w.shape) * (w.ndim == 1) for w in model.get_weights()])
-    exact = quantize.float_logits(model, pictures)
+    exact = networks.logits(model, pictures)
     correct = quantize.with_biases_corrected
     monkeypatch.setattr(quantize, "with_biases_corrected", spoil)
     corrected = quantize.int8_logits(quantize.to_int8(model, pictures), pictures)

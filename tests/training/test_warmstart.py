@@ -9,6 +9,7 @@ pytest.importorskip("keras")
 
 import edge
 from edge.core import bundle as bundles
+from training import model as networks
 from training import quantize, warmstart
 from training.errors import TrainingError
 from training.fit import FitSettings
@@ -29,9 +30,9 @@ def test_a_network_taken_back_from_a_bundle_says_what_the_bundle_says(pictures: 
     bundle = bundles.read(XTS)
     size = bundle.manifest.input.height
     model = build("mobilenet_v2", 1.0, size, len(bundle.labels), None, FitSettings().dropout)
-    before = quantize.float_logits(model, pictures).argmax(axis=1)
+    before = networks.logits(model, pictures).argmax(axis=1)
     warmstart.begin(model, XTS, bundle.labels, pictures)
-    after, shipped = quantize.float_logits(model, pictures), quantize.int8_logits(bundle.model, pictures)
+    after, shipped = networks.logits(model, pictures), quantize.int8_logits(bundle.model, pictures)
     assert (before == shipped.argmax(axis=1)).mean() < 0.5
     assert (after.argmax(axis=1) == shipped.argmax(axis=1)).mean() >= 0.97
     # It must hold while training too, where the normalisations go by the batch's own statistics.

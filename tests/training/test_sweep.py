@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from training import sweep
+from training.errors import TrainingError
+
+FILE = """
+[all]
+trunk = "tiny"
+size = 64
+steps = 6
+head_steps = 0
+batch = 4
+
+[[variant]]
+name = "usual"
+
+[[variant]]
+name = "small"
+size = 32
+
+[[variant]]
+name = "flat"
+without = ["turns"]
+only = "photographs"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "sweep.toml"
+    path.write_text(FILE)
+    return path
+
+
+def test_what_all_have_in_common_may_be_said_once(file: Path) -> None:
+    usual, small, flat = sweep.read(file)
+    assert (usual.size, small.size, flat.size) == (64, 32, 64)
+    assert usual.samples() == small.samples() != flat.samples()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "needs tables `variant`"),
+        ("[[variant]]\nname = 'a'\n[[variant]]\nname = 'a'\n", "name of its own"),
+        ("[[variant]]\nname = 'a'\nspeed = 3\n", "unknown field `speed`"),
+        ("[[variant]]\nname = 'a'\nsteps = 'many'\n", "steps"),
+        ("[[variant]]\nname = 'a'\nwithout = ['foldes']\n", "folds"),
+        ("[[variant]]\nname = 'a'\nonly = 'coins'\n", "coins"),
+        ("[[variant]\n", "not a list of trainings"),
+        ("variant = 3\n", "not a list of trainings"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_one_sentence(tmp_path: Path, text: str, complaint: str) -> None:
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(TrainingError, match=complaint):
+        sweep.read(tmp_path / "a.toml")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="No such file"):
+        sweep.read(tmp_path / "a.toml")
+
+
+def test_weights_lie_beside_the_file_or_in_the_folder_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("[[variant]]\nname = 'a'\nweights = 'w.h5'\n")
+    with pytest.raises(TrainingError, match=r"w\.h5: there is no such file"):
+        sweep.read(tmp_path / "a.toml")
+    (tmp_path / "w.h5").touch()
+    assert sweep.read(tmp_path / "a.toml")[0].weights == str(tmp_path / "w.h5")
+    with pytest.raises(TrainingError, match="elsewhere"):
+        sweep.read(tmp_path / "a.toml", tmp_path / "elsewhere")
+
+
+@pytest.mark.integration
+def test_each_training_leaves_its_run_and_its_figures(file: Path, photos: Path, tmp_path: Path) -> None:
+    """In a process of its own: the trainings are forks, which TensorFlow forgives only before it has computed."""
+    told = subprocess.run(
+        [sys.executable, "-m", "training", "sweep", str(file), str(photos), "--run", str(tmp_path / "runs")]
+        + ["--test", str(photos), "--workers", "2"],
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert told.returncode == 0, told.stderr
+    for name in ("usual", "small", "flat"):
+        figures = json.loads((tmp_path / "runs" / name / "figures.json").read_text())
+        assert figures["steps"] == 6
+        assert figures["samples"] == 24
+        assert {"held out: accuracy", "test: accuracy", "test: coverage_in_budget"} <= figures.keys()
+        assert (tmp_path / "runs" / name / "fit" / "model.keras").is_file()
+        assert name in told.stdout
