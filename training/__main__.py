@@ -68,6 +68,10 @@ Weights = Annotated[
 Series = Annotated[
     Path | None, typer.Option(help="Table (file,series,label) of what people saw; a label of - leaves a picture out.")
 ]
+HeldOut = Annotated[
+    bool, typer.Option("--held-out", help="Show only what training on DATA and the background holds out.")
+]
+HoldOutSource = Annotated[str | None, typer.Option(help="The source that training held out.")]
 FromScratch = Annotated[bool, typer.Option(help="Begin with random weights.")]
 
 
@@ -95,6 +99,19 @@ def _stages(first: str) -> Iterator[Callable[[str, int, int], None]]:
     with _progress() as bar:
         task = bar.add_task(first, total=None)
         yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
+def _chooser(
+    data: Path, background: Path | None, held_out: bool, hold_out_source: str | None, series: Path | None
+) -> Callable[[Any], list[Any]]:
+    """What a bundle is shown: all photographs, or those that its training holds out."""
+    from training import specimens
+
+    if held_out or hold_out_source:
+        return lambda bundle: specimens.held_out(data, background, bundle, hold_out_source, series)
+    if series is not None:
+        raise TrainingError("--series goes with --held-out: it corrects the labels that training corrects")
+    return lambda bundle: specimens.gather(data, background, bundle)
 
 
 @app.command()
@@ -330,17 +347,23 @@ def _train(
 
 @app.command()
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    bundle: BundleFolder,
     data: Data,
     background: Background = None,
+    held_out: HeldOut = False,
+    hold_out_source: HoldOutSource = None,
+    series: Series = None,
     json_: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
 ) -> None:
     """Score a bundle on photographs, each shown as one second of still frames."""
+    from edge.core import bundle as bundles
     from training import evaluate as scoring
     from training import figures
 
+    read = bundles.read(bundle)
+    chosen = _chooser(data, background, held_out, hold_out_source, series)(read)
     with _counting("evaluating") as tick:
-        report, _ = scoring.evaluate(bundle, data, background, tick)
+        report, _ = scoring.score(read, [(specimen.path, specimen.truth) for specimen in chosen], tick)
     if json_ is not None:
         figures.write(json_, asdict(report))
     _print_report(report)
@@ -447,10 +470,9 @@ def sequences(
     data: Data,
     background: Background = None,
     several: Annotated[Path | None, typer.Option(help="Folder of photographs with several notes in view.")] = None,
-    held_out: Annotated[
-        bool, typer.Option("--held-out", help="Show only what training on DATA and the background holds out.")
-    ] = False,
-    hold_out_source: Annotated[str | None, typer.Option(help="The source that training held out.")] = None,
+    held_out: HeldOut = False,
+    hold_out_source: HoldOutSource = None,
+    series: Series = None,
     notes: Annotated[int, typer.Option(min=0, help="Most notes to show, evenly of each amount; 0: all.")] = 0,
     seconds: Annotated[float, typer.Option(min=1.0, max=30.0, help="How long a note is in view.")] = 2.5,
     empty_frames: Annotated[int, typer.Option(min=0, help="Frames without a note; ten are one second.")] = 36_000,
@@ -459,19 +481,14 @@ def sequences(
     json_: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
 ) -> None:
     """Score a bundle on films: photographs moved, turned, blurred and lit as a hand would."""
-    from training import figures, specimens
+    from training import figures
     from training import sequences as films
-
-    def choose(found: Any) -> list[specimens.Specimen]:
-        if held_out or hold_out_source:
-            return specimens.held_out(data, background, found, hold_out_source)
-        return specimens.gather(data, background, found)
 
     plan = films.Plan(seed, seconds, notes, empty_frames, scenes)
     with _stages("looking for photographs") as tick:
         found = films.measure(
             bundle,
-            choose,
+            _chooser(data, background, held_out, hold_out_source, series),
             plan,
             several,
             tick,
@@ -516,6 +533,9 @@ def report(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder to write the page into; git is told to ignore it.")],
     background: Background = None,
+    held_out: HeldOut = False,
+    hold_out_source: HoldOutSource = None,
+    series: Series = None,
     sequences: SequencesFile = None,
     ablation: Annotated[
         Path | None,
@@ -528,8 +548,7 @@ def report(
     with _counting("evaluating") as tick:
         page = pages.make(
             bundle,
-            data,
-            background,
+            _chooser(data, background, held_out, hold_out_source, series),
             out,
             sequences=sequences,
             ablation=ablation,

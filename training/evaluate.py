@@ -66,7 +66,13 @@ def evaluate(
 ) -> tuple[Report, list[Outcome]]:
     """Score the bundle in `folder` on `data` (a sub-folder a denomination). Raises BundleError, TrainingError."""
     bundle = bundles.read(folder)
-    pictures = list_pictures(data, background, bundle)
+    return score(bundle, list_pictures(data, background, bundle), tick)
+
+
+def score(
+    bundle: Bundle, pictures: Sequence[tuple[Path, str]], tick: Callable[[int, int], None] = lambda i, n: None
+) -> tuple[Report, list[Outcome]]:
+    """Score `bundle` on pictures with their truths. Raises BundleError, TrainingError."""
     with running(bundle) as invoke:
         observer = Observer(bundle, invoke, time.perf_counter)
         outcomes, broken, spent_s = [], [], 0.0
@@ -80,7 +86,7 @@ def evaluate(
             outcomes.append(judge(observer, bundle, pixels, path, truth))
             spent_s += time.perf_counter() - started
     if not outcomes:
-        raise TrainingError(f"{data} holds no picture that can be opened")
+        raise TrainingError(f"there is no picture that can be opened among the {len(pictures)} to score on")
     return report(outcomes, bundle.labels, spent_s / len(outcomes) * 1e3, broken), outcomes
 
 

@@ -26,7 +26,7 @@ from training.evaluate import Outcome, Report
 from training.figures import Row
 from training.rates import Pace, Rate, digits, rate
 from training.sequences import Sequences
-from training.specimens import Specimen, gather
+from training.specimens import Specimen
 
 PAGE, FIGURES = "index.html", "evaluation.json"
 BINS = 15
@@ -60,22 +60,24 @@ class Subject:
 
 def make(
     folder: Path,
-    data: Path,
-    background: Path | None,
+    choose: Callable[[Bundle], list[Specimen]],
     out: Path,
     *,
     sequences: Path | None = None,
     ablation: Path | None = None,
     tick: Callable[[int, int], None] = lambda i, n: None,
 ) -> Path:
-    """Measure the bundle in `folder` and write its page into `out`; the page. Raises BundleError, TrainingError."""
+    """Measure the bundle in `folder` on what `choose` chooses and write its page into `out`; the page.
+
+    Raises BundleError, TrainingError.
+    """
     films = figures.sequences(sequences) if sequences else None
     rows = figures.ablation(ablation) if ablation else []
     bundle = bundles.read(folder)
     if films is not None and films.bundle["digest"] != bundle.manifest.digest:
         raise TrainingError(f"{sequences} was measured on another bundle than {folder}")
-    known = {specimen.path: specimen for specimen in gather(data, background, bundle)}
-    found, outcomes = evaluate.evaluate(folder, data, background, tick)
+    known = {specimen.path: specimen for specimen in choose(bundle)}
+    found, outcomes = evaluate.score(bundle, [(path, specimen.truth) for path, specimen in known.items()], tick)
     text = page(Subject(bundle, found, outcomes, known, _speed(bundle, found), films, rows))
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -49,9 +49,14 @@ def gather(data: Path, background: Path | None, bundle: Bundle) -> list[Specimen
     return found
 
 
-def held_out(data: Path, background: Path | None, bundle: Bundle, source: str | None = None) -> list[Specimen]:
-    """Only what training on these folders holds out: its share of the clusters, or everything of one source."""
-    photos = dataset.clustered(dataset.scan(data, background))
+def held_out(
+    data: Path, background: Path | None, bundle: Bundle, source: str | None = None, series: Path | None = None
+) -> list[Specimen]:
+    """Only what training on these folders holds out: its share of the clusters, or everything of one source.
+
+    `series`: the table of series and corrected labels that it was trained with.
+    """
+    photos = dataset.clustered(dataset.scan(data, background, series))
     _, held = dataset.split(photos, HELD_OUT_SHARE, source)
     found = []
     for photo in (photos[index] for index in held):

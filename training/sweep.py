@@ -117,9 +117,10 @@ def sweep(
 ) -> list[dict[str, Any]]:
     """Train every variant into `run`/NAME; a row of figures for each that got to its end, in their order.
 
-    Each row is also in `run`/NAME/figures.json as soon as it is known, and all are in `run`/sweep.json at the end. Of `at_once` recipes samples are composed at the
-    same time, by `workers` processes each. `minutes`: for all of it; trainings that would take longer end cooled down,
-    and those whose turn does not come are left out. Raises TrainingError.
+    Each row is also in `run`/NAME/figures.json as soon as it is known, and all are in `run`/sweep.json at the end.
+    Of `at_once` recipes samples are composed at the same time, by `workers` processes each. `minutes`: for all of it;
+    trainings that would take longer end cooled down, and those whose turn does not come are left out.
+    Raises TrainingError.
     """
     begun = time.monotonic()
     size = max(variant.size for variant in variants)

@@ -84,6 +84,14 @@ def test_evaluate_scores_through_the_device_and_writes_json(
 
 
 @pytest.mark.skipif(not XTS.is_dir(), reason="the play-money bundle is not there: make xts")
+def test_corrected_labels_are_those_of_what_training_holds_out(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = run(monkeypatch, capsys, "evaluate", XTS, photos, "--series", photos / "series.csv")
+    assert code == 1
+    assert "--series goes with --held-out" in said
+
+
 def test_a_damaged_bundle_is_not_evaluated(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training import calibrate, report
+from training import calibrate, report, specimens
 from training.evaluate import Outcome
 from training.playmoney import notes, scenes
 
@@ -104,7 +105,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.append(f"data/{folder}/<b>{number}.png,anna,{'old' if number % 2 else 'new'}")
     (top / "manifest.csv").write_text("\n".join(rows) + "\n")
     (top / "ablation.json").write_text('[{"name": "no folds", "accuracy": 0.91}, {"name": "all", "accuracy": 0.97}]')
-    return report.make(XTS, top / "data", None, top / "out", ablation=top / "ablation.json")
+    return report.make(XTS, partial(specimens.gather, top / "data", None), top / "out", ablation=top / "ablation.json")
 
 
 def ground(number: int) -> np.ndarray:

@@ -62,6 +62,20 @@ def test_a_whole_source_can_be_what_was_held_out(data: Path, bundle: bundles.Bun
     assert sum(s.truth != "background" for s in shown) == 40
 
 
+def test_held_out_photographs_have_the_labels_that_training_gave_them(
+    data: Path, bundle: bundles.Bundle, tmp_path: Path
+) -> None:
+    shown = [s for s in specimens.held_out(data, None, bundle, "anna") if s.truth == "5"]
+    wrong, nothing, *rest = shown
+    table = tmp_path / "series.csv"
+    rows = [f"{dataset.name_of(wrong.path)},old,50", f"{dataset.name_of(nothing.path)},,-"]
+    table.write_text("\n".join(["file,series,label", *rows]) + "\n")
+    seen = {s.path: s for s in specimens.held_out(data, None, bundle, "anna", table)}
+    assert (seen[wrong.path].truth, seen[wrong.path].series) == ("50", "old")
+    assert nothing.path not in seen
+    assert all(seen[s.path].truth == "5" for s in rest)
+
+
 def test_a_sample_is_drawn_evenly_and_by_the_seed(data: Path, bundle: bundles.Bundle) -> None:
     found = specimens.gather(data, None, bundle)
     chosen = specimens.evenly(found, 30, 1)
