@@ -14,6 +14,29 @@ FLOOR, CEILING, STEP = 0.80, 0.995, 0.005
 PRIOR = 1000  # announcements of all denominations that weigh in on each one's rate
 BUDGET = 0.003  # wrong announcements allowed, weighted by cost, as a share of all announcements of a label
 
+# A note of which half is covered can still be read: what silences more than ghosts of notes is not asked for.
+MOST_ASKED, MOST_SILENCED = 0.55, 0.005
+
+
+def least_visible(
+    visible: NDArray[np.float32],
+    probs: NDArray[np.float32],
+    truth: NDArray[np.int64],
+    labels: Sequence[str],
+    thresholds_: dict[str, float],
+) -> float:
+    """The share of a note that must be seen before its amount is said.
+
+    `visible` (n,): what the model says of pictures with `probs` (n, labels) and `truth` (n,). It is at most
+    `MOST_ASKED`, and no more than silences `MOST_SILENCED` of the amounts that are said rightly; 0 without any.
+    """
+    best = probs.argmax(axis=1)
+    least = np.array([thresholds_.get(label, np.inf) for label in labels])
+    right = (best == truth) & (probs.max(axis=1) >= least[best])
+    if not right.any():
+        return 0.0
+    return round(min(MOST_ASKED, float(np.quantile(visible[right], MOST_SILENCED, method="lower"))), 2)
+
 
 def temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
     """The divisor of the logits that minimises negative log-likelihood (Guo et al. 2017)."""

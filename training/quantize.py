@@ -150,13 +150,14 @@ def _as_input(tensor: NDArray[np.float32], entry: dict[str, Any]) -> NDArray[Any
     return np.clip(np.round(tensor / scale) + zero, -128, 127).astype(np.int8)
 
 
-def int8_logits(model: bytes, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(n, labels) of the int8 model through the device's driver."""
+def int8_outputs(model: bytes, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits (n, labels) and places (n, 5) of the int8 model through the device's driver."""
     engine = TfliteEngine(model, threads=1)
     try:
-        return np.concatenate([engine.invoke(picture[None])[0].copy() for picture in pictures])
+        outputs = [[output.copy() for output in engine.invoke(picture[None])] for picture in pictures]
     finally:
         engine.close()
+    return np.concatenate([logits for logits, _ in outputs]), np.concatenate([place for _, place in outputs])
 
 
 def parity(float_: NDArray[np.float32], int8: NDArray[np.float32], truth: NDArray[np.int64]) -> Parity:

@@ -112,11 +112,12 @@ def export(
     # A network that was shown upright notes alone is not asked about others.
     turns = TURNS if "turns" not in composer.recipe.off else TURNS[:1]
     turned = np.concatenate([preprocess.turned(held, turn) for turn in turns])
-    logits = quantize.int8_logits(int8, turned)
+    logits, places = quantize.int8_outputs(int8, turned)
     parity = quantize.parity(networks.logits(model, turned), logits, np.tile(truth, len(turns)))
     say(f"int8 against float, held out: agreement {parity.agreement:.4f}, accuracy {parity.int8_accuracy:.4f}")
     parity.gate()
     logits = logits.reshape(len(turns), len(held), -1).mean(axis=0)
+    visible = places[:, 4].reshape(len(turns), len(held)).mean(axis=0)
     temperature = calibrate.temperature(logits, truth)
     probs = calibrate.probabilities(logits, temperature)
     harder, hard_truth = _composed(prepared, settings, composer.recipe)
@@ -124,11 +125,11 @@ def export(
     hard_probs = calibrate.probabilities(_fused_logits(int8, harder, turns), temperature)
     # Real pictures are too few to count rare mistakes on, composed ones are harder than life: half the weight for each.
     weights = np.concatenate([np.ones(len(truth)), np.full(len(hard_truth), len(truth) / len(hard_truth))])
+    thresholds = calibrate.thresholds(
+        np.concatenate([probs, hard_probs]), np.concatenate([truth, hard_truth]), prepared.labels, weights
+    )
     decision = decision_spec(
-        temperature,
-        calibrate.thresholds(
-            np.concatenate([probs, hard_probs]), np.concatenate([truth, hard_truth]), prepared.labels, weights
-        ),
+        temperature, thresholds, calibrate.least_visible(visible, probs, truth, prepared.labels, thresholds)
     )
     figures = {
         "held_out_pictures": float(len(truth)),
@@ -141,7 +142,7 @@ def export(
 
 def _fused_logits(int8: bytes, pictures: NDArray[np.uint8], turns: tuple[int, ...]) -> NDArray[np.float32]:
     """(n, labels): the mean over the turns, as the device fuses them."""
-    return np.mean([quantize.int8_logits(int8, preprocess.turned(pictures, turn)) for turn in turns], axis=0)
+    return np.mean([quantize.int8_outputs(int8, preprocess.turned(pictures, turn))[0] for turn in turns], axis=0)
 
 
 def _composed(
@@ -166,7 +167,7 @@ def _composed(
     return np.stack([s.pixels for s in samples]), np.array([int(s.target.argmax()) for s in samples])
 
 
-def decision_spec(temperature: float, thresholds: dict[str, float]) -> DecisionSpec:
+def decision_spec(temperature: float, thresholds: dict[str, float], least_visible: float = 0.0) -> DecisionSpec:
     """The decision numbers of a bundle; the times are those of a hand that shows a note."""
     return DecisionSpec(
         temperature=round(temperature, 4),
@@ -176,6 +177,7 @@ def decision_spec(temperature: float, thresholds: dict[str, float]) -> DecisionS
         agree=0.6,
         unsure_after_s=1.5,
         rearm_s=0.7,
+        least_visible=least_visible,
     )
 
 
@@ -191,7 +193,7 @@ def _write(
 ) -> Manifest:
     input_ = InputSpec(settings.size, settings.size, "squash", turns)
     pictures = selftest_pictures(input_)
-    logits = quantize.int8_logits(int8, pictures)
+    logits, _ = quantize.int8_outputs(int8, pictures)
     levels = np.unique(logits)
     step = float(np.diff(levels).min()) if len(levels) > 1 else 0.1
     return bundles.write(

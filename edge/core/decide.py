@@ -3,9 +3,10 @@
 Scores are fused as the mean of log-probabilities over a short window (the geometric mean of what the frames
 say): frames of one hand are nearly copies of each other, so adding them up would pretend to a certainty that
 is not there. An amount needs enough frames, enough agreement among them and a fused probability above the
-bundle's threshold for it; everything else is silence, "not sure" or "one note at a time". A frame without
-scores adds nothing, so nothing is said to it. A blurred frame neither begins nor ends a presence: a shaken note
-is one note. It reads no clock.
+bundle's threshold for it; and, where the model says how much of a note it sees, enough of it: what is taken for a note
+at a glance is rarely seen as a whole one. Everything else is silence, "not sure" or "one note at a time". A frame
+without scores adds nothing, so nothing is said to it. A blurred frame neither begins nor ends a presence: a shaken
+note is one note. It reads no clock.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Decider:
         self._labels = tuple(labels)
         self._spec = spec
         self._background = self._labels.index(BACKGROUND)
-        self._recent: deque[tuple[float, Scores]] = deque()
+        self._recent: deque[tuple[float, Scores, float]] = deque()  # with the visible share of a note
         self._seen: deque[tuple[float, bool]] = deque()
         self._presence = 0
         self._since_s: float | None = None  # start of the presence, None while nothing is in view
@@ -103,7 +104,8 @@ class Decider:
         now = observation.t_s
         # A blurred frame says nothing for or against; every other frame without scores says "no note".
         if observation.scores is not None:
-            self._recent.append((now, observation.scores))
+            visible = 1.0 if observation.box is None else observation.box.visible
+            self._recent.append((now, observation.scores, visible))
         if observation.scene.look is not Look.BLURRED:
             self._seen.append((now, note))
         while self._recent and now - self._recent[0][0] > self._spec.window_s:
@@ -112,7 +114,7 @@ class Decider:
             self._seen.popleft()
 
     def _judge(self, observation: Observation) -> Decision | None:
-        rows = np.stack([row for _, row in self._recent])
+        rows = np.stack([row for _, row, _ in self._recent])
         fused = fuse(rows)
         best = int(fused.argmax())
         label, confidence = self._labels[best], float(fused[best])
@@ -128,7 +130,8 @@ class Decider:
         agree = float((rows.argmax(axis=1) == best).mean())
         # In this form a NaN is never enough.
         enough = confidence >= self._spec.thresholds[label] and agree >= self._spec.agree
-        if not enough or len(rows) < self._spec.min_frames:
+        whole = sum(visible for _, _, visible in self._recent) / len(rows) >= self._spec.least_visible
+        if not (enough and whole) or len(rows) < self._spec.min_frames:
             return False
         if self._said in (None, label) or len(rows) >= CHANGE_FACTOR * self._spec.min_frames:
             return True

@@ -59,3 +59,18 @@ def test_a_label_that_is_always_wrong_is_hardly_ever_said() -> None:
 def test_confusing_ten_and_a_hundred_costs_most() -> None:
     assert calibrate.cost("100", "10") == calibrate.cost("10", "100") > calibrate.cost("50", "10")
     assert calibrate.cost("50", "10") > calibrate.cost("10", "20") >= calibrate.cost("10", "background")
+
+
+@pytest.mark.parametrize(("shares", "least"), [((0.9, 0.95), 0.55), ((0.3, 0.4), 0.3)])
+def test_what_must_be_seen_of_a_note_silences_hardly_any_that_is_read(
+    shares: tuple[float, float], least: float
+) -> None:
+    labels = ("5", "50", "background", "several")
+    probs = np.tile(np.array([0.97, 0.01, 0.01, 0.01], np.float32), (300, 1))
+    visible = np.linspace(*shares, 300).astype(np.float32)
+    visible[0] = 0.01  # one in three hundred may be lost
+    visible[1:3], truth = 0.0, np.zeros(300, np.int64)
+    truth[1:3] = 1  # said wrongly: they are not asked
+    thresholds = {"5": 0.9, "50": 0.9}
+    assert calibrate.least_visible(visible, probs, truth, labels, thresholds) == pytest.approx(least, abs=0.011)
+    assert calibrate.least_visible(visible, 0.5 * probs, truth, labels, thresholds) == 0.0

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from edge.core.bundle import DecisionSpec
 from edge.core.decide import Decider
-from edge.core.messages import Decision, Look, Observation, Scene, Verdict
+from edge.core.messages import Box, Decision, Look, Observation, Scene, Verdict
 
 LABELS = ("10", "100", "200", "background", "several")
 SPEC = DecisionSpec(
@@ -52,6 +55,28 @@ def test_a_note_is_said_once_however_long_it_stays_at_any_frame_rate(rate: float
 
 def test_fewer_frames_than_asked_for_say_nothing() -> None:
     assert amounts(play([("100", 0.99)] * 2 + [("background", 0.99)] * 20)) == []
+
+
+@pytest.mark.parametrize(("visible", "said"), [(0.5, []), (0.6, ["100"]), (None, ["100"])])
+def test_an_amount_needs_a_note_that_is_seen_where_the_model_says_how_much(
+    visible: float | None, said: list[str]
+) -> None:
+    decider = Decider(LABELS, replace(SPEC, least_visible=0.55))
+    box = None if visible is None else Box(0.5, 0.5, 0.8, 0.4, visible)
+    frames = [dataclasses.replace(seen(n / 10, "100", 0.99), box=box) for n in range(30)]
+    decisions = [decision for frame in frames for decision in decider.step(frame)]
+    assert amounts(decisions) == said
+    assert said or Verdict.UNSURE in [decision.verdict for decision in decisions]
+
+
+def test_a_glimpse_of_a_whole_note_does_not_make_up_for_the_frames_around_it() -> None:
+    decider = Decider(LABELS, replace(SPEC, least_visible=0.55))
+    shares = [0.1, 0.9, 0.2, 0.4, 0.6, 0.3] * 5
+    frames = [
+        dataclasses.replace(seen(n / 10, "100", 0.99), box=Box(0.5, 0.5, 0.8, 0.4, share))
+        for n, share in enumerate(shares)
+    ]
+    assert amounts([decision for frame in frames for decision in decider.step(frame)]) == []
 
 
 def test_below_its_threshold_an_amount_is_never_said() -> None:
