@@ -49,7 +49,7 @@ Seed = Annotated[int, typer.Option(help="Same seed, data and versions: the same 
 Size = Annotated[int, typer.Option(help="Side of the model's input in pixels, a multiple of 32.")]
 Steps = Annotated[int, typer.Option(help="Steps with all layers training.")]
 Minutes = Annotated[
-    float | None, typer.Option(help="Train no longer than that; the learning rate falls in time for it.")
+    float | None, typer.Option(min=0.1, help="Train no longer than that; the learning rate falls in time for it.")
 ]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes that compose samples; left out: one for each processor.")
@@ -211,7 +211,7 @@ def train(
 
 @app.command()
 def sweep(
-    file: Annotated[Path, typer.Argument(help="TOML file of trainings (docs/training.md).")],
+    file: Annotated[Path, typer.Argument(help="TOML file of trainings (docs/evaluation.md).")],
     data: Data,
     run: Annotated[Path, typer.Option(help="Folder for the run of each training.")],
     background: Background = None,
@@ -231,12 +231,9 @@ def sweep(
     """Train several networks or recipes side by side and score them alike; needs no TensorFlow."""
     from training import sweep as sweeps
 
-    variants = sweeps.read(file, weights)
-    unknown = set(pick or ()) - {variant.name for variant in variants}
-    if unknown:
-        raise TrainingError(f"{file} has no training called {', '.join(sorted(unknown))}")
+    variants = sweeps.read(file, weights, pick)
     rows = sweeps.sweep(
-        [variant for variant in variants if not pick or variant.name in pick],
+        variants,
         data,
         background,
         strangers or [],
@@ -246,13 +243,15 @@ def sweep(
         at_once=at_once,
         workers=workers,
         minutes=minutes,
-        say=lambda line: console.print(line, highlight=False, soft_wrap=True),
+        say=lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True),
     )
     table = Table("", *(row["name"] for row in rows))
     for key in dict.fromkeys(key for row in rows for key in row if key != "name"):
         values = (row.get(key, "") for row in rows)
         table.add_row(key.replace("_", " "), *(f"{v:.4f}" if isinstance(v, float) else str(v) for v in values))
     Console().print(table)
+    if len(rows) < len(variants):
+        raise TrainingError(f"{len(variants) - len(rows)} of {len(variants)} trainings did not come to their end")
 
 
 @app.command()

@@ -267,8 +267,12 @@ def split(
 ) -> tuple[list[int], list[int]]:
     """Indices to train on and indices held out: whole clusters, or one whole source where it is named.
 
-    A cluster goes by the hash of its name, so the split stays as photographs are added.
+    A cluster goes by the hash of its name, so the split stays as photographs are added. Raises TrainingError for a
+    source of which there is no photograph of a note.
     """
+    photos = list(photos)
+    if held_out_source is not None and held_out_source not in {p.source for p in photos if p.label != BACKGROUND}:
+        raise TrainingError(f"no photograph of a note is from the source {held_out_source}")
     train, held = [], []
     for index, photo in enumerate(photos):
         if held_out_source is not None and photo.label != BACKGROUND:

@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from training import model as networks
 from training.errors import TrainingError
 from training.supply import Batch
 
+STATE = "state.json"
 HEAD_RATE = 2e-3  # the heads' peak while they train alone
 
 
@@ -66,41 +67,52 @@ def fit(
     """Train and return the model with averaged weights; `folder` gets checkpoints, `log.csv` and TensorBoard files.
 
     `start` may set other weights than `weights` before the first step. `batches(step)` gives the batches from that step
-    on (see `Supply.batches`). After `minutes` it ends, cooled down, though fewer steps have been made.
+    on (see `Supply.batches`). `minutes`, from now, after which it ends, cooled down, though fewer steps have been made.
+    Raises TrainingError where `folder` cannot be resumed and where the time is too short.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _make_repeatable(settings.seed)
     total = settings.head_steps + settings.steps
-    if resume and (folder / "state.json").is_file():
-        model, first, course = _restore(folder, settings)
-        if first == total:
+    if resume and (folder / STATE).is_file():
+        model, first, course, before = _restore(folder, settings)
+        if course is None:
             return model
     else:
-        model, first, course = _begin(settings, labels, weights, start), 0, _Course.of(settings, 0)
-    begun = time.monotonic()
+        model, first, course, before = _begin(settings, labels, weights, start), 0, _Course.of(settings, 0), 0.0
+    begun, step = time.monotonic(), first
     with _Log(folder, append=first > 0) as log:
-        for step, batch in zip(itertools.count(first), batches(first), strict=False):
-            spent = (time.monotonic() - begun) / (60 * minutes) if minutes else 0.0
-            if step == total or spent >= 1:
+        for batch in itertools.islice(batches(first), total - first):
+            passed = 0.0 if minutes is None else (time.monotonic() - begun) / (60 * minutes)
+            spent = before + (1 - before) * passed
+            if passed >= 1:
                 break
             if step == settings.head_steps and step > 0:
                 _thaw(model, settings)
                 course = _Course.of(settings, step)
-            model.optimizer.learning_rate = course.rate_at(step, spent)
+            rate = course.rate_at(step, spent)
+            model.optimizer.learning_rate = rate
             # Keras does not save the state of dropout's randomness: it follows from the step instead.
             model.get_layer("dropout").seed_generator.state.assign([settings.seed, step])
             losses = _train(model, batch)
-            tick(step + 1, losses)
-            if (step + 1) % 20 == 0:
-                log.write(step + 1, losses)
-            if (step + 1) % settings.checkpoint_every == 0 and step + 1 < total:
-                _save(model, folder, step + 1, settings, course)
-            if validate and (step + 1) % validate_every == 0 and step + 1 < total:
-                log.write(step + 1, {f"val_{k}": v for k, v in _averaged(model, validate).items()})
+            step += 1
+            tick(step, losses)
+            if step % 20 == 0:
+                log.write(step, {**losses, "learning_rate": rate})
+            if step % settings.checkpoint_every == 0 and step < total:
+                _save(model, folder, step, settings, course, spent)
+            if validate and step % validate_every == 0 and step < total:
+                log.write(step, {f"val_{k}": v for k, v in _averaged(model, validate).items()})
+    if step <= settings.head_steps and settings.steps:
+        raise TrainingError(f"{minutes:g} minutes are too few: they were over before all layers had begun to learn")
     model.optimizer.finalize_variable_values(model.trainable_variables)
     model = _bare(model)
-    _save(model, folder, step, replace(settings, steps=step - settings.head_steps), course, "model.keras")
+    _save(model, folder, step, settings, course, 1.0, finished=True)
     return model
+
+
+def steps_of(folder: Path) -> int:
+    """How many steps the run in `folder` has made, those of the heads included."""
+    return int(json.loads((folder / STATE).read_text())["step"])
 
 
 def _make_repeatable(seed: int) -> None:
@@ -218,34 +230,54 @@ def _bare(model: keras.Model) -> keras.Model:
     return bare
 
 
-def _save(model: keras.Model, folder: Path, step: int, settings: FitSettings, course: _Course, name: str = "") -> None:
-    """Checkpoint and step become one by the renaming of state.json, written last."""
-    name = name or f"checkpoint-{step}.keras"
+def _save(
+    model: keras.Model,
+    folder: Path,
+    step: int,
+    settings: FitSettings,
+    course: _Course,
+    spent: float,
+    *,
+    finished: bool = False,
+) -> None:
+    """Checkpoint and step become one by the renaming of the state, written last."""
+    name = "model.keras" if finished else f"checkpoint-{step}.keras"
     model.save(folder / name)
-    state = folder / "state.json.new"
-    facts = {"step": step, "checkpoint": name, "settings": asdict(settings), "course": asdict(course)}
-    state.write_text(json.dumps(facts))
-    state.replace(folder / "state.json")
+    state = folder / f"{STATE}.new"
+    facts = {"step": step, "spent": spent, "finished": finished, "checkpoint": name}
+    state.write_text(json.dumps({**facts, "settings": asdict(settings), "course": asdict(course)}))
+    state.replace(folder / STATE)
     for old in folder.glob("checkpoint-*.keras"):
         if old.name != name:
             old.unlink()
 
 
-def _restore(folder: Path, settings: FitSettings) -> tuple[keras.Model, int, _Course]:
-    """The last checkpoint; another number of steps than it was begun with ends it by then, cooling down from here."""
+def _restore(folder: Path, settings: FitSettings) -> tuple[keras.Model, int, _Course | None, float]:
+    """The last checkpoint, its step, how to go on and the share of the time that was spent.
+
+    There is no course where the run has come to its end.
+
+    Another number of steps than it was begun with ends it by then, cooling down from here.
+    """
     try:
-        state = json.loads((folder / "state.json").read_text())
-        model, step = keras.models.load_model(folder / state["checkpoint"]), int(state["step"])
-        course = _Course(**state["course"])
+        state = json.loads((folder / STATE).read_text())
+        step, finished, course = int(state["step"]), bool(state["finished"]), _Course(**state["course"])
+        begun, spent = state["settings"], float(state["spent"])
+        model = keras.models.load_model(folder / state["checkpoint"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{folder} cannot be resumed: {error}") from error
+        raise TrainingError(f"{folder} cannot be resumed: {networks.first_line(error)}") from error
+    differing = [key for key, value in asdict(settings).items() if key != "steps" and begun.get(key) != value]
+    if differing:
+        raise TrainingError(f"{folder} was begun with another {', '.join(differing)}: resume with the same options")
+    if settings.steps == begun["steps"]:
+        return model, step, None if finished else course, spent
     last = settings.head_steps + settings.steps
-    if state["settings"]["steps"] != settings.steps and step > settings.head_steps:
-        if last <= step:
-            raise TrainingError(f"{folder} is at step {step} already: --steps must be more")
+    if last <= step:
+        raise TrainingError(f"{folder} is at step {step} already: --steps must be more")
+    if step > settings.head_steps:
         _compile(model, settings)
-        course = _Course(step, last, course.rate_at(step, 0.0))
-    return model, step, course
+        course, spent = _Course(step, last, course.rate_at(step, spent)), 0.0
+    return model, step, course, spent
 
 
 class _Log:

@@ -54,9 +54,7 @@ def _trunk(trunk: str, width: float, size: int, weights: Path | str | None) -> k
             **options,
         )
     except (ValueError, OSError) as error:
-        raise TrainingError(
-            f"the weights {weights} for {trunk} {width} cannot be used: {_first_line(error)}"
-        ) from error
+        raise TrainingError(f"the weights {weights} for {trunk} {width} cannot be used: {first_line(error)}") from error
     model.name = "trunk"
     return model
 
@@ -69,7 +67,8 @@ def _tiny(size: int) -> keras.Model:
     return keras.Model(picture, features, name="trunk")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says first: Keras goes on for pages."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -84,7 +83,7 @@ def take(model: keras.Model, file: Path) -> None:
     try:
         model.set_weights(keras.models.load_model(file, compile=False).get_weights())
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{file} holds another network, or none: {error}") from error
+        raise TrainingError(f"{file} holds another network, or none: {first_line(error)}") from error
 
 
 def inputs(pictures: NDArray[np.uint8]) -> Any:

@@ -1,17 +1,20 @@
 """Owns the way of composed samples from the processes that make them to those that train on them.
 
 Batches lie in shared memory. Every reader gets every batch, in order: what a network learns from depends on the seed
-alone, however many processes compose and whichever other networks learn from the same samples beside it.
+and the size alone, however many processes compose and at whatever speed others read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from types import TracebackType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,7 +26,8 @@ from training.errors import TrainingError
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 PLACE = 5  # numbers of a box
-LOOK_S = 2.0  # how often a process that waits looks whether the others are still there
+POLL_S = 0.005  # how often a process that waits looks; a batch takes longer to compose
+END_S = 2.0  # for the processes to end by themselves
 DONE = np.iinfo(np.int64).max  # of a reader: it wants no more
 
 
@@ -49,10 +53,10 @@ class Supply:
         self._wanted[:] = -1  # nothing is composed before all have said where they begin
         self._failed = _shared((1,), np.int64)
         context = multiprocessing.get_context("fork")
-        self._changed = context.Condition()
+        # Nobody holds it while asleep: a process that is killed keeps nobody waiting.
+        self._lock, self._owner = context.Lock(), os.getpid()
         self._processes = [
-            context.Process(target=self._compose, args=(number, os.getpid()), daemon=True)
-            for number in range(self.workers)
+            context.Process(target=self._compose, args=(number,), daemon=True) for number in range(self.workers)
         ]
 
     def __enter__(self) -> Supply:
@@ -77,7 +81,7 @@ class Supply:
         for reader in range(len(self._wanted)):
             self.leave(reader)
         for process in self._processes:
-            process.join(LOOK_S)
+            process.join(END_S)
             process.kill()
             process.join()
         cv2.setNumThreads(self._threads)
@@ -92,7 +96,8 @@ class Supply:
             while True:
                 slot = number % self._slots
                 self._want(reader, number)
-                self._wait(lambda number=number, slot=slot: self._filled[slot] == number)
+                while self._filled_with(slot) != number:
+                    self._pause()
                 pictures, targets, boxes, known = (array[slot].copy() for array in self._arrays)
                 self._want(reader, number + 1)
                 yield pictures, targets, boxes, known
@@ -104,51 +109,52 @@ class Supply:
         """Nobody waits for this reader any more."""
         self._want(reader, DONE)
 
-    def _want(self, reader: int, number: int) -> None:
-        with self._changed:
-            self._wanted[reader] = number
-            self._changed.notify_all()
-
-    def _wait(self, there: Callable[[], bool]) -> None:
-        with self._changed:
-            while not self._changed.wait_for(there, LOOK_S):
-                self.look()
-                if self._failed[0]:
-                    raise TrainingError("a process that composes samples has ended early")
-
-    def look(self) -> None:
-        """Tell all readers if a composing process has ended early; the process that began the supply can see it."""
+    def notice(self) -> None:
+        """Let all readers know if a composing process has ended early; the process that began the supply can see it."""
         if any(process.exitcode for process in self._processes):
             self._failed[0] = 1
 
-    def _compose(self, worker: int, parent: int) -> None:
-        """Fill every `workers`-th slot as soon as no reader needs it any more; runs in a process of its own."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's business
-        with self._changed:
-            while not self._changed.wait_for(lambda: (self._wanted >= 0).all(), LOOK_S):
-                if os.getppid() != parent:
+    def _want(self, reader: int, number: int) -> None:
+        with self._lock:
+            self._wanted[reader] = number
+
+    def _least_wanted(self) -> int:
+        with self._lock:
+            return int(self._wanted.min())
+
+    def _filled_with(self, slot: int) -> int:
+        with self._lock:
+            return int(self._filled[slot])
+
+    def _pause(self) -> None:
+        """Raises TrainingError where there is nothing left to wait for."""
+        time.sleep(POLL_S)
+        self.notice()
+        if self._failed[0] or self._owner not in (os.getpid(), os.getppid()):
+            raise TrainingError("a process that composes samples has ended early: is there enough memory?")
+
+    def _compose(self, worker: int) -> None:
+        """Fill the slots of every `workers`-th batch once no reader needs them; runs in a process of its own."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the owner's business
+        with contextlib.suppress(TrainingError):  # the readers say it
+            while (first := self._least_wanted()) < 0:
+                self._pause()
+            number = first + (worker - first) % self.workers  # the same, however late this process comes
+            while True:
+                while (least := self._least_wanted()) <= number - self._slots:
+                    self._pause()
+                if least == DONE:
                     return
-        number = int(self._wanted.min()) + worker
-        while True:
-            with self._changed:
-                while not self._changed.wait_for(
-                    lambda number=number: self._wanted.min() > number - self._slots, LOOK_S
-                ):
-                    if os.getppid() != parent:
-                        return
-                if self._wanted.min() == DONE:
-                    return
-            batch = self._composer.batch(number * self._batch, self._batch)
-            slot = number % self._slots
-            for array, values in zip(self._arrays, batch, strict=True):
-                array[slot] = values
-            with self._changed:
-                self._filled[slot] = number
-                self._changed.notify_all()
-            number += self.workers
+                batch = self._composer.batch(number * self._batch, self._batch)
+                slot = number % self._slots
+                for array, values in zip(self._arrays, batch, strict=True):
+                    array[slot] = values
+                with self._lock:
+                    self._filled[slot] = number
+                number += self.workers
 
 
-def _shared(shape: tuple[int, ...], kind: type[np.generic]) -> NDArray[np.generic]:
+def _shared(shape: tuple[int, ...], kind: type[Any]) -> NDArray[Any]:
     """Zeros that forks of this process share with it."""
     size = int(np.prod(shape)) * np.dtype(kind).itemsize
     return np.frombuffer(mmap.mmap(-1, size), kind).reshape(shape)

@@ -2,7 +2,7 @@
 
 Trainings of one recipe learn at the same time from the same composed samples; the recipes come one after the other.
 Nothing here needs TensorFlow or an interpreter, so a sweep runs wherever Keras has a backend; a network is exported
-from its folder by `train --resume` (docs/training.md). This module must not import Keras: the processes that train
+from its folder by `train --resume` (docs/evaluation.md). This module must not import Keras: the processes that train
 are forks, and a GPU that was touched before does not survive that.
 """
 
@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import msgspec
@@ -37,26 +39,31 @@ TOLD_EVERY = 100  # steps
 FIGURES, ALL_FIGURES = "figures.json", "sweep.json"
 
 
-class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One training of a sweep: what `train` takes as options, under the same names."""
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+SETTINGS = ("trunk", "width", "size", "steps", "head_steps", "last_layers", "batch", "learning_rate", "seed")  # of fit
 
-    name: str
+
+class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One training of a sweep; what is named like an option of `train` is what that is."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^\w[^/\\]*$")]
     trunk: str = "mobilenet_v2"
     width: float = 1.0
-    size: int = 192
-    steps: int = 4000
-    head_steps: int = 150
-    last_layers: int | None = None
-    batch: int = 32
+    size: Positive = 192
+    steps: Positive = 4000
+    head_steps: NotNegative = 150
+    last_layers: NotNegative | None = None
+    batch: Positive = 32
     learning_rate: float = 8e-4
-    seed: int = 1
+    seed: NotNegative = 1
     weights: str | None = None  # a file of ImageNet weights; none or empty: random ones
     start_from: str | None = None  # a run's model.keras
     without: tuple[str, ...] = ()
     only: str | None = None  # "cut-outs" or "photographs"
     gentle: bool = False  # samples as an app's photographs: large, upright, hardly changed
     hold_out_source: str | None = None
-    workers: int | None = None  # that compose its samples, where it shall be more or less than for others
+    workers: Positive | None = None  # that compose its samples, where it shall be more or less than for others
 
     @property
     def recipe(self) -> Recipe:
@@ -68,10 +75,11 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.hold_out_source, self.only, frozenset(self.without), self.gentle, self.batch, self.seed
 
 
-def read(path: Path, files: Path | None = None) -> list[Variant]:
+def read(path: Path, files: Path | None = None, pick: Sequence[str] | None = None) -> list[Variant]:
     """The trainings in a TOML file: tables `variant`, and one `all` of what they have in common.
 
-    Weights it names lie in the folder `files`, or beside it. Raises TrainingError.
+    Weights it names lie in the folder `files`, or beside it. `pick`: names of those that are wanted; all where there
+    are none. Raises TrainingError.
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -89,7 +97,9 @@ def read(path: Path, files: Path | None = None) -> list[Variant]:
         _ = variant.recipe  # names an unknown family before anything is read
         if variant.only not in (None, "cut-outs", "photographs"):
             raise TrainingError(f"{path}: {variant.name} is only of {variant.only}: it is cut-outs or photographs")
-    return [_found(variant, files or path.parent) for variant in variants]
+    if unknown := set(pick or ()) - set(names):
+        raise TrainingError(f"{path} has no training called {', '.join(sorted(unknown))}")
+    return [_found(variant, files or path.parent) for variant in variants if not pick or variant.name in pick]
 
 
 def _found(variant: Variant, folder: Path) -> Variant:
@@ -123,29 +133,32 @@ def sweep(
     Raises TrainingError.
     """
     begun = time.monotonic()
-    size = max(variant.size for variant in variants)
-    square = InputSpec(size, size, "squash")
+    run.mkdir(parents=True, exist_ok=True)
+    for variant in variants:
+        (run / variant.name / FIGURES).unlink(missing_ok=True)
+    square = InputSpec(size := max(variant.size for variant in variants), size, "squash")
     groups: dict[tuple[Any, ...], list[Variant]] = {}
     for variant in variants:
         groups.setdefault(variant.samples(), []).append(variant)
     test_pictures = _read_test(test, square) if test else None
-    prepared: dict[str | None, Prepared] = {}
-    waiting, running = list(groups.values()), []
+    # All of it before the first training: what is wrong with the last one is not told after hours.
+    say("reading photographs")
+    sources = {variant.hold_out_source for variant in variants}
+    read_ = {
+        source: from_photos(data, background, strangers, square, series=series, held_out_source=source)
+        for source in sources
+    }
+    prepared = {key: _chosen(read_[group[0].hold_out_source], group[0].only) for key, group in groups.items()}
+    waiting, running = list(groups.items()), list[_Group]()
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
-                group = waiting.pop(0)
-                source = group[0].hold_out_source
-                if source not in prepared:
-                    say("reading photographs")
-                    prepared[source] = from_photos(
-                        data, background, strangers, square, series=series, held_out_source=source
-                    )
+                key, alike = waiting.pop(0)
                 left = None if minutes is None else minutes - (time.monotonic() - begun) / 60
                 if left is not None and left <= 0:
-                    say(f"no time is left for {', '.join(variant.name for variant in group)}")
+                    say(f"no time is left for {', '.join(variant.name for variant in alike)}")
                     continue
-                running.append(_Group(group, _Given(prepared[source], test_pictures, run, left, say), workers))
+                running.append(_Group(alike, _Given(prepared[key], test_pictures, run, left, say), workers))
             time.sleep(0.2)
             running = [group for group in running if not group.ended()]
     finally:
@@ -159,6 +172,10 @@ def sweep(
 
 def _write(path: Path, value: Any) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def _chosen(prepared: Prepared, only: str | None) -> Prepared:
+    return prepared if only is None else prepared.of(cut_outs=only == "cut-outs")
 
 
 def _read_test(folder: Path, square: InputSpec) -> tuple[NDArray[np.uint8], list[str]]:
@@ -187,10 +204,9 @@ class _Group:
     def __init__(self, variants: Sequence[Variant], given: _Given, workers: int | None) -> None:
         first, size = variants[0], max(variant.size for variant in variants)
         prepared = given.prepared
-        if first.only is not None:
-            prepared = prepared.of(cut_outs=first.only == "cut-outs")
         composer = Composer(prepared.material, prepared.labels, size, first.seed, first.recipe)
-        ahead = AHEAD_BYTES // (first.batch * size * size * 3) if len(variants) > 1 else None
+        most = max(variant.head_steps + variant.steps for variant in variants)
+        ahead = min(most, AHEAD_BYTES // (first.batch * size * size * 3)) if len(variants) > 1 else None
         workers = first.workers or workers
         self._names, self._say = [variant.name for variant in variants], given.say
         self._supply = Supply(composer, first.batch, readers=len(variants), workers=workers, ahead=ahead)
@@ -198,7 +214,7 @@ class _Group:
         context = multiprocessing.get_context("fork")
         self._learning = {
             reader: context.Process(
-                target=_learn, args=(variant, lambda step, r=reader: self._supply.batches(step, r), given)
+                target=_learn, args=(variant, partial(self._supply.batches, reader=reader), given), daemon=True
             )
             for reader, variant in enumerate(variants)
         }
@@ -212,26 +228,28 @@ class _Group:
                 self._supply.leave(reader)
                 self._say(f"{self._names[reader]} {'has failed' if process.exitcode else 'is trained'}")
                 del self._learning[reader]
-        self._supply.look()
+        self._supply.notice()
         if not self._learning:
             self.close()
         return not self._learning
 
     def close(self) -> None:
         """End everything of it."""
-        self._supply.close()
         for process in self._learning.values():
             process.kill()
+            process.join()
+        self._supply.close()
 
 
 def _learn(variant: Variant, batches: Callable[[int], Iterator[Batch]], given: _Given) -> None:
     """One training, in a process of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep ends it
     os.nice(5)  # composing goes first: a driver may wait for its GPU as busily as if it worked
     from training import model as networks
     from training.fit import FitSettings, fit
 
-    names = set(FitSettings.__dataclass_fields__) & set(Variant.__struct_fields__)
-    settings = FitSettings(**{name: getattr(variant, name) for name in names})
+    settings = FitSettings(**{name: getattr(variant, name) for name in SETTINGS})
+    start = variant.start_from
     prepared, folder = given.prepared, given.run / variant.name
     begun = time.monotonic()
     last = 0
@@ -249,7 +267,7 @@ def _learn(variant: Variant, batches: Callable[[int], Iterator[Batch]], given: _
             Path(variant.weights) if variant.weights else None,
             lambda step: _resized(batches(step), variant.size),
             folder / "fit",
-            start=(lambda model: networks.take(model, Path(variant.start_from))) if variant.start_from else None,
+            start=None if not start else lambda model: networks.take(model, Path(start)),
             minutes=given.minutes,
             tick=tick,
         )
@@ -271,8 +289,8 @@ def _learn(variant: Variant, batches: Callable[[int], Iterator[Batch]], given: _
 
 
 def _resized(batches: Iterator[Batch], size: int) -> Iterator[Batch]:
-    for pictures, *rest in batches:
-        yield _smaller(pictures, size), *rest
+    for pictures, targets, boxes, known in batches:
+        yield _smaller(pictures, size), targets, boxes, known
 
 
 def _smaller(pictures: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -18,7 +18,7 @@ from edge.core.preprocess import to_tensor
 from training import calibrate, card, quantize, warmstart
 from training import model as networks
 from training.compose import Composer, Recipe
-from training.fit import FitSettings, fit
+from training.fit import FitSettings, fit, steps_of
 from training.playmoney import notes, scenes
 from training.prepare import Prepared, describe
 from training.scores import score
@@ -82,7 +82,8 @@ def train(
             tick=tick,
             validate=lambda m: score(networks.logits(m, prepared.held_pictures), prepared.held_truth, prepared.labels),
         )
-    return export(model, prepared, composer, settings, identity, run, out, say)
+    made = replace(settings, steps=steps_of(run / "fit") - settings.head_steps)
+    return export(model, prepared, composer, made, identity, run, out, say)
 
 
 def _shown(composer: Composer) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from training import model as networks
 from training import quantize
 from training.compose import GENTLE, Composer
 from training.errors import TrainingError
-from training.fit import FitSettings, _Course, fit
+from training.fit import FitSettings, _Course, fit, steps_of
 from training.model import build
 from training.prepare import labels_for, play_material
 from training.supply import Batch
@@ -126,13 +127,53 @@ def begin() -> keras.Model:
     return build("tiny", 1.0, 64, 4, None, 0.2).get_layer("trunk")
 
 
+def rates_of(folder: Path) -> list[float]:
+    with (folder / "log.csv").open() as file:
+        return [float(value) for _, key, value in csv.reader(file) if key == "learning_rate"]
+
+
+@pytest.fixture
+def a_second_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.fit.time", SimpleNamespace(monotonic=itertools.count().__next__))
+
+
+LONG = replace(SETTINGS, steps=100_000)
+
+
+@pytest.mark.usefixtures("a_second_a_step")
 def test_a_run_whose_time_is_up_ends_cooled_down_and_is_finished(composer: Composer, tmp_path: Path) -> None:
-    settings = replace(SETTINGS, steps=100_000)
-    fit(settings, 4, None, batches(composer), tmp_path, minutes=0.2)
-    state = json.loads((tmp_path / "state.json").read_text())
-    assert 1 < state["step"] < 100_000
-    again = replace(SETTINGS, steps=state["step"])
-    fit(again, 4, None, batches(composer), tmp_path, resume=True, tick=lambda step, losses: pytest.fail("went on"))
+    fit(LONG, 4, None, batches(composer), tmp_path, minutes=1)
+    assert steps_of(tmp_path) == 59
+    assert rates_of(tmp_path)[-1] < 0.5 * LONG.learning_rate  # of step 40, the last that is logged
+    fit(LONG, 4, None, batches(composer), tmp_path, resume=True, tick=lambda step, losses: pytest.fail("went on"))
+
+
+@pytest.mark.usefixtures("a_second_a_step")
+def test_a_timed_run_that_was_cut_goes_on_where_its_rate_was(composer: Composer, tmp_path: Path) -> None:
+    def tick(step: int, losses: dict[str, float]) -> None:
+        if step == 45:
+            raise PowerError
+
+    with pytest.raises(PowerError):
+        fit(LONG, 4, None, batches(composer), tmp_path, minutes=1, tick=tick)
+    fit(LONG, 4, None, batches(composer), tmp_path, resume=True, minutes=1)
+    assert steps_of(tmp_path) == 40 + 59
+    rates = rates_of(tmp_path)  # of steps 20, 40, 60, 80
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.15 * LONG.learning_rate
+
+
+def test_too_little_time_is_said_and_leaves_no_finished_run(composer: Composer, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, head_steps=1000)
+    with pytest.raises(TrainingError, match="too few"):
+        fit(settings, 4, None, batches(composer), tmp_path, minutes=0.01)
+    assert not (tmp_path / "model.keras").exists()
+
+
+def test_a_run_is_resumed_with_the_options_it_was_begun_with(composer: Composer, tmp_path: Path) -> None:
+    int8_digest(composer, tmp_path)
+    with pytest.raises(TrainingError, match="another size, seed"):
+        fit(replace(SETTINGS, size=32, seed=9), 4, None, batches(composer), tmp_path, resume=True)
 
 
 def test_a_finished_run_of_which_some_layers_were_frozen_is_read_as_it_was(composer: Composer, tmp_path: Path) -> None:

@@ -86,8 +86,12 @@ def test_a_sample_is_drawn_evenly_and_by_the_seed(data: Path, bundle: bundles.Bu
 
 
 def test_nothing_held_out_is_said_in_one_sentence(data: Path, bundle: bundles.Bundle) -> None:
-    for path in (data / "background").iterdir():
-        if path.stem != "7":
-            path.unlink()
+    for specimen in specimens.held_out(data, None, bundle):
+        specimen.path.unlink()
     with pytest.raises(TrainingError, match="holds none of these photographs out"):
+        specimens.held_out(data, None, bundle)
+
+
+def test_a_source_that_nobody_has_is_named(data: Path, bundle: bundles.Bundle) -> None:
+    with pytest.raises(TrainingError, match="from the source nobody"):
         specimens.held_out(data, None, bundle, "nobody")

@@ -53,6 +53,8 @@ def test_what_all_have_in_common_may_be_said_once(file: Path) -> None:
         ("[[variant]]\nname = 'a'\n[[variant]]\nname = 'a'\n", "name of its own"),
         ("[[variant]]\nname = 'a'\nspeed = 3\n", "unknown field `speed`"),
         ("[[variant]]\nname = 'a'\nsteps = 'many'\n", "steps"),
+        ("[[variant]]\nname = 'a'\nbatch = 0\n", "batch"),
+        ("[[variant]]\nname = '../up'\n", "name"),
         ("[[variant]]\nname = 'a'\nwithout = ['foldes']\n", "folds"),
         ("[[variant]]\nname = 'a'\nonly = 'coins'\n", "coins"),
         ("[[variant]\n", "not a list of trainings"),
@@ -78,6 +80,32 @@ def test_weights_lie_beside_the_file_or_in_the_folder_that_is_named(tmp_path: Pa
     assert sweep.read(tmp_path / "a.toml")[0].weights == str(tmp_path / "w.h5")
     with pytest.raises(TrainingError, match="elsewhere"):
         sweep.read(tmp_path / "a.toml", tmp_path / "elsewhere")
+
+
+def test_weights_of_what_is_not_picked_are_not_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("[[variant]]\nname = 'a'\nweights = 'w.h5'\n[[variant]]\nname = 'b'\n")
+    assert [variant.name for variant in sweep.read(tmp_path / "a.toml", pick=["b"])] == ["b"]
+    with pytest.raises(TrainingError, match="no training called c"):
+        sweep.read(tmp_path / "a.toml", pick=["c"])
+
+
+@pytest.mark.integration
+def test_a_training_that_fails_is_said_and_its_old_figures_are_gone(file: Path, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "w.h5").write_bytes(b"no weights")
+    file.write_text(FILE.replace("size = 32", 'size = 32\ntrunk = "mobilenet_v2"\nweights = "w.h5"'))
+    (tmp_path / "runs" / "small").mkdir(parents=True)
+    (tmp_path / "runs" / "small" / "figures.json").write_text('{"name": "small", "steps": 99999}')
+    told = subprocess.run(
+        [sys.executable, "-m", "training", "sweep", str(file), str(photos), "--run", str(tmp_path / "runs")]
+        + ["--workers", "1", "--pick", "usual", "--pick", "small"],
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert told.returncode == 1
+    assert "small: the weights" in told.stderr
+    assert "1 of 2 trainings" in told.stderr
+    assert [row["name"] for row in json.loads((tmp_path / "runs" / "sweep.json").read_text())] == ["usual"]
 
 
 @pytest.mark.integration
