@@ -171,9 +171,10 @@ def test_too_little_time_is_said_and_leaves_no_finished_run(composer: Composer, 
 
 
 def test_a_run_is_resumed_with_the_options_it_was_begun_with(composer: Composer, tmp_path: Path) -> None:
-    int8_digest(composer, tmp_path)
+    settings = replace(SETTINGS, steps=2, warmup_steps=1)
+    fit(settings, 4, None, batches(composer), tmp_path)
     with pytest.raises(TrainingError, match="another size, seed"):
-        fit(replace(SETTINGS, size=32, seed=9), 4, None, batches(composer), tmp_path, resume=True)
+        fit(replace(settings, size=32, seed=9), 4, None, batches(composer), tmp_path, resume=True)
 
 
 def test_a_finished_run_of_which_some_layers_were_frozen_is_read_as_it_was(composer: Composer, tmp_path: Path) -> None:
