@@ -34,7 +34,8 @@ run: setup ## look, decide and speak, here: [CAMERA=auto|webcam|picamera|replay]
 	@$(VENV)/python -m edge run --camera $(CAMERA) --view
 
 test: check ## check, and the tests that start real programs
-	@$(VENV)/python -m pytest -m integration
+	@$(VENV)/python -m pytest -m integration --ignore tests/training
+	@$(VENV)/python -m pytest -m integration -n 2 --dist loadfile tests/training
 
 check: setup-test ## format, lint, types, import rules, fast tests
 	@$(VENV)/ruff format --check .
