@@ -106,7 +106,8 @@ def open_guide(config: Config, bundle: Bundle) -> Guide | None:
     """What gives hints to the hand, where they are wanted."""
     if not config.guidance.enabled:
         return None
-    return Guide(bundle.labels, Mount(config.camera.mount), config.camera.rotation)
+    mount, known = Mount(config.camera.mount), bundle.manifest.decision.visible_known
+    return Guide(bundle.labels, mount, config.camera.rotation, visible_known=known)
 
 
 def state_folder() -> Path:

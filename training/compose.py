@@ -22,6 +22,7 @@ from training.photometry import blend
 LEAST_VISIBLE = 0.35  # share of a note's face that must be in view and uncovered for its label to be asked for
 LEAST_SIDE = 0.24  # of the frame: a longest side below it leaves nothing to read, and the label is not asked for
 MOST_COVERED = 0.4  # of a note, by fingers and things
+QUARTER_TURNS = None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE
 
 # What a recipe can do without, for an ablation; each draws from a generator of its own, so that the other families do
 # the same things to a sample whether it is on or off.
@@ -77,7 +78,7 @@ class Recipe:
     none_share: float = 0.26
     several_share: float = 0.07
     recoloured_share: float = 0.02  # these come out of none_share
-    stray_share: float = 0.12  # of notes whose place is known
+    stray_share: float = 0.3  # of notes whose place is known
     exact_weight: float = 0.35  # of choosing a cut-out source against the photographs in the hand
     scale_low: float = 0.42  # longest side of the patch over the side of the frame
     scale_high: float = 1.55
@@ -263,8 +264,9 @@ class Composer:
         ground = cv2.resize(
             picture[top : top + keep_h, left : left + keep_w], (self.size, self.size), interpolation=cv2.INTER_LINEAR
         )
-        ground = np.ascontiguousarray(np.rot90(ground, rng.integers(4)))
-        return np.ascontiguousarray(ground[:, ::-1]) if rng.random() < 0.5 else ground
+        turn = QUARTER_TURNS[rng.integers(4)]
+        ground = ground if turn is None else cv2.rotate(ground, turn)
+        return cv2.flip(ground, 1) if rng.random() < 0.5 else ground
 
     def _scale(self, patch: Patch, draw: _Draw, stray: bool) -> float:
         """Longest side of the whole patch over the side of the frame."""
@@ -273,7 +275,7 @@ class Composer:
         low = self.recipe.scale_low if patch.exact else min(high, self.recipe.scale_low * 1.4)
         if stray:
             kind = draw["strays"].random()
-            low, high = (0.15, low) if kind < 0.3 else (high, 2.6) if kind < 0.55 else (0.6, high)
+            low, high = (0.15, low) if kind < 0.3 else (high, 2.6) if kind < 0.45 else (0.6, high)
         return float(np.exp(draw["placement"].uniform(np.log(low), np.log(high))))
 
     def _sized(self, patch: Patch, scale: float) -> tuple[Patch, float]:

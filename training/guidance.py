@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -65,8 +65,14 @@ class Note:
 
     @classmethod
     def alone(cls, patch: Patch) -> Note:
-        """A cut-out."""
-        return cls(patch, 0, 0, patch.mask.shape[1], patch.mask.shape[0])
+        """A cut-out, turned so that its sides are those of the note: what is in view of it is a share of the note."""
+        middle, (width, height), angle = cv2.minAreaRect(cv2.findNonZero(cv2.inRange(patch.mask, 128, 255)))
+        turn = cv2.getRotationMatrix2D(middle, angle, 1.0)
+        turn[:, 2] += width / 2 - middle[0], height / 2 - middle[1]
+        size = round(width) + 1, round(height) + 1  # the rectangle goes through the middles of the outermost pixels
+        pixels = cv2.warpAffine(patch.pixels, turn, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        mask = cv2.warpAffine(patch.mask, turn, size, flags=cv2.INTER_LINEAR)
+        return cls(replace(patch, pixels=pixels, mask=mask), 0, 0, *size)
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,8 @@ def evaluate(
 
 def judge(observer: Observer, bundle: Bundle, case: Case, truth: str, frames: Iterator[Pixels]) -> Outcome:
     """What the device would say to one scene."""
-    decider, guide = Decider(bundle.labels, bundle.manifest.decision), Guide(bundle.labels)
+    spec = bundle.manifest.decision
+    decider, guide = Decider(bundle.labels, spec), Guide(bundle.labels, visible_known=spec.visible_known)
     said: list[Hint] = []
     amount = ""
     for seq, pixels in enumerate(frames):

@@ -71,7 +71,13 @@ class DecisionSpec(Record, frozen=True):
     agree: Share  # least share of them whose own best label is the amount
     unsure_after_s: Positive  # a note in view for so long without an amount: "not sure"
     rearm_s: Positive  # nothing in view for so long: the note has gone
-    least_visible: Share = 0.0  # least share of the note that the model says it sees, mean of the window
+    # Least share of the note that the model says it sees, mean of the window. 0: it was not taught what nothing is.
+    least_visible: Share = 0.0
+
+    @property
+    def visible_known(self) -> bool:
+        """Whether the visible share says something of a picture without a note, too."""
+        return self.least_visible > 0
 
 
 class Manifest(Record, frozen=True):

@@ -5,8 +5,8 @@ or something moves; a pocket (dark from the start), a table (nothing moves) and 
 An amount is never talked over: there is silence while the note that was read is in view, and for a while after.
 
 The model's place of a note is approximate (measured with `python -m training guidance`): centre and edges are good to
-about a tenth of the picture, the visible share says little. So the edges of the place are used, smoothed over half a
-second, and a hint needs the same finding for a while.
+about a tenth of the picture. So the edges of the place are used, smoothed over half a second, and a hint needs the same
+finding for a while.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ LIT = 25.0  # brightness before a thumb came over the lens
 GLOW = 60.0  # brightness up to which a picture without detail is a finger, not a wall
 DARKENED_S = 1.0  # from lit to covered: a hand over the lens, not the evening
 
-NOTE = 0.05  # median probability of anything but background from which part of a note is in view; scenery: 0.02
+# From here on part of a note is in view: median over SMOOTH_S of the probability of anything but background, or of the
+# visible share. Of scenery, 95 % lie below 0.03 and 0.02 (docs/decisions/0005-hints.md).
+NOTE, VISIBLE = 0.05, 0.1
+NOTE_FAR = 0.15  # the same where it would be a note far away: of what is taken for a part of one, scenery is small
 EDGE = 0.12  # of the picture: a note whose place ends nearer to the rim may be cut by it
 LOPSIDED = 0.16  # so much more room on one side than on the other before a direction is given
 LARGE, SMALL = 0.86, 0.6  # of the picture: a place as wide and as high, or neither; small ones are taken for larger
@@ -65,15 +68,18 @@ class _Seen:
     look: Look
     luma: float
     detail: float
-    note: float | None  # probability of anything but background, where it was inferred
+    note: float | None  # evidence that part of a note is in view, on the scale of NOTE, where it was inferred
     box: Box | None
 
 
 class Guide:
     """Turns observations and what was decided on them, in the order of time, into hints."""
 
-    def __init__(self, labels: Sequence[str], mount: Mount = Mount.CHEST, rotation: int = 0) -> None:
-        self._background = tuple(labels).index(BACKGROUND)
+    def __init__(
+        self, labels: Sequence[str], mount: Mount = Mount.CHEST, rotation: int = 0, *, visible_known: bool = False
+    ) -> None:
+        """`visible_known`: the model was taught that nothing of a note is visible in a picture without one."""
+        self._background, self._visible_known = tuple(labels).index(BACKGROUND), visible_known
         self._mount, self._rotation = mount, rotation
         self._recent: deque[_Seen] = deque()
         self._read: int | None = None  # presence whose amount was said and which has not ended
@@ -118,6 +124,8 @@ class Guide:
     def _remember(self, observation: Observation) -> None:
         now, scene = observation.t_s, observation.scene
         note = None if observation.scores is None else 1 - float(np.exp(observation.scores[self._background]))
+        if note is not None and observation.box is not None and self._visible_known:
+            note = max(note, observation.box.visible * NOTE / VISIBLE)
         self._recent.append(_Seen(now, scene.look, scene.luma, scene.detail, note, observation.box))
         while now - self._recent[0].t_s > KEPT_S:
             self._recent.popleft()
@@ -203,6 +211,8 @@ class Guide:
         if np.median(notes) < NOTE or (notes >= NOTE).sum() < FEWEST:
             return None
         hint = _where_to(np.median(places[notes >= NOTE], axis=0))
+        if hint is Hint.CLOSER and np.median(notes) < NOTE_FAR:
+            return None
         return turned(hint, self._mount, self._rotation) if hint else None
 
     def _moves(self, by: float = MOVING) -> bool:
@@ -257,7 +267,9 @@ def _where_to(place: NDArray[np.float64]) -> Hint | None:
         Hint.UP: 1 - (y + height / 2),
         Hint.DOWN: y - height / 2,
     }
-    hint = min(rooms, key=lambda way: rooms[way])
-    if rooms[hint] < EDGE and rooms[_OPPOSITE[hint]] - rooms[hint] > LOPSIDED:
+    # A note cut by one rim often reaches near a second: the way that gains most is the right one.
+    gains = {way: rooms[_OPPOSITE[way]] - room for way, room in rooms.items() if room < EDGE}
+    hint = max(gains, key=lambda way: gains[way], default=None)
+    if hint is not None and gains[hint] > LOPSIDED:
         return hint
     return Hint.CLOSER if max(width, height) < SMALL else None

@@ -59,8 +59,18 @@ def test_a_cut_note_shows_the_wanted_share_of_itself_and_crosses_that_rim(hint: 
     assert [way for way, crossed in beyond.items() if crossed] == [hint]
 
 
+def test_the_sides_of_a_note_that_lies_askew_in_its_cut_out_are_those_of_the_note() -> None:
+    mask = np.zeros((100, 100), np.uint8)
+    corners = cv2.boxPoints(((50, 50), (80, 30), 35))
+    cv2.fillConvexPoly(mask, np.round(corners).astype(np.int32), 255)
+    note = Note.alone(Patch(cv2.merge([mask] * 3), mask, exact=True))
+    assert sorted((note.width, note.height)) == [pytest.approx(31, abs=2), pytest.approx(81, abs=2)]
+    assert note.patch.mask.shape == (note.height, note.width)
+    assert (note.patch.mask > 127).mean() > 0.93
+
+
 def test_a_note_is_drawn_where_its_outline_says() -> None:
-    white = Note.alone(Patch(np.full((40, 80, 3), 255, np.uint8), np.full((40, 80), 255, np.uint8), exact=True))
+    white = Note.alone(Patch(np.full((80, 160, 3), 255, np.uint8), np.full((80, 160), 255, np.uint8), exact=True))
     place = Place(0.4, 0.6, 0.5, 0.3)
     drawn = guidance.paste(np.zeros((SIDE_PX, SIDE_PX, 3), np.uint8), white, place)[..., 0] > 127
     rows, columns = np.nonzero(drawn)

@@ -20,8 +20,10 @@ DIRECTIONS = (Hint.UP, Hint.RIGHT, Hint.DOWN, Hint.LEFT)
 class Hand:
     """Shows things to a guide, frame by frame, and keeps what it says."""
 
-    def __init__(self, rate: float = 10.0, mount: Mount = Mount.CHEST, rotation: int = 0) -> None:
-        self.guide = Guide(LABELS, mount, rotation)
+    def __init__(
+        self, rate: float = 10.0, mount: Mount = Mount.CHEST, rotation: int = 0, visible_known: bool = False
+    ) -> None:
+        self.guide = Guide(LABELS, mount, rotation, visible_known=visible_known)
         self.rate, self.seq = rate, 0
         self.said: list[Guidance] = []
 
@@ -104,6 +106,30 @@ def test_a_thumb_over_the_lens_is_said_once(look: Look, luma: float) -> None:
 
 def test_a_well_placed_note_needs_no_hint() -> None:
     assert scenery(Hand()).see(5.0, WELL).hints == []
+
+
+@pytest.mark.parametrize(("known", "hints"), [(True, [Hint.RIGHT]), (False, [])])
+def test_a_part_of_a_note_that_is_no_amount_is_known_by_its_visible_share(known: bool, hints: list[Hint]) -> None:
+    hand = Hand(visible_known=known)
+    assert hand.see(1.2, CUT_LEFT, note=0.01).hints == hints
+    assert hand.see(4, Box(0.83, 0.5, 0.35, 0.5, 0.02), note=0.01).hints == hints
+
+
+@pytest.mark.parametrize(
+    ("box", "hint"),
+    [
+        (Box(0.52, 0.9, 0.9, 0.2, 0.4), Hint.UP),  # reaches the right rim, but there is no room on the left either
+        (Box(0.42, 0.1, 0.8, 0.18, 0.4), Hint.DOWN),
+        (Box(0.2, 0.59, 0.39, 0.7, 0.4), Hint.RIGHT),
+    ],
+)
+def test_of_two_rims_the_one_that_cuts_the_note_counts(box: Box, hint: Hint) -> None:
+    assert Hand().see(1.2, box).hints == [hint]
+
+
+def test_what_is_hardly_a_note_far_away_is_scenery() -> None:
+    assert Hand().see(2, SMALL, note=0.1).hints == []
+    assert Hand().see(2, CUT_LEFT, note=0.1).hints == [Hint.RIGHT]
 
 
 def test_a_note_that_is_waved_from_one_side_to_the_other_is_to_be_held_still() -> None:
