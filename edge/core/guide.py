@@ -48,6 +48,7 @@ NOTE_FAR = 0.15  # the same where it would be a note far away: of what is taken 
 EDGE = 0.12  # of the picture: a note whose place ends nearer to the rim may be cut by it
 LOPSIDED = 0.16  # so much more room on one side than on the other before a direction is given
 LARGE, SMALL = 0.86, 0.6  # of the picture: a place as wide and as high, or neither; small ones are taken for larger
+FILLS = 0.45  # of the picture: a place at three rims that fills so much is of a note too near, not of one that is cut
 WAVED_PER_S = 0.4  # pictures a second that the place's centre travels nearly all the time; of a still note at most 0.3
 GLIMPSED = 0.3  # share of pictures in which a waved note is seen
 
@@ -259,14 +260,15 @@ def _flies(times_s: NDArray[np.float64], places: NDArray[np.float64]) -> bool:
 def _where_to(place: NDArray[np.float64]) -> Hint | None:
     """The way in the picture that a note at `place` (centre x, y, width, height) has to go; None where it lies well."""
     x, y, width, height = place
-    if width >= LARGE and height >= LARGE:
-        return Hint.FURTHER
     rooms = {
         Hint.LEFT: 1 - (x + width / 2),
         Hint.RIGHT: x - width / 2,
         Hint.UP: 1 - (y + height / 2),
         Hint.DOWN: y - height / 2,
     }
+    rims = sum(room < EDGE for room in rooms.values())
+    if min(width, height) >= LARGE or (rims >= 3 and width * height >= FILLS):
+        return Hint.FURTHER
     # A note cut by one rim often reaches near a second: the way that gains most is the right one.
     gains = {way: rooms[_OPPOSITE[way]] - room for way, room in rooms.items() if room < EDGE}
     hint = max(gains, key=lambda way: gains[way], default=None)

@@ -120,6 +120,7 @@ def test_a_part_of_a_note_that_is_no_amount_is_known_by_its_visible_share(known:
     [
         (Box(0.52, 0.9, 0.9, 0.2, 0.4), Hint.UP),  # reaches the right rim, but there is no room on the left either
         (Box(0.42, 0.1, 0.8, 0.18, 0.4), Hint.DOWN),
+        (Box(0.5, 0.65, 0.96, 0.55, 0.2), Hint.FURTHER),  # at three rims, and half of the picture: too near
         (Box(0.2, 0.59, 0.39, 0.7, 0.4), Hint.RIGHT),
     ],
 )
