@@ -221,7 +221,8 @@ def _decides(decision: DecisionSpec) -> str:
     least = ", ".join(f"{label}: {decision.thresholds[label]:g}" for label in sorted(decision.thresholds, key=float))
     return _filled(
         f"Temperature {decision.temperature:g}; least probabilities {least}; at least {decision.min_frames} frames "
-        f"within {decision.window_s:g} s; at least {decision.least_visible:.0%} of a note seen."
+        f"within {decision.window_s:g} s, the first and the last of them {decision.span_s:g} s apart; "
+        f"at least {decision.least_visible:.0%} of a note seen."
     )
 
 

@@ -175,6 +175,7 @@ def decision_spec(temperature: float, thresholds: dict[str, float], least_visibl
         thresholds=thresholds,
         window_s=0.6,
         min_frames=3,
+        span_s=0.4,
         agree=0.6,
         unsure_after_s=1.5,
         rearm_s=0.7,

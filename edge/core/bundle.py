@@ -45,6 +45,7 @@ UNREADABLE_ARRAYS = (
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -71,6 +72,7 @@ class DecisionSpec(Record, frozen=True):
     agree: Share  # least share of them whose own best label is the amount
     unsure_after_s: Positive  # a note in view for so long without an amount: "not sure"
     rearm_s: Positive  # nothing in view for so long: the note has gone
+    span_s: NotNegative = 0.0  # so far apart the first and the last that say it must be, at any frame rate
     # Least share of the note that the model says it sees, mean of the window. 0: it was not taught what nothing is.
     least_visible: Share = 0.0
 

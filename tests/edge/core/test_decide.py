@@ -69,6 +69,19 @@ def test_an_amount_needs_a_note_that_is_seen_where_the_model_says_how_much(
     assert said or Verdict.UNSURE in [decision.verdict for decision in decisions]
 
 
+@pytest.mark.parametrize("rate", [5, 10, 30])
+def test_what_is_taken_for_a_note_for_a_moment_is_no_amount_at_any_frame_rate(rate: int) -> None:
+    spec = replace(SPEC, span_s=0.4)
+
+    def said(seconds: float) -> list[str]:
+        decider = Decider(LABELS, spec)
+        frames = [seen(n / rate, "100" if n / rate < seconds else "background", 0.99) for n in range(round(2 * rate))]
+        return amounts([decision for frame in frames for decision in decider.step(frame)])
+
+    assert said(0.39) == []
+    assert said(0.6) == ["100"]
+
+
 def test_a_glimpse_of_a_whole_note_does_not_make_up_for_the_frames_around_it() -> None:
     decider = Decider(LABELS, replace(SPEC, least_visible=0.55))
     shares = [0.1, 0.9, 0.2, 0.4, 0.6, 0.3] * 5
