@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from collections.abc import Iterable
 from gettext import c2py
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class SteadyCatalog(Catalog):
         return [*kept[:-1], (kept[-1][0], kept[-1][1] + "\n")]
 
     @mime_headers.setter
-    def mime_headers(self, headers: list[tuple[str, str]]) -> None:
+    def mime_headers(self, headers: Iterable[tuple[str, str]]) -> None:
         super()._set_mime_headers(headers)
 
 
