@@ -184,6 +184,7 @@ def read(folder: Path) -> Bundle:
     labels = _read_labels(folder, contents[LABELS])
     _check_labels(labels, manifest.decision)
     _check_turns(manifest.input)
+    _check_times(manifest.decision)
     if digest(contents[MODEL], labels, manifest.currency, manifest.input, manifest.decision) != manifest.digest:
         raise BundleError(f"{folder}: the currency or decision numbers in {MANIFEST} were changed after it was made")
     pictures, logits = _read_selftest(folder, contents[SELFTEST], manifest, len(labels))
@@ -258,6 +259,11 @@ def _check_labels(labels: tuple[str, ...], decision: DecisionSpec) -> None:
 def _check_turns(input_: InputSpec) -> None:
     if input_.height != input_.width and set(input_.turns) & {90, 270}:
         raise BundleError(f"a picture of {input_.width} x {input_.height} cannot be turned by 90 degrees")
+
+
+def _check_times(decision: DecisionSpec) -> None:
+    if decision.span_s >= decision.window_s:
+        raise BundleError(f"no frames of {decision.window_s:g} s are {decision.span_s:g} s apart: it would never speak")
 
 
 def selftest(bundle: Bundle, invoke: Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]) -> float:

@@ -78,6 +78,7 @@ def test_any_harm_to_any_file_is_noticed(tmp_path: Path, file: str, harm: str) -
         (lambda m: m.update(currency="INR"), "were changed"),
         (lambda m: m["decision"]["thresholds"].pop("5"), "threshold"),
         (lambda m: m["decision"].update(min_frames=0), "min_frames"),
+        (lambda m: m["decision"].update(span_s=0.9), "never speak"),
         (lambda m: m.update(surprise=1), "surprise"),
         (lambda m: m["input"].update(fit="stretch"), "fit"),
     ],
