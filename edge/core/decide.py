@@ -4,10 +4,9 @@ Scores are fused as the mean of log-probabilities over a short window (the geome
 say): frames of one hand are nearly copies of each other, so adding them up would pretend to a certainty that
 is not there. An amount needs enough frames that say it over a long enough time (what is taken for a note is so for a
 moment only), enough agreement among them and a fused probability above the bundle's threshold for it; and, where the
-model says how much of a note it sees, enough of it: what is taken for a note
-at a glance is rarely seen as a whole one. Everything else is silence, "not sure" or "one note at a time". A frame
-without scores adds nothing, so nothing is said to it. A blurred frame neither begins nor ends a presence: a shaken
-note is one note. It reads no clock.
+model says how much of a note it sees, enough of it: what is taken for a note at a glance is rarely seen as a whole one.
+Everything else is silence, "not sure" or "one note at a time". A frame without scores adds nothing, so nothing is said
+to it. A blurred frame neither begins nor ends a presence: a shaken note is one note. It reads no clock.
 """
 
 from __future__ import annotations
@@ -18,11 +17,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge.core.bundle import BACKGROUND, RESERVED, SEVERAL, DecisionSpec
-from edge.core.messages import Decision, Look, Observation, Scores, Verdict
+from edge.core.messages import ROUNDING_S, Decision, Look, Observation, Scores, Verdict
 
 NOTE_LIKE = float(np.log(0.5))  # less background than this: something like a note is in view
 SEVERAL_AT = 0.6  # fused probability from which two notes are taken for two
-ROUNDING_S = 1e-6  # times of frames are sums
 CHANGE_FACTOR = 2  # another amount within one presence needs so many times the frames,
 CHANGE_SPAN = 0.6  # or, from a slow camera, such a share of the window in which every frame says it
 FORGET_AFTER_S = 2.0  # no frame at all for so long (a lost camera): what was seen before counts no more
@@ -135,12 +133,13 @@ class Decider:
         enough = confidence >= self._spec.thresholds[label] and agree >= self._spec.agree
         whole = sum(visible for _, _, visible in self._recent) / len(rows) >= self._spec.least_visible
         times_s = [t_s for (t_s, _, _), says in zip(self._recent, saying, strict=True) if says]
-        lasts = times_s[-1] - times_s[0] >= self._spec.span_s - ROUNDING_S if times_s else False
+        span_s = times_s[-1] - times_s[0] if times_s else float("-inf")
+        lasts = span_s >= self._spec.span_s - ROUNDING_S
         if not (enough and whole and lasts) or len(rows) < self._spec.min_frames:
             return False
         if self._said in (None, label) or len(rows) >= CHANGE_FACTOR * self._spec.min_frames:
             return True
-        return agree == 1 and self._recent[-1][0] - self._recent[0][0] >= CHANGE_SPAN * self._spec.window_s
+        return agree == 1 and span_s >= CHANGE_SPAN * self._spec.window_s
 
     def _amount(self, observation: Observation, label: str, confidence: float, frames: int) -> Decision | None:
         if self._said == label:

@@ -20,14 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core.bundle import BACKGROUND
-from edge.core.messages import Box, Decision, Guidance, Hint, Look, Observation, Verdict
+from edge.core.messages import ROUNDING_S, Box, Decision, Guidance, Hint, Look, Observation, Verdict
 
 SMOOTH_S = 0.6  # what is found stands on so long
 PERSISTS_S = 0.5  # so long a finding stays the same before it is said: a note passing by is not worth a word
 GAP_S = 0.25  # of another or no finding that does not count as a break
 PLAIN_S = 1.0  # so long before the opposite of the last hint is said
 KEPT_S = 1.2  # of observations
-ROUNDING_S = 1e-6  # times of frames are sums
 APART_S = 2.0  # between two hints, which last up to a second themselves
 PAUSES_S = (2.5, 6.0, 15.0, 40.0)  # before the same hint comes a second, third, fourth ... time
 FORGET_S = 6.0  # without any finding: the next hint counts as the first again

@@ -18,6 +18,8 @@ from edge.core.errors import HardwareError
 Pixels: TypeAlias = NDArray[np.uint8]
 Scores: TypeAlias = NDArray[np.float32]
 
+ROUNDING_S = 1e-6  # times of frames are sums: a span of them may fall short by so much
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
