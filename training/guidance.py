@@ -66,7 +66,7 @@ class Note:
     @classmethod
     def alone(cls, patch: Patch) -> Note:
         """A cut-out, turned so that its sides are those of the note: what is in view of it is a share of the note."""
-        middle, (width, height), angle = cv2.minAreaRect(cv2.findNonZero(cv2.inRange(patch.mask, 128, 255)))
+        middle, (width, height), angle = paper.rectangle(patch.mask)
         turn = cv2.getRotationMatrix2D(middle, angle, 1.0)
         turn[:, 2] += width / 2 - middle[0], height / 2 - middle[1]
         size = round(width) + 1, round(height) + 1  # the rectangle goes through the middles of the outermost pixels

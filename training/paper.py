@@ -188,13 +188,18 @@ def _fold_line(patch: Patch, rng: Generator, low: float, high: float) -> tuple[P
     return centre + way * length * (rng.uniform(low, high) - 0.5), across
 
 
-def _corners(mask: NDArray[np.uint8]) -> Points:
-    """Corners (4, 2) of the narrowest rectangle around the note, in order, its first side a long one."""
+def rectangle(mask: NDArray[np.uint8]) -> tuple[tuple[float, float], tuple[float, float], float]:
+    """The narrowest rectangle around the note: middle, width and height in pixels, and angle, as `cv2.minAreaRect`."""
     points = cv2.findNonZero(cv2.threshold(mask, 127, 255, cv2.THRESH_BINARY)[1])
     if points is None:
         height, width = mask.shape
         points = np.array([[[0, 0]], [[width, 0]], [[width, height]], [[0, height]]], np.int32)
-    corners = cv2.boxPoints(cv2.minAreaRect(points)).astype(np.float64)
+    return cv2.minAreaRect(points)
+
+
+def _corners(mask: NDArray[np.uint8]) -> Points:
+    """Corners (4, 2) of the narrowest rectangle around the note, in order, its first side a long one."""
+    corners = cv2.boxPoints(rectangle(mask)).astype(np.float64)
     long_first = np.linalg.norm(corners[1] - corners[0]) >= np.linalg.norm(corners[2] - corners[1])
     return corners if long_first else np.roll(corners, -1, axis=0)
 
