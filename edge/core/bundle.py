@@ -148,8 +148,11 @@ def write(
     training: dict[str, str | int | float] | None = None,
     figures: dict[str, float] | None = None,
 ) -> Manifest:
-    """Write a bundle into `folder` (made if missing) and return its manifest; the manifest is written last."""
-    _check_labels(labels, decision)
+    """Write a bundle into `folder` (made if missing) and return its manifest; the manifest is written last.
+
+    Raises BundleError, before anything is written, for labels, turns and times that `read` would refuse.
+    """
+    _check(labels, input_, decision)
     folder.mkdir(parents=True, exist_ok=True)
     packed = io.BytesIO()
     np.savez_compressed(packed, pictures=selftest_pictures, logits=selftest_logits.astype(np.float32))
@@ -182,9 +185,7 @@ def read(folder: Path) -> Bundle:
     manifest = _read_manifest(folder)
     contents = {file: _read_checked(folder, file, manifest) for file in (MODEL, LABELS, SELFTEST)}
     labels = _read_labels(folder, contents[LABELS])
-    _check_labels(labels, manifest.decision)
-    _check_turns(manifest.input)
-    _check_times(manifest.decision)
+    _check(labels, manifest.input, manifest.decision)
     if digest(contents[MODEL], labels, manifest.currency, manifest.input, manifest.decision) != manifest.digest:
         raise BundleError(f"{folder}: the currency or decision numbers in {MANIFEST} were changed after it was made")
     pictures, logits = _read_selftest(folder, contents[SELFTEST], manifest, len(labels))
@@ -243,6 +244,14 @@ def _read_selftest(
     return pictures, logits.astype(np.float32)
 
 
+def _check(labels: tuple[str, ...], input_: InputSpec, decision: DecisionSpec) -> None:
+    _check_labels(labels, decision)
+    if input_.height != input_.width and set(input_.turns) & {90, 270}:
+        raise BundleError(f"a picture of {input_.width} x {input_.height} cannot be turned by 90 degrees")
+    if decision.span_s >= decision.window_s:
+        raise BundleError(f"no frames of {decision.window_s:g} s are {decision.span_s:g} s apart: it would never speak")
+
+
 def _check_labels(labels: tuple[str, ...], decision: DecisionSpec) -> None:
     denominations = [label for label in labels if label not in RESERVED]
     for label in denominations:
@@ -254,16 +263,6 @@ def _check_labels(labels: tuple[str, ...], decision: DecisionSpec) -> None:
         raise BundleError(f"{LABELS} needs at least one denomination and {BACKGROUND}")
     if set(decision.thresholds) != set(denominations):
         raise BundleError("every denomination needs its threshold in the manifest, and nothing else does")
-
-
-def _check_turns(input_: InputSpec) -> None:
-    if input_.height != input_.width and set(input_.turns) & {90, 270}:
-        raise BundleError(f"a picture of {input_.width} x {input_.height} cannot be turned by 90 degrees")
-
-
-def _check_times(decision: DecisionSpec) -> None:
-    if decision.span_s >= decision.window_s:
-        raise BundleError(f"no frames of {decision.window_s:g} s are {decision.span_s:g} s apart: it would never speak")
 
 
 def selftest(bundle: Bundle, invoke: Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]) -> float:

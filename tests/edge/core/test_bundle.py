@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -93,6 +94,14 @@ def test_a_manifest_that_does_not_fit_is_refused_with_the_reason(tmp_path: Path,
 def test_labels_that_make_no_sense_are_not_even_written(tmp_path: Path, labels: tuple[str, ...]) -> None:
     with pytest.raises(BundleError):
         write(tmp_path / "b", labels=labels)
+
+
+def test_turns_and_times_that_cannot_work_are_not_even_written(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="never speak"):
+        write(tmp_path / "b", decision=msgspec.structs.replace(DECISION, span_s=DECISION.window_s))
+    with pytest.raises(BundleError, match="cannot be turned by 90 degrees"):
+        write(tmp_path / "b", input_=InputSpec(32, 64, "squash", turns=(0, 90)))
+    assert not (tmp_path / "b").exists()
 
 
 def test_pickled_arrays_are_never_loaded(tmp_path: Path) -> None:
