@@ -449,7 +449,10 @@ def _ablation(rows: Sequence[Row]) -> str:
 
 
 def _plain(value: str | float) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """A share with as many digits as tell; what is more than one is a count."""
+    if isinstance(value, str):
+        return value
+    return digits(value) if value <= 1 else f"{value:.10g}"
 
 
 def _model(subject: Subject) -> str:
