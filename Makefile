@@ -52,9 +52,10 @@ check-data: need-DATA setup-train ## what is wrong with photographs: DATA=folder
 	@$(VENV)/python -m training check "$(DATA)" $(call given,--background,$(BACKGROUND)) \
 	  $(call given,--against,$(AGAINST)) $(call given,--weights,$(WEIGHTS)) $(call given,--out,$(REPORT))
 
-train: need-DATA setup-train ## photographs to a bundle: DATA=folder [OUT=bundle] [CURRENCY=INR] [BACKGROUND=folder] [WEIGHTS=file]
+train: need-DATA setup-train ## photographs to a bundle: DATA=folder [OUT=bundle] [CURRENCY=INR] [BACKGROUND=folder] [STRANGERS=folder] [START=bundle | WEIGHTS=file] [STEPS=n]
 	@$(VENV)/python -m training train "$(DATA)" --out "$(or $(OUT),bundle)" --currency "$(CURRENCY)" \
-	  $(call given,--background,$(BACKGROUND)) $(call given,--weights,$(WEIGHTS))
+	  $(call given,--background,$(BACKGROUND)) $(call given,--strangers,$(STRANGERS)) \
+	  $(call given,--start-from,$(START)) $(call given,--weights,$(WEIGHTS)) $(call given,--steps,$(STEPS))
 
 evaluate: need-BUNDLE need-DATA setup-train ## how good a bundle is: BUNDLE=folder DATA=folder [BACKGROUND=folder]
 	@$(VENV)/python -m training evaluate "$(BUNDLE)" "$(DATA)" $(call given,--background,$(BACKGROUND))

@@ -144,7 +144,9 @@ def train(
         int | None, typer.Option(min=0, help="Layers of the trunk that learn after the heads; left out: all.")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Samples of a step.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Its peak, after the warm-up.")] = 8e-4,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Its peak, after the warm-up; left out: 8e-4, and 4e-4 to train on further.")
+    ] = None,
     minutes: Minutes = None,
     workers: Workers = None,
     without: Without = None,
@@ -184,7 +186,8 @@ def train(
         last_layers=last_layers,
         batch=batch,
         seed=seed,
-        learning_rate=learning_rate,
+        # What has learnt notes already is not to forget how: half the rate that ImageNet's weights need.
+        learning_rate=learning_rate or (4e-4 if start_from else 8e-4),
     )
     if only is not None:
         prepared = prepared.of(cut_outs=only is Only.CUT_OUTS)

@@ -45,10 +45,13 @@ def test_a_missing_value_is_named_before_anything_else_is_done(call: list[str], 
 
 @pytest.mark.integration
 def test_values_reach_the_program_and_those_not_given_do_not() -> None:
-    line = make("-n", "train", "DATA=my notes", "OUT=o", "CURRENCY=EUR").stdout.splitlines()[-2:]
-    words = " ".join(line)
+    def trained(*given: str) -> str:
+        return " ".join(make("-n", "train", *given).stdout.splitlines()[-3:])
+
+    words = trained("DATA=my notes", "OUT=o", "CURRENCY=EUR")
     assert '-m training train "my notes" --out "o" --currency "EUR"' in words
-    assert "--weights" not in words
+    assert not re.search("--weights|--start-from|--strangers|--steps", words)
+    assert re.search('--start-from "inr" +--steps "1000"', trained("DATA=x", "START=inr", "STEPS=1000"))
     assert "--camera webcam" in make("-n", "run", "CAMERA=webcam").stdout
 
 
