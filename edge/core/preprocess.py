@@ -38,7 +38,7 @@ def turned(tensor: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:
     """`tensor` (n, height, width, 3), n pictures, turned counter-clockwise by 0, 90, 180 or 270 degrees, contiguous."""
     if degrees == 0:
         return tensor
-    # A copy of np.rot90's view takes tens of times as long, which half of the frames would wait for.
+    # A copy of np.rot90's view takes several times as long, which half of the frames would wait for.
     return np.stack([np.asarray(cv2.rotate(picture, ROTATIONS[degrees]), np.uint8) for picture in tensor])
 
 
