@@ -14,6 +14,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from edge.core import preprocess
 from training import cutout, paper, photometry, recolour
 from training.cutout import Patch
 from training.errors import TrainingError
@@ -22,7 +23,6 @@ from training.photometry import blend
 LEAST_VISIBLE = 0.35  # share of a note's face that must be in view and uncovered for its label to be asked for
 LEAST_SIDE = 0.24  # of the frame: a longest side below it leaves nothing to read, and the label is not asked for
 MOST_COVERED = 0.4  # of a note, by fingers and things
-QUARTER_TURNS = None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE
 
 # What a recipe can do without, for an ablation; each draws from a generator of its own, so that the other families do
 # the same things to a sample whether it is on or off.
@@ -264,8 +264,7 @@ class Composer:
         ground = cv2.resize(
             picture[top : top + keep_h, left : left + keep_w], (self.size, self.size), interpolation=cv2.INTER_LINEAR
         )
-        turn = QUARTER_TURNS[rng.integers(4)]
-        ground = ground if turn is None else cv2.rotate(ground, turn)
+        ground = preprocess.turned(ground[None], 90 * int(rng.integers(4)))[0]
         return cv2.flip(ground, 1) if rng.random() < 0.5 else ground
 
     def _scale(self, patch: Patch, draw: _Draw, stray: bool) -> float:

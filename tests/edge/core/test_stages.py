@@ -64,10 +64,9 @@ def test_what_is_no_picture_is_refused(bad: np.ndarray) -> None:
 def test_a_place_found_in_a_turned_picture_is_told_as_in_the_frame(turn: int) -> None:
     frame = np.zeros((1, 64, 64, 3), np.uint8)
     frame[0, 8:24, 32:40] = 255
-    tensor = preprocess.turned(frame, turn)
     several = np.concatenate([frame, 255 - frame, frame[:, ::-1]])  # training turns many at once
     assert np.array_equal(preprocess.turned(several, turn), np.rot90(several, turn // 90, axes=(1, 2)))
-    rows, columns = np.nonzero(tensor[0, ..., 0])
+    rows, columns = np.nonzero(preprocess.turned(frame, turn)[0, ..., 0])
     low = np.array([columns.min(), rows.min()]) / 64
     high = np.array([columns.max() + 1, rows.max() + 1]) / 64
     seen = np.array([[*(low + high) / 2, *(high - low), 0.9]], np.float32)
