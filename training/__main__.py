@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -21,14 +20,7 @@ from rich.table import Table
 
 from edge.core.errors import EdgeError
 from training.errors import TrainingError
-
-
-class Only(enum.Enum):
-    """Of what notes samples are composed."""
-
-    CUT_OUTS = "cut-outs"
-    PHOTOGRAPHS = "photographs"
-
+from training.settings import Only
 
 app = typer.Typer(
     add_completion=False,
@@ -161,9 +153,9 @@ def train(
     """Train on a folder of photographs and write a bundle."""
     from edge.core.bundle import InputSpec
     from training import card as cards
-    from training.compose import Recipe
-    from training.fit import FitSettings
     from training.prepare import from_photos
+    from training.recipe import Recipe
+    from training.settings import FitSettings
     from training.train import Identity
 
     told = cards.read_sources(sources) if sources else None
@@ -275,10 +267,10 @@ def play(
 ) -> None:
     """Draw play money (XTS) and train a small model on it, without a single photograph."""
     from edge.core.bundle import InputSpec
-    from training.compose import GENTLE
-    from training.fit import FitSettings
     from training.playmoney import notes
     from training.prepare import from_play_money
+    from training.recipe import GENTLE
+    from training.settings import FitSettings
     from training.train import Identity
 
     chosen = [int(d) for d in denominations.split(",")] if denominations else notes.DENOMINATIONS
@@ -572,6 +564,7 @@ def compare(
 ) -> None:
     """Measure bundles side by side: how good on the same photographs, at what cost."""
     from training import compare as comparing
+    from training import drawings
 
     folders = list(bundles)
     if baseline is not None and baseline.absolute() not in [folder.absolute() for folder in folders]:
@@ -585,7 +578,7 @@ def compare(
         )
     _print_comparison(found)
     if out is not None:
-        for path in comparing.write(found, out):
+        for path in drawings.write(found, out):
             console.print(f"written: {path}", soft_wrap=True)
     if baseline is not None:
         place = [folder.absolute() for folder in folders].index(baseline.absolute())
@@ -655,8 +648,9 @@ def synth(
 
     from edge.core.bundle import InputSpec
     from training import synth as samples
-    from training.compose import Composer, Recipe
-    from training.prepare import from_photos, from_play_money, preview
+    from training.compose import Composer
+    from training.prepare import from_photos, from_play_money
+    from training.recipe import Recipe
 
     recipe = Recipe().without(*(without or []))
     spec = InputSpec(size, size, "squash")
@@ -672,7 +666,7 @@ def synth(
         composer = Composer(prepared.material, prepared.labels, size, seed, recipe)
         task = bar.add_task("composing", total=count)
         if out.suffix.lower() == ".png":
-            if not cv2.imwrite(str(out), preview(composer, count)[..., ::-1]):
+            if not cv2.imwrite(str(out), samples.preview(composer, count)[..., ::-1]):
                 raise TrainingError(f"{out} cannot be written: is there such a folder?")
             bar.update(task, completed=count)
         else:

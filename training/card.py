@@ -12,7 +12,6 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,12 +19,10 @@ from edge.core import bundle as bundles
 from edge.core.bundle import DecisionSpec, Manifest
 from training.errors import TrainingError
 from training.evaluate import Report
+from training.prepare import Prepared
 from training.rates import Pace, Rate, pace, rate
 from training.sequences import EVENTS, SEVERAL_OUTCOMES, SWAP_OUTCOMES, Sequences
-
-if TYPE_CHECKING:  # Keras takes seconds to import and a card needs none of it
-    from training.fit import FitSettings
-    from training.prepare import Prepared
+from training.settings import FitSettings
 
 WIDTH = 120
 AUTHENTICITY = "It does not tell genuine notes from counterfeits."

@@ -195,12 +195,6 @@ def scatter(points: Sequence[Point], x_name: str, y_name: str) -> str:
     return axes.svg(f"{y_name} against {x_name}: {told}", lambda value: f"{value:g}", percent)
 
 
-def front(costs: Sequence[float], values: Sequence[float]) -> list[bool]:
-    """Which are on the Pareto front: none other costs no more and is worth no less, and differs."""
-    pairs = list(zip(costs, values, strict=True))
-    return [not any(c <= cost and v >= value and (c, v) != (cost, value) for c, v in pairs) for cost, value in pairs]
-
-
 def standalone(svg: str) -> str:
     """The drawing as a file of its own."""
     style = f"<style>{COLOURS}{SHAPES} svg {{ background: var(--paper); }}</style>"

@@ -1,21 +1,21 @@
 """Owns the comparison of bundles in one run: how good on the same photographs, at what cost, and which is worse.
 
-Figures come from `evaluate`, costs from `cost`. It writes a table and drawings and changes no bundle.
+Figures come from `evaluate`, costs from `cost`. It draws nothing and changes no bundle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge.core import bundle as bundles
 from edge.core.bundle import BACKGROUND, Bundle
 from edge.drivers.tflite import TfliteEngine
-from training import charts, cost, evaluate, figures
+from training import cost, evaluate
 from training.errors import TrainingError
 from training.evaluate import Outcome
-from training.rates import Rate, of_report, rate
+from training.rates import Rate, rate
 
 COSTS = {"multiply_adds": "million multiply-adds", "kilobytes": "kilobytes", "ms": "milliseconds an inference, here"}
 
@@ -109,7 +109,7 @@ def _times(
 def _entry(name: str, bundle: Bundle, report: evaluate.Report, time_: tuple[float, float]) -> Entry:
     return Entry(
         name=name,
-        **of_report(report),
+        **evaluate.of_report(report),
         calibration_error=report.calibration_error,
         multiply_adds=cost.multiply_adds(bundle.model) / 1e6,
         kilobytes=len(bundle.model) / 1000,
@@ -120,9 +120,15 @@ def _entry(name: str, bundle: Bundle, report: evaluate.Report, time_: tuple[floa
     )
 
 
+def front(costs: Sequence[float], values: Sequence[float]) -> list[bool]:
+    """Which are on the Pareto front: none other costs no more and is worth no less, and differs."""
+    pairs = list(zip(costs, values, strict=True))
+    return [not any(c <= cost and v >= value and (c, v) != (cost, value) for c, v in pairs) for cost, value in pairs]
+
+
 def _with_fronts(entries: Sequence[Entry]) -> list[Entry]:
     for key in COSTS:
-        on = charts.front([getattr(entry, key) for entry in entries], [entry.accuracy.share for entry in entries])
+        on = front([getattr(entry, key) for entry in entries], [entry.accuracy.share for entry in entries])
         for entry, lies in zip(entries, on, strict=True):
             if lies:
                 entry.fronts.append(key)
@@ -164,30 +170,3 @@ def _is_false(outcome: Outcome) -> bool:
 
 def _is_missed(outcome: Outcome) -> bool:
     return outcome.truth != BACKGROUND and outcome.best != outcome.truth
-
-
-def draw(entries: Sequence[Entry], key: str) -> str:
-    """Accuracy against one of COSTS."""
-    points = [
-        charts.Point(
-            entry.name,
-            getattr(entry, key),
-            entry.accuracy.share,
-            entry.accuracy.low,
-            entry.accuracy.high,
-            key in entry.fronts,
-        )
-        for entry in entries
-    ]
-    return charts.scatter(points, COSTS[key], "accuracy")
-
-
-def write(comparison: Comparison, folder: Path) -> list[Path]:
-    """The figures and one drawing for each cost into `folder`; what was written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = [folder / "compare.json"]
-    figures.write(written[0], [asdict(entry) for entry in comparison.entries])
-    for key in COSTS:
-        written.append(folder / f"accuracy_by_{key}.svg")
-        written[-1].write_text(charts.standalone(draw(comparison.entries, key)), encoding="utf-8")
-    return written

@@ -26,6 +26,7 @@ from training.errors import TrainingError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 LEFT_OUT = "-"
+HELD_OUT_SHARE = 0.08  # of the clusters of near-duplicates: for temperature and thresholds
 LONGEST_SIDE_PX = 320  # pictures are kept no larger: no model here looks closer
 NEAR_DUPLICATE_BITS = 6  # of a 64-bit perceptual hash; bursts and re-saved copies lie below
 

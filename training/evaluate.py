@@ -6,25 +6,24 @@ background: any amount announced on it is false.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from scipy.stats import binomtest
 
 from edge.core import bundle as bundles
 from edge.core.bundle import BACKGROUND, RESERVED, Bundle
 from edge.core.decide import Decider, fuse
 from edge.core.messages import Frame, Observation, Pixels, Verdict
-from edge.core.observe import Invoke, Observer
-from edge.drivers.tflite import TfliteEngine
-from training import calibrate, dataset
+from edge.core.observe import Observer
+from training import calibrate, specimens
+from training.device import running
 from training.errors import TrainingError
+from training.rates import Rate, interval, rate
 
 STILL_FRAMES = 10  # of one picture, over one second
 SILENT = "silent"
@@ -66,7 +65,7 @@ def evaluate(
 ) -> tuple[Report, list[Outcome]]:
     """Score the bundle in `folder` on `data` (a sub-folder a denomination). Raises BundleError, TrainingError."""
     bundle = bundles.read(folder)
-    return score(bundle, list_pictures(data, background, bundle), tick)
+    return score(bundle, specimens.list_pictures(data, background, bundle), tick)
 
 
 def score(
@@ -88,30 +87,6 @@ def score(
     if not outcomes:
         raise TrainingError(f"there is no picture that can be opened among the {len(pictures)} to score on")
     return report(outcomes, bundle.labels, spent_s / len(outcomes) * 1e3, broken), outcomes
-
-
-@contextlib.contextmanager
-def running(bundle: Bundle) -> Iterator[Invoke]:
-    """The bundle's model on one thread of the device's own driver, after its self-test. Raises BundleError."""
-    with contextlib.closing(TfliteEngine(bundle.model, threads=1)) as engine:
-        bundles.selftest(bundle, engine.invoke)
-        yield engine.invoke
-
-
-def list_pictures(data: Path, background: Path | None, bundle: Bundle) -> list[tuple[Path, str]]:
-    """Every picture with its truth: a denomination of the bundle, or background."""
-    if not data.is_dir():
-        raise TrainingError(f"there is no folder {data}")
-    pictures = []
-    for folder in sorted(path for path in data.iterdir() if path.is_dir()):
-        label = dataset.label_of(folder.name)
-        truth = label if label in bundle.denominations else BACKGROUND
-        pictures += [(path, truth) for path in dataset.pictures_in(folder)]
-    if background is not None:
-        pictures += [(photo.path, BACKGROUND) for photo in dataset.scan_background(background)]
-    if not pictures:
-        raise TrainingError(f"{data} holds no sub-folder with pictures")
-    return pictures
 
 
 def _open(path: Path) -> Pixels | None:
@@ -177,12 +152,14 @@ def report(outcomes: Iterable[Outcome], labels: tuple[str, ...], ms_per_picture:
     )
 
 
-def interval(count: int, of: int) -> tuple[float, float]:
-    """95 % Clopper-Pearson interval of a share; (0, 1) where nothing was counted."""
-    if of == 0:
-        return 0.0, 1.0
-    found = binomtest(count, of).proportion_ci(0.95, method="exact")
-    return float(found.low), float(found.high)
+def of_report(report: Report) -> dict[str, Rate]:
+    """What was counted: accuracy, coverage, wrong (of what was spoken to notes), false (of no notes)."""
+    return {
+        "accuracy": rate(round(report.accuracy * report.n), report.n),
+        "coverage": rate(report.announced, report.n),
+        "wrong": rate(report.wrong, report.announced),
+        "false": rate(report.false, report.n_background),
+    }
 
 
 def _share(count: int, of: int) -> float:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training import prepare
+from training import dataset
 
 # The held-out share of fewer than these independent pictures is, on average, less than one of them.
-FEWEST_CLUSTERS = round(1 / prepare.HELD_OUT_SHARE)
+FEWEST_CLUSTERS = round(1 / dataset.HELD_OUT_SHARE)
 SOUND_CLUSTERS = 40  # both faces, by day and by lamp, in the hand and on a table, with some left to hold out
 IMBALANCE = 3.0  # classes are drawn evenly: the smallest is then shown this many times as often as the largest
 SMALL_NOTE = 1 / 6  # of the frame: below it the model sees less than 80 of its 192 pixels of the note's side

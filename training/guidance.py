@@ -27,10 +27,10 @@ from edge.core.messages import Frame, Hint, Pixels, Verdict
 from edge.core.observe import Observer
 from training import cutout, dataset, paper
 from training.cutout import Patch
+from training.device import running
 from training.errors import TrainingError
-from training.evaluate import interval, running
 from training.photometry import blend
-from training.prepare import HELD_OUT_SHARE
+from training.rates import interval
 
 SIDE_PX = 240
 ASPECT = 4 / 3  # of the camera's picture, which is squeezed into the square
@@ -216,7 +216,7 @@ def from_cutouts(data: Path, background: Path, scenes: int, seed: int) -> Staged
 def gather(data: Path, background: Path) -> Props:
     """Cut-outs and backgrounds of the clusters that training holds out. Raises TrainingError where there are none."""
     photos = dataset.clustered(dataset.scan(data, background))
-    _, held = dataset.split(photos, HELD_OUT_SHARE)
+    _, held = dataset.split(photos, dataset.HELD_OUT_SHARE)
     notes, backgrounds = [], []
     for photo in (photos[i] for i in held):
         if photo.label == BACKGROUND and photo.source != "hands":

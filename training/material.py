@@ -1,4 +1,4 @@
-"""Owns the way from described photographs to what the synthesiser works with: decoded, cut out, grouped."""
+"""Owns what the synthesiser works with, and the way to it from described photographs: decoded, cut out, grouped."""
 
 from __future__ import annotations
 
@@ -6,16 +6,27 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.core.bundle import BACKGROUND
 from training import cutout, dataset
-from training.compose import Material
+from training.cutout import Patch
 from training.dataset import Photo
 
 HANDS = "hands"  # a background source of this name holds bare hands on a plain ground
+
+
+@dataclass(frozen=True)
+class Material:
+    """What samples are made from."""
+
+    notes: dict[str, dict[str, list[Patch]]]  # denomination -> source -> patches
+    backgrounds: list[NDArray[np.uint8]]
+    strangers: list[Patch]  # other money and other flat things, pasted like a note
+    hands: list[Patch]
 
 
 def gather(photos: Iterable[Photo], strangers: Iterable[Photo], tick: Callable[[], None] = lambda: None) -> Material:
@@ -25,7 +36,7 @@ def gather(photos: Iterable[Photo], strangers: Iterable[Photo], tick: Callable[[
     background sources whose name starts with "foreign" are strangers too. `tick` is called once a picture.
     Raises TrainingError for a broken one.
     """
-    notes: dict[str, dict[str, list[cutout.Patch]]] = defaultdict(lambda: defaultdict(list))
+    notes: dict[str, dict[str, list[Patch]]] = defaultdict(lambda: defaultdict(list))
     backgrounds: list[NDArray[np.uint8]] = []
     others, hands = [], []
     for photo, pixels, patches in _opened(photos):
@@ -47,13 +58,13 @@ def gather(photos: Iterable[Photo], strangers: Iterable[Photo], tick: Callable[[
     return Material({label: dict(sources) for label, sources in notes.items()}, backgrounds, others, hands)
 
 
-def _opened(photos: Iterable[Photo]) -> Iterator[tuple[Photo, NDArray[np.uint8], list[cutout.Patch]]]:
+def _opened(photos: Iterable[Photo]) -> Iterator[tuple[Photo, NDArray[np.uint8], list[Patch]]]:
     """Every photograph in order, decoded, with what of it is used as a note; some are opened ahead on threads."""
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="open") as pool:
         yield from pool.map(_open, photos)
 
 
-def _open(photo: Photo) -> tuple[Photo, NDArray[np.uint8], list[cutout.Patch]]:
+def _open(photo: Photo) -> tuple[Photo, NDArray[np.uint8], list[Patch]]:
     pixels = dataset.load(photo.path)
     if photo.label == BACKGROUND:
         return photo, pixels, []

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.core import preprocess
 from edge.core.bundle import BACKGROUND, SEVERAL, InputSpec
 from training import cutout, dataset, material
-from training.compose import Composer, Material, Recipe
+from training.compose import Composer
 from training.errors import TrainingError
+from training.material import Material
 from training.playmoney import notes, scenes
+from training.recipe import Recipe
 
-HELD_OUT_SHARE = 0.08  # of the clusters of near-duplicates: for temperature and thresholds
 PLAY_SEEDS, PLAY_SCENES, PLAY_STRANGERS = 10, 300, 80
 PLAY_WIDTH_PX = 320
-TILE_TEXT_PX = 40  # below each sample of a preview
 # Play notes in ordinary light with nothing over them: what a demonstration shows.
 MODERATE = Recipe(strength=0.4).without("covers", "strays")
 
@@ -81,8 +79,8 @@ def from_photos(
     """
     photos = dataset.clustered(dataset.scan(data, background, series))
     others = [p for folder in strangers for p in dataset.scan_background(folder)]
-    train, held = dataset.split(photos, HELD_OUT_SHARE, held_out_source)
-    known, unknown = dataset.split(others, HELD_OUT_SHARE)
+    train, held = dataset.split(photos, dataset.HELD_OUT_SHARE, held_out_source)
+    known, unknown = dataset.split(others, dataset.HELD_OUT_SHARE)
     done = 0
 
     def count() -> None:
@@ -107,7 +105,9 @@ def from_photos(
         dataset.digest(photos + others),
         dataset.counts(photos),
         tuple(sorted({p.source for p in photos if p.label != BACKGROUND})),
-        f"the source {held_out_source}" if held_out_source else f"{HELD_OUT_SHARE:.0%} of the near-duplicate clusters",
+        f"the source {held_out_source}"
+        if held_out_source
+        else f"{dataset.HELD_OUT_SHARE:.0%} of the near-duplicate clusters",
     )
 
 
@@ -175,28 +175,3 @@ def describe(prepared: Prepared, folder: Path) -> None:
         "held_out_by": prepared.by,
     }
     (folder / "prepared.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-
-
-def preview(composer: Composer, count: int, columns: int = 8) -> NDArray[np.uint8]:
-    """A sheet of `count` samples with label, place, visible share and what was done, RGB, to look at."""
-    tiles = [_tile(composer, number) for number in range(count)]
-    columns = min(columns, count)
-    tiles += [np.zeros_like(tiles[0])] * (-count % columns)
-    return np.vstack([np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)])
-
-
-def _tile(composer: Composer, number: int) -> NDArray[np.uint8]:
-    sample = composer.sample(number)
-    tile = np.ascontiguousarray(sample.pixels)
-    said = composer.labels[int(sample.target.argmax())]
-    if sample.box_known and sample.box[4] > 0:
-        x, y, w, h = sample.box[:4] * composer.size
-        cv2.rectangle(tile, (int(x - w / 2), int(y - h / 2)), (int(x + w / 2), int(y + h / 2)), (255, 0, 0), 1)
-        said += f" {sample.box[4]:.0%}"
-    cv2.putText(tile, said, (3, 13), 0, 0.45, (255, 255, 0), 1, cv2.LINE_AA)
-    below = np.zeros((TILE_TEXT_PX, composer.size, 3), np.uint8)
-    line = 0
-    for words in textwrap.wrap(" ".join(sample.done).replace("_", "-"), max(8, composer.size // 5)):
-        line += 9
-        cv2.putText(below, words, (2, line), 0, 0.28, (255, 255, 255), 1, cv2.LINE_AA)
-    return np.vstack([tile, below])

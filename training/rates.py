@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scipy.stats import chi2
-
-from training import evaluate
+from scipy.stats import binomtest, chi2
 
 
 @dataclass(frozen=True)
@@ -55,18 +53,16 @@ class Pace:
 
 def rate(count: int, of: int) -> Rate:
     """`count` of `of` as a rate."""
-    low, high = evaluate.interval(count, of)
+    low, high = interval(count, of)
     return Rate(count, of, count / of if of else 0.0, low, high)
 
 
-def of_report(report: evaluate.Report) -> dict[str, Rate]:
-    """What `evaluate` counted: accuracy, coverage, wrong (of what was spoken to notes), false (of no notes)."""
-    return {
-        "accuracy": rate(round(report.accuracy * report.n), report.n),
-        "coverage": rate(report.announced, report.n),
-        "wrong": rate(report.wrong, report.announced),
-        "false": rate(report.false, report.n_background),
-    }
+def interval(count: int, of: int) -> tuple[float, float]:
+    """95 % Clopper-Pearson interval of a share; (0, 1) where nothing was counted."""
+    if of == 0:
+        return 0.0, 1.0
+    found = binomtest(count, of).proportion_ci(0.95, method="exact")
+    return float(found.low), float(found.high)
 
 
 def pace(count: int, hours: float) -> Pace:

@@ -19,7 +19,7 @@ import numpy as np
 from edge.core import bundle as bundles
 from edge.core.bundle import BACKGROUND, RESERVED, Bundle
 from edge.drivers.tflite import TfliteEngine
-from training import calibrate, card, charts, cost, dataset, evaluate, figures, rates
+from training import calibrate, card, charts, cost, dataset, evaluate, figures
 from training.charts import Bin
 from training.errors import TrainingError
 from training.evaluate import Outcome, Report
@@ -268,7 +268,7 @@ def _cell(value: object) -> str:
 
 def _figures(subject: Subject) -> str:
     found = subject.report
-    shares = rates.of_report(found)
+    shares = evaluate.of_report(found)
     rows: list[tuple[str, object, str]] = [
         ("accuracy", shares["accuracy"], "the most likely amount is the right one"),
         ("coverage", shares["coverage"], "notes that are spoken to"),

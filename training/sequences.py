@@ -23,8 +23,8 @@ from edge.core.messages import Decision, Frame, Pixels, Verdict
 from edge.core.observe import Invoke, Observer
 from training import cutout, dataset, film, paper
 from training.cutout import Patch
+from training.device import running
 from training.errors import TrainingError
-from training.evaluate import running
 from training.material import HANDS
 from training.playmoney import notes, scenes
 from training.rates import Pace, Rate, pace, rate

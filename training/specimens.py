@@ -1,6 +1,6 @@
 """Owns which photographs a bundle is shown when it is measured, and what is known of each beside its truth.
 
-The truth is `evaluate`'s: a folder whose name the bundle does not know counts as background. Knows no model.
+A folder whose name the bundle does not know counts as background. Knows no model.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from edge.core.bundle import BACKGROUND, Bundle
-from training import cutout, dataset, evaluate
+from training import cutout, dataset
 from training.cutout import Patch
 from training.errors import TrainingError
-from training.prepare import HELD_OUT_SHARE
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,27 @@ class Specimen:
         return found or cutout.whole(pixels)
 
 
+def list_pictures(data: Path, background: Path | None, bundle: Bundle) -> list[tuple[Path, str]]:
+    """Every picture with its truth: a denomination of the bundle, or background."""
+    if not data.is_dir():
+        raise TrainingError(f"there is no folder {data}")
+    pictures = []
+    for folder in sorted(path for path in data.iterdir() if path.is_dir()):
+        label = dataset.label_of(folder.name)
+        truth = label if label in bundle.denominations else BACKGROUND
+        pictures += [(path, truth) for path in dataset.pictures_in(folder)]
+    if background is not None:
+        pictures += [(photo.path, BACKGROUND) for photo in dataset.scan_background(background)]
+    if not pictures:
+        raise TrainingError(f"{data} holds no sub-folder with pictures")
+    return pictures
+
+
 def gather(data: Path, background: Path | None, bundle: Bundle) -> list[Specimen]:
-    """Every photograph, as `evaluate` lists them, with what manifest.csv beside `data` says of it."""
+    """Every photograph with what manifest.csv beside `data` says of it."""
     rows = dataset.read_manifest(data)
     found = []
-    for path, truth in evaluate.list_pictures(data, background, bundle):
+    for path, truth in list_pictures(data, background, bundle):
         if background is not None and path.is_relative_to(background):
             found.append(Specimen(path, truth, source=path.relative_to(background).parts[0]))
         else:
@@ -57,7 +72,7 @@ def held_out(
     `series`: the table of series and corrected labels that it was trained with.
     """
     photos = dataset.clustered(dataset.scan(data, background, series))
-    _, held = dataset.split(photos, HELD_OUT_SHARE, source)
+    _, held = dataset.split(photos, dataset.HELD_OUT_SHARE, source)
     found = []
     for photo in (photos[index] for index in held):
         truth = photo.label if photo.label in bundle.denominations else BACKGROUND

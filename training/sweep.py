@@ -28,10 +28,12 @@ from numpy.typing import NDArray
 from edge.core.bundle import BACKGROUND, InputSpec
 from edge.core.preprocess import to_tensor
 from training import dataset
-from training.compose import GENTLE, Composer, Recipe
+from training.compose import Composer
 from training.errors import TrainingError
 from training.prepare import Prepared, from_photos
+from training.recipe import GENTLE, Recipe
 from training.scores import score
+from training.settings import FitSettings
 from training.supply import Batch, Supply
 
 AHEAD_BYTES = 2_000_000_000  # of composed samples kept for trainings that go at different speeds
@@ -246,7 +248,7 @@ def _learn(variant: Variant, batches: Callable[[int], Iterator[Batch]], given: _
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep ends it
     os.nice(5)  # composing goes first: a driver may wait for its GPU as busily as if it worked
     from training import model as networks
-    from training.fit import FitSettings, fit
+    from training.fit import fit
 
     settings = FitSettings(**{name: getattr(variant, name) for name in SETTINGS})
     start = variant.start_from

@@ -6,12 +6,14 @@ A folder holds NUMBER.png and labels.csv, one row a picture; every row names the
 from __future__ import annotations
 
 import csv
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from training.compose import Composer, Sample
 from training.errors import TrainingError
@@ -21,7 +23,33 @@ COLUMNS = (
     "file", "label", "box_known", "centre_x", "centre_y", "width", "height", "visible", "operations", "seed", "number",
 )  # fmt: skip
 EDGES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.001)  # of the histograms of shares
+TILE_TEXT_PX = 40  # below each sample of a preview
 TOUCHES = 0.01  # of the frame: a note so near to an edge is cut by it
+
+
+def preview(composer: Composer, count: int, columns: int = 8) -> NDArray[np.uint8]:
+    """A sheet of `count` samples with label, place, visible share and what was done, RGB, to look at."""
+    tiles = [_tile(composer, number) for number in range(count)]
+    columns = min(columns, count)
+    tiles += [np.zeros_like(tiles[0])] * (-count % columns)
+    return np.vstack([np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)])
+
+
+def _tile(composer: Composer, number: int) -> NDArray[np.uint8]:
+    sample = composer.sample(number)
+    tile = np.ascontiguousarray(sample.pixels)
+    said = composer.labels[int(sample.target.argmax())]
+    if sample.box_known and sample.box[4] > 0:
+        x, y, w, h = sample.box[:4] * composer.size
+        cv2.rectangle(tile, (int(x - w / 2), int(y - h / 2)), (int(x + w / 2), int(y + h / 2)), (255, 0, 0), 1)
+        said += f" {sample.box[4]:.0%}"
+    cv2.putText(tile, said, (3, 13), 0, 0.45, (255, 255, 0), 1, cv2.LINE_AA)
+    below = np.zeros((TILE_TEXT_PX, composer.size, 3), np.uint8)
+    line = 0
+    for words in textwrap.wrap(" ".join(sample.done).replace("_", "-"), max(8, composer.size // 5)):
+        line += 9
+        cv2.putText(below, words, (2, line), 0, 0.28, (255, 255, 255), 1, cv2.LINE_AA)
+    return np.vstack([tile, below])
 
 
 def write(composer: Composer, count: int, folder: Path, tick: Callable[[int], None] = lambda done: None) -> None:

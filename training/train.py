@@ -17,11 +17,13 @@ from edge.core.bundle import BACKGROUND, DecisionSpec, InputSpec, Manifest
 from edge.core.preprocess import to_tensor
 from training import calibrate, card, quantize, warmstart
 from training import model as networks
-from training.compose import Composer, Recipe
-from training.fit import FitSettings, fit, steps_of
+from training.compose import Composer
+from training.fit import fit, steps_of
 from training.playmoney import notes, scenes
 from training.prepare import Prepared, describe
+from training.recipe import Recipe
 from training.scores import score
+from training.settings import FitSettings
 from training.supply import Supply
 
 REPRESENTATIVE = 300  # pictures that set the int8 ranges

@@ -23,11 +23,13 @@ import pytest
 
 from edge.core.bundle import InputSpec
 from training import cutout, film, guidance
-from training.compose import GENTLE, Composer, Material, Recipe
+from training.compose import Composer
 from training.cutout import Patch
 from training.guidance import CASES, Note
+from training.material import Material
 from training.playmoney import notes, scenes
 from training.prepare import MODERATE, Prepared, from_play_money, labels_for, play_material
+from training.recipe import GENTLE, Recipe
 
 FILE = Path(__file__).with_name("golden.json")
 MACHINE = f"{platform.machine()}, numpy {np.__version__}, OpenCV {cv2.__version__} on {cv2.getCPUFeaturesLine()}"

@@ -10,8 +10,8 @@ import pytest
 from edge.core import bundle as bundles
 from training import card, sequences
 from training.errors import TrainingError
-from training.evaluate import Report, interval
-from training.rates import pace
+from training.evaluate import Report
+from training.rates import interval, pace
 from training.sequences import Plan, Presence, Walk
 
 XTS = Path(__file__).parents[2] / "edge" / "bundles" / "xts"
@@ -160,9 +160,9 @@ def test_the_shipped_file_of_sources_can_be_read() -> None:
 
 
 def test_a_card_at_the_end_of_training_says_what_it_was_made_from(sources: card.Sources) -> None:
-    from training.compose import Material
-    from training.fit import FitSettings
+    from training.material import Material
     from training.prepare import Prepared
+    from training.settings import FitSettings
 
     decision = bundles.read(XTS).manifest.decision
     nothing = np.zeros((0, 32, 32, 3), np.uint8), np.zeros(0, np.int64)

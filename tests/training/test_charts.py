@@ -4,7 +4,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from training.charts import Bin, Point, front, reliability, risk_coverage, scatter, standalone, ticks
+from training.charts import Bin, Point, reliability, risk_coverage, scatter, standalone, ticks
+from training.compare import front
 
 
 def test_the_front_is_what_nothing_else_beats() -> None:

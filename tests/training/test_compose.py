@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from training import cutout, photometry, synth
-from training.compose import FAMILIES, LEAST_SIDE, LEAST_VISIBLE, MOST_COVERED, Composer, Material, Recipe, Sample
+from training.compose import LEAST_SIDE, LEAST_VISIBLE, MOST_COVERED, Composer, Sample
 from training.errors import TrainingError
+from training.material import Material
 from training.prepare import labels_for, play_material
+from training.recipe import FAMILIES, Recipe
 
 LABELS = labels_for(["5", "50"])
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from training.evaluate import Outcome, interval, report
+from training.evaluate import Outcome, report
+from training.rates import interval
 
 LABELS = ("10", "100", "background", "several")
 

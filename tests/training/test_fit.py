@@ -18,11 +18,13 @@ import keras
 
 from training import model as networks
 from training import quantize
-from training.compose import GENTLE, Composer
+from training.compose import Composer
 from training.errors import TrainingError
-from training.fit import FitSettings, _Course, fit, steps_of
+from training.fit import _Course, fit, steps_of
 from training.model import build
 from training.prepare import labels_for, play_material
+from training.recipe import GENTLE
+from training.settings import FitSettings
 from training.supply import Batch
 
 pytestmark = pytest.mark.integration

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.compose import Material
 from training.cutout import Patch
 from training.errors import TrainingError
+from training.material import Material
 from training.prepare import Prepared
 
 PIXELS, MASK = np.zeros((8, 16, 3), np.uint8), np.full((8, 16), 255, np.uint8)

@@ -9,9 +9,9 @@ import pytest
 
 from edge.core import bundle as bundles
 from training import dataset, specimens
+from training.dataset import HELD_OUT_SHARE
 from training.errors import TrainingError
 from training.playmoney import notes, scenes
-from training.prepare import HELD_OUT_SHARE
 
 Save = Callable[[Path, np.ndarray], Path]
 XTS = Path(__file__).parents[2] / "edge" / "bundles" / "xts"

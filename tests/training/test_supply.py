@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.compose import GENTLE, Composer
+from training.compose import Composer
 from training.errors import TrainingError
 from training.prepare import labels_for, play_material
+from training.recipe import GENTLE
 from training.supply import Supply
 
 
@@ -100,7 +101,8 @@ def test_a_reader_that_is_killed_keeps_nobody_waiting(composer: Composer) -> Non
 
 ORPHANS = """
 import os, sys
-from training.compose import GENTLE, Composer
+from training.recipe import GENTLE
+from training.compose import Composer
 from training.prepare import labels_for, play_material
 from training.supply import Supply
 composer = Composer(play_material((5, 50), 1, 0.15), labels_for(["5", "50"]), 32, 1, GENTLE)

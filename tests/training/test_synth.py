@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from training import synth
-from training.compose import FAMILIES, Composer, Recipe
+from training.compose import Composer
 from training.errors import TrainingError
-from training.prepare import labels_for, play_material, preview
+from training.prepare import labels_for, play_material
+from training.recipe import FAMILIES, Recipe
+from training.synth import preview
 
 LABELS = labels_for(["5", "50"])
 

@@ -12,9 +12,9 @@ from edge.core import bundle as bundles
 from training import model as networks
 from training import quantize, warmstart
 from training.errors import TrainingError
-from training.fit import FitSettings
 from training.model import build
 from training.prepare import from_play_money
+from training.settings import FitSettings
 
 pytestmark = pytest.mark.integration
 
