@@ -20,7 +20,7 @@ from rich.table import Table
 
 from edge.core.errors import EdgeError
 from training.errors import TrainingError
-from training.settings import Only
+from training.learn.settings import Only
 
 app = typer.Typer(
     add_completion=False,
@@ -97,7 +97,7 @@ def _chooser(
     data: Path, background: Path | None, held_out: bool, hold_out_source: str | None, series: Path | None
 ) -> Callable[[Any], list[Any]]:
     """What a bundle is shown: all photographs, or those that its training holds out."""
-    from training import specimens
+    from training.measure import specimens
 
     if held_out or hold_out_source:
         return lambda bundle: specimens.held_out(data, background, bundle, hold_out_source, series)
@@ -152,10 +152,10 @@ def train(
 ) -> None:
     """Train on a folder of photographs and write a bundle."""
     from edge.core.bundle import InputSpec
-    from training import card as cards
-    from training.prepare import from_photos
-    from training.recipe import Recipe
-    from training.settings import FitSettings
+    from training.learn.prepare import from_photos
+    from training.learn.settings import FitSettings
+    from training.show import card as cards
+    from training.synth.recipe import Recipe
     from training.train import Identity
 
     told = cards.read_sources(sources) if sources else None
@@ -267,10 +267,10 @@ def play(
 ) -> None:
     """Draw play money (XTS) and train a small model on it, without a single photograph."""
     from edge.core.bundle import InputSpec
+    from training.learn.prepare import from_play_money
+    from training.learn.settings import FitSettings
     from training.playmoney import notes
-    from training.prepare import from_play_money
-    from training.recipe import GENTLE
-    from training.settings import FitSettings
+    from training.synth.recipe import GENTLE
     from training.train import Identity
 
     chosen = [int(d) for d in denominations.split(",")] if denominations else notes.DENOMINATIONS
@@ -351,8 +351,8 @@ def evaluate(
 ) -> None:
     """Score a bundle on photographs, each shown as one second of still frames."""
     from edge.core import bundle as bundles
-    from training import evaluate as scoring
-    from training import figures
+    from training.measure import figures
+    from training.measure import stills as scoring
 
     read = bundles.read(bundle)
     chosen = _chooser(data, background, held_out, hold_out_source, series)(read)
@@ -402,15 +402,15 @@ def check(
     seed: Annotated[int, typer.Option(help="Of the folds and the groups.")] = 1,
 ) -> None:
     """Look at the photographs before training: what is there, and what is wrong with it."""
-    from training import check as checking
-    from training import checkpage
+    from training.check import look as checking
+    from training.check import page
 
     if groups and (out is None or (weights is None and bundle is None)):
         raise TrainingError("--groups needs --out for its sheets, and --weights or --bundle to tell pictures apart")
     if out is not None:
-        checkpage.make_folder(out)
+        page.make_folder(out)
         if groups:
-            checkpage.keep_names(out)
+            page.keep_names(out)
     with _progress() as bar:
         tasks: dict[str, Any] = {}
 
@@ -421,23 +421,23 @@ def check(
 
         checked = checking.check(data, background, against, series, weights, bundle, seed, tick)
     if json_ is not None:
-        checkpage.write_json(checked.report, json_)
+        page.write_json(checked.report, json_)
     _print_check(checked.report)
     if out is not None:
         with console.status("writing the report"):
-            page = checkpage.write_page(checked.report, out)
+            written = page.write_page(checked.report, out)
             if checked.features is not None:
                 named = checking.name_series(checked, checked.features)
-                checkpage.write_table(named, ("file", "series"), out / "series.csv")
+                page.write_table(named, ("file", "series"), out / "series.csv")
                 if groups:
-                    checkpage.write_groups(checking.group(checked, checked.features, groups, seed), out)
-        console.print(f"report in {page}", soft_wrap=True)
+                    page.write_groups(checking.group(checked, checked.features, groups, seed), out)
+        console.print(f"report in {written}", soft_wrap=True)
     if checked.report.faults:
         raise TrainingError(f"{data} has {checked.report.faults} fault(s) to mend before training")
 
 
 def _print_check(report: Any) -> None:
-    from training.findings import KINDS
+    from training.check.findings import KINDS
 
     out = Console()
     counted = Table("label", "source", "series", "pictures")
@@ -475,8 +475,7 @@ def sequences(
     json_: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
 ) -> None:
     """Score a bundle on films: photographs moved, turned, blurred and lit as a hand would."""
-    from training import figures
-    from training import sequences as films
+    from training.measure import figures, films
 
     plan = films.Plan(seed, seconds, notes, empty_frames, scenes)
     with _stages("looking for photographs") as tick:
@@ -537,7 +536,7 @@ def report(
     ] = None,
 ) -> None:
     """Write one HTML page on how a bundle does: figures, curves, confusions, worst mistakes."""
-    from training import report as pages
+    from training.show import report as pages
 
     with _counting("evaluating") as tick:
         page = pages.make(
@@ -563,8 +562,8 @@ def compare(
     ] = None,
 ) -> None:
     """Measure bundles side by side: how good on the same photographs, at what cost."""
-    from training import compare as comparing
-    from training import drawings
+    from training.measure import compare as comparing
+    from training.show import drawings
 
     folders = list(bundles)
     if baseline is not None and baseline.absolute() not in [folder.absolute() for folder in folders]:
@@ -615,8 +614,8 @@ def card(
     sources: SourcesFile = None,
 ) -> None:
     """Write a bundle's model card and the manifest's figures anew, without training."""
-    from training import card as cards
-    from training import figures
+    from training.measure import figures
+    from training.show import card as cards
 
     manifest = cards.refresh(
         bundle,
@@ -647,10 +646,10 @@ def synth(
     import cv2
 
     from edge.core.bundle import InputSpec
-    from training import synth as samples
-    from training.compose import Composer
-    from training.prepare import from_photos, from_play_money
-    from training.recipe import Recipe
+    from training.learn.prepare import from_photos, from_play_money
+    from training.synth import sheet as samples
+    from training.synth.compose import Composer
+    from training.synth.recipe import Recipe
 
     recipe = Recipe().without(*(without or []))
     spec = InputSpec(size, size, "squash")
@@ -689,7 +688,7 @@ def guidance(
     seed: Seed = 1,
 ) -> None:
     """Score the hints: is the right one said to scenes in which a note is held so that it cannot be read?"""
-    from training import guidance as hints
+    from training.measure import hints
 
     with _counting("showing scenes") as tick:
         outcomes = hints.evaluate(

@@ -27,14 +27,14 @@ from numpy.typing import NDArray
 
 from edge.core.bundle import BACKGROUND, InputSpec
 from edge.core.preprocess import to_tensor
-from training import dataset
-from training.compose import Composer
 from training.errors import TrainingError
-from training.prepare import Prepared, from_photos
-from training.recipe import GENTLE, Recipe
-from training.scores import score
-from training.settings import FitSettings
-from training.supply import Batch, Supply
+from training.learn.prepare import Prepared, from_photos
+from training.learn.scores import score
+from training.learn.settings import FitSettings
+from training.learn.supply import Batch, Supply
+from training.photos import dataset
+from training.synth.compose import Composer
+from training.synth.recipe import GENTLE, Recipe
 
 AHEAD_BYTES = 2_000_000_000  # of composed samples kept for trainings that go at different speeds
 TOLD_EVERY = 100  # steps
@@ -247,8 +247,8 @@ def _learn(variant: Variant, batches: Callable[[int], Iterator[Batch]], given: _
     """One training, in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep ends it
     os.nice(5)  # composing goes first: a driver may wait for its GPU as busily as if it worked
-    from training import model as networks
-    from training.fit import fit
+    from training.learn import network
+    from training.learn.fit import fit
 
     settings = FitSettings(**{name: getattr(variant, name) for name in SETTINGS})
     start = variant.start_from
@@ -269,7 +269,7 @@ def _learn(variant: Variant, batches: Callable[[int], Iterator[Batch]], given: _
             Path(variant.weights) if variant.weights else None,
             lambda step: _resized(batches(step), variant.size),
             folder / "fit",
-            start=None if not start else lambda model: networks.take(model, Path(start)),
+            start=None if not start else lambda model: network.take(model, Path(start)),
             minutes=given.minutes,
             tick=tick,
         )
@@ -278,7 +278,7 @@ def _learn(variant: Variant, batches: Callable[[int], Iterator[Batch]], given: _
         sys.exit(1)
 
     def scored(pictures: NDArray[np.uint8], truth: NDArray[np.int64]) -> dict[str, float]:
-        return score(networks.logits(model, _smaller(pictures, variant.size)), truth, prepared.labels)
+        return score(network.logits(model, _smaller(pictures, variant.size)), truth, prepared.labels)
 
     held = scored(prepared.held_pictures, prepared.held_truth)
     figures: dict[str, Any] = {"name": variant.name, "steps": last, "samples": last * variant.batch}

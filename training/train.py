@@ -15,16 +15,16 @@ from edge.core import bundle as bundles
 from edge.core import preprocess
 from edge.core.bundle import BACKGROUND, DecisionSpec, InputSpec, Manifest
 from edge.core.preprocess import to_tensor
-from training import calibrate, card, quantize, warmstart
-from training import model as networks
-from training.compose import Composer
-from training.fit import fit, steps_of
+from training.learn import calibrate, network, quantize, warmstart
+from training.learn.fit import fit, steps_of
+from training.learn.prepare import Prepared, describe
+from training.learn.scores import score
+from training.learn.settings import FitSettings
+from training.learn.supply import Supply
 from training.playmoney import notes, scenes
-from training.prepare import Prepared, describe
-from training.recipe import Recipe
-from training.scores import score
-from training.settings import FitSettings
-from training.supply import Supply
+from training.show import card
+from training.synth.compose import Composer
+from training.synth.recipe import Recipe
 
 REPRESENTATIVE = 300  # pictures that set the int8 ranges
 SETTLING = 256  # pictures on which a network from a bundle finds its normalisations
@@ -82,7 +82,7 @@ def train(
             resume=resume,
             minutes=minutes,
             tick=tick,
-            validate=lambda m: score(networks.logits(m, prepared.held_pictures), prepared.held_truth, prepared.labels),
+            validate=lambda m: score(network.logits(m, prepared.held_pictures), prepared.held_truth, prepared.labels),
         )
     made = replace(settings, steps=steps_of(run / "fit") - settings.head_steps)
     return export(model, prepared, composer, made, identity, run, out, say)
@@ -116,7 +116,7 @@ def export(
     turns = TURNS if "turns" not in composer.recipe.off else TURNS[:1]
     turned = np.concatenate([preprocess.turned(held, turn) for turn in turns])
     logits, places = quantize.int8_outputs(int8, turned)
-    parity = quantize.parity(networks.logits(model, turned), logits, np.tile(truth, len(turns)))
+    parity = quantize.parity(network.logits(model, turned), logits, np.tile(truth, len(turns)))
     say(f"int8 against float, held out: agreement {parity.agreement:.4f}, accuracy {parity.int8_accuracy:.4f}")
     parity.gate()
     logits = logits.reshape(len(turns), len(held), -1).mean(axis=0)

@@ -22,14 +22,16 @@ import numpy as np
 import pytest
 
 from edge.core.bundle import InputSpec
-from training import cutout, film, guidance
-from training.compose import Composer
-from training.cutout import Patch
-from training.guidance import CASES, Note
-from training.material import Material
+from training.learn.prepare import MODERATE, Prepared, from_play_money, labels_for, play_material
+from training.measure import hints
+from training.measure.hints import CASES, Note
+from training.photos import cutout
+from training.photos.cutout import Patch
+from training.photos.material import Material
 from training.playmoney import notes, scenes
-from training.prepare import MODERATE, Prepared, from_play_money, labels_for, play_material
-from training.recipe import GENTLE, Recipe
+from training.synth import film
+from training.synth.compose import Composer
+from training.synth.recipe import GENTLE, Recipe
 
 FILE = Path(__file__).with_name("golden.json")
 MACHINE = f"{platform.machine()}, numpy {np.__version__}, OpenCV {cv2.__version__} on {cv2.getCPUFeaturesLine()}"
@@ -114,9 +116,9 @@ def a_film() -> dict[str, Any]:
     return kept([frame.pixels for frame in shown.frames()])
 
 
-def scene(case: guidance.Case) -> dict[str, Any]:
+def scene(case: hints.Case) -> dict[str, Any]:
     note = Note.alone(material().notes["50"]["drawn"][0])
-    frames = guidance.stage(case, note, scenes.draw_scene(1, (180, 240)), np.random.default_rng(1))
+    frames = hints.stage(case, note, scenes.draw_scene(1, (180, 240)), np.random.default_rng(1))
     return kept(list(frames)[::6])
 
 

@@ -14,7 +14,7 @@ from edge.transcript import transcribe
 
 pytest.importorskip("scipy", reason="evaluation comes with the training extra")
 
-from training import evaluate
+from training.measure import stills
 
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "inr"
 
@@ -25,7 +25,7 @@ pytestmark = [
 
 
 def test_a_strangers_photographs_are_read_right_or_not_at_all() -> None:
-    report, _ = evaluate.evaluate(app.find_bundle("inr"), PHOTOGRAPHS / "test")
+    report, _ = stills.evaluate(app.find_bundle("inr"), PHOTOGRAPHS / "test")
     assert report.n == 840
     assert report.accuracy >= 0.99
     assert report.coverage >= 0.95
@@ -36,7 +36,7 @@ def test_a_strangers_photographs_are_read_right_or_not_at_all() -> None:
 def test_several_different_notes_are_never_an_amount(tmp_path: Path) -> None:
     (tmp_path / "background").symlink_to(PHOTOGRAPHS / "several_notes")
     (tmp_path / "10").symlink_to(PHOTOGRAPHS / "test" / "10")
-    report, _ = evaluate.evaluate(app.find_bundle("inr"), tmp_path)
+    report, _ = stills.evaluate(app.find_bundle("inr"), tmp_path)
     assert (report.n_background, report.false) == (20, 0)
 
 

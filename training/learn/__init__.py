@@ -1,0 +1,1 @@
+"""From material to a network and its numbers; the only room that needs Keras."""

@@ -1,0 +1,177 @@
+"""Owns the step from photographs (or play money) to what training needs: material, held-out pictures, a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.core import preprocess
+from edge.core.bundle import BACKGROUND, SEVERAL, InputSpec
+from training.errors import TrainingError
+from training.photos import cutout, dataset, material
+from training.photos.material import Material
+from training.playmoney import notes, scenes
+from training.synth.compose import Composer
+from training.synth.recipe import Recipe
+
+PLAY_SEEDS, PLAY_SCENES, PLAY_STRANGERS = 10, 300, 80
+PLAY_WIDTH_PX = 320
+# Play notes in ordinary light with nothing over them: what a demonstration shows.
+MODERATE = Recipe(strength=0.4).without("covers", "strays")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that fitting, quantising and calibrating need."""
+
+    material: Material
+    labels: tuple[str, ...]
+    held_pictures: NDArray[np.uint8]  # (n, size, size, 3): not trained on
+    held_truth: NDArray[np.int64]  # (n,)
+    held_material: Material  # the same notes and grounds, to compose more of
+    digest: str  # of the data
+    counts: dict[str, int]
+    sources: tuple[str, ...]
+    by: str  # how the held-out pictures were chosen
+    notes: list[str] = field(default_factory=list)  # for the model card
+
+    def of(self, *, cut_outs: bool) -> Prepared:
+        """The same with only cut-out notes to train on, or only whole photographs of notes.
+
+        Raises TrainingError where that leaves a denomination without any.
+        """
+        kept = {
+            label: {source: patches for source, patches in sources.items() if patches[0].exact == cut_outs}
+            for label, sources in self.material.notes.items()
+        }
+        empty = [label for label, sources in kept.items() if not sources]
+        if empty:
+            kind = "cut-outs" if cut_outs else "whole photographs"
+            raise TrainingError(f"there are no {kind} of {', '.join(empty)}")
+        return replace(self, material=replace(self.material, notes=kept))
+
+
+def labels_for(denominations: Sequence[str]) -> tuple[str, ...]:
+    """Denominations from small to large, then the two reserved labels."""
+    return (*sorted(denominations, key=float), BACKGROUND, SEVERAL)
+
+
+def from_photos(
+    data: Path,
+    background: Path | None,
+    strangers: Sequence[Path],
+    input_: InputSpec,
+    *,
+    series: Path | None = None,
+    held_out_source: str | None = None,
+    tick: Callable[[int, int], None] = lambda i, n: None,
+) -> Prepared:
+    """Read and check every photograph before any training time is spent. Raises TrainingError naming the file.
+
+    `series`: a table of series and corrected labels, see `dataset.read_series`.
+    """
+    photos = dataset.clustered(dataset.scan(data, background, series))
+    others = [p for folder in strangers for p in dataset.scan_background(folder)]
+    train, held = dataset.split(photos, dataset.HELD_OUT_SHARE, held_out_source)
+    known, unknown = dataset.split(others, dataset.HELD_OUT_SHARE)
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        tick(done, len(photos) + len(others))
+
+    gathered = material.gather([photos[i] for i in train], [others[i] for i in known], count)
+    kept = material.gather([photos[i] for i in held], [others[i] for i in unknown])
+    labels = labels_for(sorted({p.label for p in photos} - {BACKGROUND}))
+    _require_all(labels, gathered, len(held))
+    pictures = []
+    for index in held:
+        pictures.append(preprocess.to_tensor(dataset.load(photos[index].path), input_)[0])
+        count()
+    return Prepared(
+        gathered,
+        labels,
+        np.stack(pictures),
+        np.array([labels.index(photos[i].label) for i in held]),
+        kept,
+        dataset.digest(photos + others),
+        dataset.counts(photos),
+        tuple(sorted({p.source for p in photos if p.label != BACKGROUND})),
+        f"the source {held_out_source}"
+        if held_out_source
+        else f"{dataset.HELD_OUT_SHARE:.0%} of the near-duplicate clusters",
+    )
+
+
+def _require_all(labels: tuple[str, ...], gathered: Material, held: int) -> None:
+    missing = [label for label in labels[:-2] if label not in gathered.notes]
+    if missing or held == 0:
+        raise TrainingError(
+            f"too few photographs: with some held out for calibration, none are left of {', '.join(missing) or 'them'}"
+        )
+
+
+def from_play_money(
+    input_: InputSpec, seed: int, denominations: Sequence[int] = notes.DENOMINATIONS, recipe: Recipe | None = None
+) -> Prepared:
+    """Play money drawn from `seed`; held out are compositions of notes, scenes and strangers of other seeds."""
+    labels = labels_for([str(d) for d in denominations])
+    train = play_material(denominations, seed * 1000, 1.0)
+    kept = play_material(denominations, seed * 1000 + 500, 0.3)
+    held = Composer(kept, labels, input_.width, seed + 1, recipe or MODERATE)
+    samples = [held.sample(number) for number in range(600)]
+    named = f"{notes.CURRENCY} {seed} {list(denominations)} {PLAY_SEEDS} {PLAY_SCENES} {PLAY_STRANGERS} {PLAY_WIDTH_PX}"
+    return Prepared(
+        train,
+        labels,
+        np.stack([s.pixels for s in samples]),
+        np.array([int(s.target.argmax()) for s in samples]),
+        kept,
+        hashlib.sha256(named.encode()).hexdigest(),
+        dict(Counter({str(d): 2 * PLAY_SEEDS for d in denominations})),
+        ("drawn",),
+        "drawings of other seeds",
+    )
+
+
+def play_material(denominations: Sequence[int], seed: int, share: float) -> Material:
+    """Drawn notes, scenes and strangers; `share` of the usual number of each."""
+    drawn = {
+        str(d): {
+            "drawn": [_drawn(d, face, seed + s) for s in range(max(2, int(PLAY_SEEDS * share))) for face in notes.FACES]
+        }
+        for d in denominations
+    }
+    grounds = [scenes.draw_scene(seed + s, (180, 240)) for s in range(int(PLAY_SCENES * share))]
+    others = [cutout.whole(notes.draw_stranger(seed + s, PLAY_WIDTH_PX)) for s in range(int(PLAY_STRANGERS * share))]
+    # Notes of the currency that this bundle leaves out are strangers to it.
+    left_out = [d for d in notes.DENOMINATIONS if d not in denominations]
+    others += [_drawn(d, face, seed) for d in left_out for face in notes.FACES]
+    return Material(drawn, grounds, others, hands=[])
+
+
+def _drawn(denomination: int, face: str, seed: int) -> cutout.Patch:
+    pixels = notes.draw(denomination, face, seed, PLAY_WIDTH_PX)
+    return cutout.Patch(pixels, np.full(pixels.shape[:2], 255, np.uint8), exact=True)
+
+
+def describe(prepared: Prepared, folder: Path) -> None:
+    """Write what was prepared, for people and for `--resume`, to `folder`/prepared.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "labels": prepared.labels,
+        "digest": prepared.digest,
+        "counts": prepared.counts,
+        "sources": prepared.sources,
+        "held_out": len(prepared.held_truth),
+        "held_out_by": prepared.by,
+    }
+    (folder / "prepared.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

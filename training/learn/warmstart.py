@@ -1,0 +1,126 @@
+"""Owns the way back from a bundle's int8 model to a float network that can be trained on. Knows no data.
+
+Export folds each batch normalisation into the convolution before it. Going back, the folded weights stay in the
+convolution and the normalisation is set so that it changes nothing for the pictures it is shown: mean and variance
+are measured on them, gamma undoes the variance, beta the mean, plus the folded bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.core import bundle as bundles
+from training.errors import TrainingError
+from training.learn import modelfile, network
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Weights of one operation of a TFLite model, dequantised, in Keras' order of axes."""
+
+    kernel: Floats  # (h, w, in, out), depthwise (h, w, channels, 1), dense (in, out)
+    bias: Floats  # (out,)
+
+
+def begin(model: keras.Model, folder: Path, labels: Sequence[str], pictures: NDArray[np.uint8]) -> None:
+    """Set the weights of `model` to those of the bundle in `folder`, or of the float network in a run's model.keras.
+
+    `pictures` (n, size, size, 3) show what training will: the normalisations are set on them. The heads are taken
+    too where the bundle has the same labels and input size. Raises BundleError, and TrainingError where the networks
+    differ.
+    """
+    if folder.suffix == ".keras":
+        network.take(model, folder)
+        return
+    bundle = bundles.read(folder)
+    operations = read_weights(bundle.model)
+    trunk = model.get_layer("trunk")
+    pairs = _pairs(trunk)
+    heads = operations[len(pairs) :]
+    for (convolution, normalisation), folded in zip(pairs, operations, strict=False):
+        if tuple(convolution.kernel.shape) != folded.kernel.shape:
+            raise TrainingError(f"{folder} holds another network: {convolution.name} does not fit")
+        convolution.set_weights([folded.kernel])
+        ones = np.ones_like(folded.bias)
+        normalisation.set_weights([ones, folded.bias, 0 * ones, ones - normalisation.epsilon])
+    if len(operations) < len(pairs):
+        raise TrainingError(f"{folder} holds another network: it has {len(operations)} layers, not {len(pairs)}")
+    _settle(trunk, pairs, pictures)
+    if bundle.labels == tuple(labels):
+        _take_heads(model, heads)
+
+
+def read_weights(model: bytes) -> list[Folded]:
+    """The weights of every convolution and dense layer of an int8 TFLite model, in the order they are run."""
+    return [
+        Folded(
+            _keras_order(_dequantised(layer.kernel_tensor, layer.buffers), layer.kind),
+            _dequantised(layer.bias_tensor, layer.buffers),
+        )
+        for layer in modelfile.layers(model)
+    ]
+
+
+def _dequantised(tensor: Any, buffers: Any) -> Floats:
+    kinds = {0: np.float32, 2: np.int32, 9: np.int8}
+    raw = np.frombuffer(bytes(buffers[tensor.buffer].data), kinds[tensor.type]).reshape(tensor.shape)
+    if raw.dtype == np.float32:
+        return raw.copy()
+    scale = np.asarray(tensor.quantization.scale, np.float32)
+    shape = [1] * raw.ndim
+    shape[tensor.quantization.quantizedDimension] = len(scale)
+    scale = scale.reshape(shape) if len(scale) > 1 else scale
+    return (raw * scale).astype(np.float32)  # weights and biases are symmetric: no zero point
+
+
+def _keras_order(kernel: Floats, kind: int) -> Floats:
+    dense = kind == modelfile.OPERATORS.FULLY_CONNECTED
+    return np.ascontiguousarray(kernel.T if dense else kernel.transpose(1, 2, 3, 0))
+
+
+def _pairs(trunk: keras.Model) -> list[tuple[keras.Layer, keras.layers.BatchNormalization]]:
+    """Each convolution of the trunk with the normalisation that follows it."""
+    pairs, waiting = [], None
+    for layer in trunk.layers:
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+            waiting = layer
+        elif isinstance(layer, keras.layers.BatchNormalization) and waiting is not None:
+            pairs.append((waiting, layer))
+            waiting = None
+    return pairs
+
+
+def _settle(trunk: keras.Model, pairs: list[tuple[keras.Layer, Any]], pictures: NDArray[np.uint8]) -> None:
+    """Measure what reaches each normalisation and set it to change nothing for such pictures."""
+    probe = keras.Model(trunk.input, [convolution.output for convolution, _ in pairs])
+    sums = [np.zeros((2, layer.gamma.shape[0])) for _, layer in pairs]
+    counts = [0] * len(pairs)
+    for start in range(0, len(pictures), 16):
+        inputs = pictures[start : start + 16].astype(np.float32) / 127.5 - 1
+        for index, output in enumerate(probe(inputs, training=False)):
+            values = keras.ops.convert_to_numpy(output).astype(np.float64)
+            values = values.reshape(-1, values.shape[-1])
+            sums[index] += np.stack([values.sum(axis=0), (values**2).sum(axis=0)])
+            counts[index] += len(values)
+    for (_, layer), (total, squares), count in zip(pairs, sums, counts, strict=True):
+        mean = total / count
+        variance = np.maximum(squares / count - mean**2, 0.0)
+        bias = keras.ops.convert_to_numpy(layer.beta)
+        layer.set_weights([np.sqrt(variance + layer.epsilon), bias + mean, mean, variance])
+
+
+def _take_heads(model: keras.Model, heads: list[Folded]) -> None:
+    layers = [model.get_layer(name) for name in ("logits", "place", "box")]
+    for layer in layers:
+        fitting = [head for head in heads if head.kernel.shape == tuple(layer.kernel.shape)]
+        if len(fitting) == 1:
+            layer.set_weights([fitting[0].kernel, fitting[0].bias])

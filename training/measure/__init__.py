@@ -1,0 +1,1 @@
+"""What a bundle does, through the device's own stages."""

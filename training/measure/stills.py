@@ -1,0 +1,184 @@
+"""Owns the figures of a bundle on photographs: the int8 model, through the device's own stages and decision.
+
+A single picture is shown as one second of still frames. A folder whose name the bundle does not know counts as
+background: any amount announced on it is false.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.core import bundle as bundles
+from edge.core.bundle import BACKGROUND, RESERVED, Bundle
+from edge.core.decide import Decider, fuse
+from edge.core.messages import Frame, Observation, Pixels, Verdict
+from edge.core.observe import Observer
+from training.errors import TrainingError
+from training.learn import calibrate
+from training.measure import specimens
+from training.measure.device import running
+from training.measure.rates import Rate, interval, rate
+
+STILL_FRAMES = 10  # of one picture, over one second
+SILENT = "silent"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one picture led to."""
+
+    path: Path
+    truth: str  # a denomination, or "background"
+    best: str  # most likely denomination, "" where the scene gate stopped the picture
+    said: str  # announced denomination, "" for none
+    probabilities: np.ndarray | None = field(repr=False, default=None)  # (labels,)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures; rates are shares of what their name says, 0 where that is empty."""
+
+    n: int
+    accuracy: float
+    coverage: float
+    wrong_announcement_rate: float
+    n_background: int
+    false_announcement_rate: float
+    calibration_error: float
+    ms_per_picture: float
+    confusion: dict[str, dict[str, int]]  # truth -> most likely label or "silent" -> count
+    intervals: dict[str, tuple[float, float]]  # 95 % Clopper-Pearson, by the name of the rate
+    announced: int
+    wrong: int
+    false: int
+    broken: list[str]  # pictures that could not be opened
+
+
+def evaluate(
+    folder: Path, data: Path, background: Path | None = None, tick: Callable[[int, int], None] = lambda i, n: None
+) -> tuple[Report, list[Outcome]]:
+    """Score the bundle in `folder` on `data` (a sub-folder a denomination). Raises BundleError, TrainingError."""
+    bundle = bundles.read(folder)
+    return score(bundle, specimens.list_pictures(data, background, bundle), tick)
+
+
+def score(
+    bundle: Bundle, pictures: Sequence[tuple[Path, str]], tick: Callable[[int, int], None] = lambda i, n: None
+) -> tuple[Report, list[Outcome]]:
+    """Score `bundle` on pictures with their truths. Raises BundleError, TrainingError."""
+    with running(bundle) as invoke:
+        observer = Observer(bundle, invoke, time.perf_counter)
+        outcomes, broken, spent_s = [], [], 0.0
+        for number, (path, truth) in enumerate(pictures):
+            tick(number + 1, len(pictures))
+            pixels = _open(path)
+            if pixels is None:
+                broken.append(str(path))
+                continue
+            started = time.perf_counter()
+            outcomes.append(judge(observer, bundle, pixels, path, truth))
+            spent_s += time.perf_counter() - started
+    if not outcomes:
+        raise TrainingError(f"there is no picture that can be opened among the {len(pictures)} to score on")
+    return report(outcomes, bundle.labels, spent_s / len(outcomes) * 1e3, broken), outcomes
+
+
+def _open(path: Path) -> Pixels | None:
+    """As the device's own recordings are opened: in full size."""
+    data = np.fromfile(path, np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def judge(observer: Observer, bundle: Bundle, pixels: Pixels, path: Path, truth: str) -> Outcome:
+    """What the device would say to one second of this picture."""
+    looks = [observer.observe(Frame(0, 0.0, pixels)) for _ in bundle.manifest.input.turns]
+    said = announced(looks, bundle)
+    scores = [look.scores for look in looks if look.scores is not None]
+    if not scores:
+        return Outcome(path, truth, "", said)
+    fused = fuse(np.stack(scores))
+    amounts = [label for label in bundle.labels if label not in RESERVED]
+    best = max(amounts, key=lambda label: float(fused[bundle.labels.index(label)]))
+    return Outcome(path, truth, best, said, fused)
+
+
+def announced(looks: Sequence[Observation], bundle: Bundle) -> str:
+    """The amount announced when `looks` over and over are all there is to see for a second, "" for none."""
+    decider = Decider(bundle.labels, bundle.manifest.decision)
+    for number in range(STILL_FRAMES + 1):
+        still = replace(looks[number % len(looks)], seq=number, t_s=number / STILL_FRAMES)
+        for decision in decider.step(still):
+            if decision.verdict is Verdict.AMOUNT:
+                return decision.label
+    return ""
+
+
+def report(outcomes: Iterable[Outcome], labels: tuple[str, ...], ms_per_picture: float, broken: list[str]) -> Report:
+    """The figures of all outcomes."""
+    outcomes = list(outcomes)
+    notes = [o for o in outcomes if o.truth != BACKGROUND]
+    rest = [o for o in outcomes if o.truth == BACKGROUND]
+    right = sum(o.best == o.truth for o in notes)
+    spoken = [o for o in notes if o.said]
+    wrong = sum(o.said != o.truth for o in spoken)
+    false = sum(bool(o.said) for o in rest)
+    return Report(
+        n=len(notes),
+        accuracy=_share(right, len(notes)),
+        coverage=_share(len(spoken), len(notes)),
+        wrong_announcement_rate=_share(wrong, len(spoken)),
+        n_background=len(rest),
+        false_announcement_rate=_share(false, len(rest)),
+        calibration_error=_calibration_error(outcomes, labels),
+        ms_per_picture=ms_per_picture,
+        confusion=_confusion(outcomes, labels),
+        intervals={
+            "accuracy": interval(right, len(notes)),
+            "coverage": interval(len(spoken), len(notes)),
+            "wrong_announcement_rate": interval(wrong, len(spoken)),
+            "false_announcement_rate": interval(false, len(rest)),
+        },
+        announced=len(spoken),
+        wrong=wrong,
+        false=false,
+        broken=broken,
+    )
+
+
+def of_report(report: Report) -> dict[str, Rate]:
+    """What was counted: accuracy, coverage, wrong (of what was spoken to notes), false (of no notes)."""
+    return {
+        "accuracy": rate(round(report.accuracy * report.n), report.n),
+        "coverage": rate(report.announced, report.n),
+        "wrong": rate(report.wrong, report.announced),
+        "false": rate(report.false, report.n_background),
+    }
+
+
+def _share(count: int, of: int) -> float:
+    return count / of if of else 0.0
+
+
+def _calibration_error(outcomes: list[Outcome], labels: tuple[str, ...]) -> float:
+    scored = [o for o in outcomes if o.probabilities is not None]
+    if not scored:
+        return 0.0
+    probs = np.stack([o.probabilities for o in scored if o.probabilities is not None])
+    truth = np.array([labels.index(o.truth) for o in scored])
+    return calibrate.calibration_error(probs, truth)
+
+
+def _confusion(outcomes: list[Outcome], labels: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    table: dict[str, Counter[str]] = defaultdict(Counter)
+    for outcome in outcomes:
+        top = SILENT if outcome.probabilities is None else labels[int(outcome.probabilities.argmax())]
+        table[outcome.truth][top] += 1
+    return {truth: dict(sorted(row.items())) for truth, row in sorted(table.items())}

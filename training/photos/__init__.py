@@ -1,0 +1,1 @@
+"""What people photographed: labels, sources, notes without their surroundings. Knows no model."""

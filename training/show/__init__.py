@@ -1,0 +1,1 @@
+"""What was found, for people: pages, drawings, the model card."""

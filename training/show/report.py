@@ -1,0 +1,494 @@
+"""Owns the page that shows how a bundle does: one HTML file that needs no network, for people who look or listen.
+
+Figures come from `evaluate`; films, ablation and limits from files that other commands wrote. The folder holds
+photographs as thumbnails, so it tells git to ignore it.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.core import bundle as bundles
+from edge.core.bundle import BACKGROUND, RESERVED, Bundle
+from edge.drivers.tflite import TfliteEngine
+from training.errors import TrainingError
+from training.learn import calibrate
+from training.measure import cost, figures, stills
+from training.measure.figures import Row
+from training.measure.films import Sequences
+from training.measure.rates import Pace, Rate, digits, rate
+from training.measure.specimens import Specimen
+from training.measure.stills import Outcome, Report
+from training.photos import dataset
+from training.show import card, charts
+from training.show.charts import Bin
+
+PAGE, FIGURES = "index.html", "evaluation.json"
+BINS = 15
+MOST_THUMBNAILS = 24
+THUMBNAIL_PX = 220
+MOST_CURVE_POINTS = 300
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What the model costs."""
+
+    multiply_adds: float  # million
+    kilobytes: float
+    inference_ms: float  # median, here
+    picture_ms: float  # the whole way of a picture through stages and decision, mean, here
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Everything that the page shows."""
+
+    bundle: Bundle
+    report: Report
+    outcomes: list[Outcome]
+    known: dict[Path, Specimen]
+    speed: Speed
+    films: Sequences | None = None
+    ablation: Sequence[Row] = ()
+
+
+def make(
+    folder: Path,
+    choose: Callable[[Bundle], list[Specimen]],
+    out: Path,
+    *,
+    sequences: Path | None = None,
+    ablation: Path | None = None,
+    tick: Callable[[int, int], None] = lambda i, n: None,
+) -> Path:
+    """Measure the bundle in `folder` on what `choose` chooses and write its page into `out`; the page.
+
+    Raises BundleError, TrainingError.
+    """
+    films = figures.sequences(sequences) if sequences else None
+    rows = figures.ablation(ablation) if ablation else []
+    bundle = bundles.read(folder)
+    if films is not None and films.bundle["digest"] != bundle.manifest.digest:
+        raise TrainingError(f"{sequences} was measured on another bundle than {folder}")
+    known = {specimen.path: specimen for specimen in choose(bundle)}
+    found, outcomes = stills.score(bundle, [(path, specimen.truth) for path, specimen in known.items()], tick)
+    text = page(Subject(bundle, found, outcomes, known, _speed(bundle, found), films, rows))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / ".gitignore").write_text("# Photographs of people's money: never committed.\n*\n", encoding="utf-8")
+        (out / PAGE).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise TrainingError(f"{out} cannot be written: {error.strerror}") from error
+    figures.write(out / FIGURES, asdict(found))
+    return out / PAGE
+
+
+def _speed(bundle: Bundle, found: Report) -> Speed:
+    engine = TfliteEngine(bundle.model, threads=1)
+    try:
+        (median, _) = cost.side_by_side({"": (engine.invoke, bundle.selftest_pictures[:1])})[""]
+    finally:
+        engine.close()
+    return Speed(cost.multiply_adds(bundle.model) / 1e6, len(bundle.model) / 1000, median, found.ms_per_picture)
+
+
+def bins(outcomes: Iterable[Outcome], labels: Sequence[str], count: int = BINS) -> list[Bin]:
+    """Claimed and true shares of the best label, in bins of equal width."""
+    scored = [(o.probabilities, labels.index(o.truth)) for o in outcomes if o.probabilities is not None]
+    sureness = np.array([probs.max() for probs, _ in scored])
+    right = np.array([int(probs.argmax()) == truth for probs, truth in scored])
+    found = calibrate.reliability(sureness, right, count)
+    return [Bin(i / count, (i + 1) / count, n, claimed, true) for i, (n, claimed, true) in enumerate(found)]
+
+
+def curves(
+    outcomes: Iterable[Outcome], labels: Sequence[str]
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """For one threshold swept over all amounts: (coverage, wrong of spoken), and (coverage, announced of no notes)."""
+    notes, empty, right = [], [], []
+    for outcome in outcomes:
+        probs = outcome.probabilities
+        best = "" if probs is None else labels[int(probs.argmax())]
+        sureness = 0.0 if probs is None or best in RESERVED else float(probs.max())
+        if outcome.truth == BACKGROUND:
+            empty.append(sureness)
+        else:
+            notes.append(sureness)
+            right.append(best == outcome.truth)
+    order = np.argsort(-np.array(notes))
+    sure, good = np.array(notes)[order], np.array(right, bool)[order]
+    # Only where the sureness changes can a threshold lie.
+    ends = [i for i in range(len(sure)) if sure[i] > 0 and (i + 1 == len(sure) or sure[i + 1] < sure[i])]
+    ends = ends[:: max(1, len(ends) // MOST_CURVE_POINTS)] + ends[-1:]
+    wrong = [((i + 1) / len(sure), float((~good[: i + 1]).mean())) for i in ends]
+    false = [((i + 1) / len(sure), float((np.array(empty) >= sure[i]).mean())) for i in ends] if empty else []
+    return wrong, false
+
+
+def mistakes(outcomes: Iterable[Outcome], labels: Sequence[str], most: int = MOST_THUMBNAILS) -> list[Outcome]:
+    """Wrong amounts said to notes, amounts said to no note, then misreadings that were not said; surest first."""
+
+    def badness(outcome: Outcome) -> tuple[int, float]:
+        if outcome.said and outcome.said != outcome.truth:
+            kind = 0 if outcome.truth != BACKGROUND else 1
+        else:
+            kind = 2 if outcome.truth != BACKGROUND and outcome.best not in ("", outcome.truth) else 3
+        return kind, -sureness(outcome, labels)
+
+    bad = sorted(outcomes, key=badness)
+    return [outcome for outcome in bad if badness(outcome)[0] < 3][:most]
+
+
+def sureness(outcome: Outcome, labels: Sequence[str]) -> float:
+    """The probability of the most likely amount."""
+    if outcome.probabilities is None or not outcome.best:
+        return 0.0
+    return float(outcome.probabilities[labels.index(outcome.best)])
+
+
+def page(subject: Subject) -> str:
+    """The whole page."""
+    manifest = subject.bundle.manifest
+    title = f"{manifest.name} {manifest.version} ({manifest.currency})"
+    parts = [
+        ("figures", "Figures", _figures(subject)),
+        ("amounts", "By amount", _amounts(subject)),
+        ("confusion", "What is taken for what", _confusion(subject)),
+        ("sureness", "How sure, and how right", _sureness(subject)),
+        ("mistakes", "Worst mistakes", _mistakes(subject)),
+        ("groups", "By source and series", _groups(subject)),
+        ("films", "In a moving hand", _films(subject.films) if subject.films else ""),
+        ("ablation", "What each part of the training is worth", _ablation(subject.ablation)),
+        ("model", "The model", _model(subject)),
+        ("limits", "Limits", _limits(subject.bundle)),
+    ]
+    parts = [part for part in parts if part[2]]
+    links = "".join(f'<li><a href="#{key}">{escape(name)}</a></li>' for key, name, _ in parts)
+    body = "".join(
+        f'<section aria-labelledby="{key}"><h2 id="{key}">{escape(name)}</h2>{text}</section>'
+        for key, name, text in parts
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>saynote bundle {escape(title)}: report</title>
+<style>{charts.COLOURS}{charts.SHAPES}{STYLE}</style>
+</head>
+<body>
+<header><h1>Bundle {escape(title)}</h1>
+<p>Says {escape(", ".join(subject.bundle.denominations))} {escape(manifest.currency)}.
+<strong>{escape(card.AUTHENTICITY)}</strong></p>
+<p class="soft">Digest <code>{escape(manifest.digest[:16])}</code>. Each photograph is shown as one second of still
+frames to the device's own stages and its int8 model. Rates have 95 % Clopper-Pearson intervals; where nothing was found
+among n, the rule of three gives 3/n.</p>
+<nav aria-label="Parts of this page"><ul>{links}</ul></nav></header>
+<main>{body}</main>
+</body>
+</html>
+"""
+
+
+STYLE = """
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 68rem; padding: 1.5rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.7rem; margin: 0 0 .5rem; } h2 { font-size: 1.25rem; margin: 2.5rem 0 .75rem; }
+h3 { font-size: 1.05rem; margin: 1.5rem 0 .5rem; }
+a { color: var(--first); } .soft, figcaption, caption { color: var(--soft); }
+nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; margin: 0 0 1rem; font-variant-numeric: tabular-nums; }
+caption { text-align: left; padding: 0 0 .4rem; }
+th, td { padding: .3rem .75rem; border-bottom: 1px solid var(--line); }
+th { text-align: left; font-weight: 600; } td { text-align: right; } td.text { text-align: left; }
+thead th.number { text-align: right; } .matrix thead th { text-align: center; }
+td small { color: var(--soft); display: block; font-size: .8rem; white-space: nowrap; line-height: 1.3; }
+.matrix td { text-align: center; border: 1px solid var(--line); min-width: 3.2rem; }
+.matrix td.hit { background: color-mix(in srgb, var(--good) calc(var(--share) * 55%), transparent); }
+.matrix td.slip { background: color-mix(in srgb, var(--bad) calc(20% + var(--share) * 60%), transparent); }
+.matrix td.mute { background: color-mix(in srgb, var(--soft) calc(12% + var(--share) * 40%), transparent); }
+.matrix td.none { color: var(--soft); }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); gap: 1.5rem; }
+figure { margin: 0; } svg.chart { width: 100%; height: auto; }
+.prints { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 1rem; padding: 0;
+  list-style: none; }
+.prints img { width: 100%; height: 9rem; object-fit: contain;
+  background: color-mix(in srgb, var(--soft) 15%, transparent); }
+.prints p { margin: .25rem 0 0; font-size: .85rem; line-height: 1.35; overflow-wrap: anywhere; }
+@media print { nav { display: none; } section { break-inside: avoid; } }
+"""
+
+
+def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[object]], kind: str = "") -> str:
+    """The first cell of each row is its heading; cells that are Rates show how many of how many below."""
+    rows = [list(row) for row in rows]
+    numbers = [any(not isinstance(row[i], str) or _numeric(row[i]) for row in rows) for i in range(len(heads))]
+    top = "".join(
+        f'<th scope="col"{_class("number", i and number)}>{escape(head)}</th>'
+        for i, (head, number) in enumerate(zip(heads, numbers, strict=True))
+    )
+    body = "".join(f'<tr><th scope="row">{escape(str(row[0]))}</th>{"".join(map(_cell, row[1:]))}</tr>' for row in rows)
+    return (
+        f'<div class="wide"><table class="{kind}"><caption>{escape(caption)}</caption>'
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _class(name: str, wanted: object) -> str:
+    return f' class="{name}"' if wanted else ""
+
+
+def _numeric(text: str) -> bool:
+    return not text or text[0].isdigit()
+
+
+def _cell(value: object) -> str:
+    if not isinstance(value, (Rate, Pace)):
+        text = str(value)
+        return f"<td{_class('text', not _numeric(text))}>{escape(text)}</td>"
+    if isinstance(value, Pace):
+        share, of, bound = f"{value.per_hour:.2f} an hour", f"{value.count} in {value.hours:.2f} h", "3/h"
+        spread = f"{value.low:.2f} to {value.high:.2f}"
+    elif value.of:
+        share, of, bound = digits(value.share), f"{value.count} of {value.of}", "3/n"
+        spread = f"{digits(value.low)} to {digits(value.high)}"
+    else:
+        return '<td><span class="soft">none shown</span></td>'
+    bounded = "" if value.bound is None else f"; {bound} = {digits(value.bound)}"
+    return f"<td>{share}<small>{spread}</small><small>{of}{bounded}</small></td>"
+
+
+def _figures(subject: Subject) -> str:
+    found = subject.report
+    shares = stills.of_report(found)
+    rows: list[tuple[str, object, str]] = [
+        ("accuracy", shares["accuracy"], "the most likely amount is the right one"),
+        ("coverage", shares["coverage"], "notes that are spoken to"),
+        ("wrong announcements", shares["wrong"], "of what is spoken to notes"),
+        ("false announcements", shares["false"], "of pictures without these notes"),
+        ("calibration error", digits(found.calibration_error), f"ECE, {BINS} bins, all pictures"),
+    ]
+    table = _table("All photographs", ("figure", "value", "meaning"), rows)
+    return table + "".join(f"<p>Not opened, left out: {escape(Path(path).name)}</p>" for path in found.broken)
+
+
+def _amounts(subject: Subject) -> str:
+    rows = []
+    for label in subject.bundle.denominations:
+        shown = [o for o in subject.outcomes if o.truth == label]
+        said = [o for o in subject.outcomes if o.said == label]
+        right = sum(o.said == label for o in shown)
+        rows.append(
+            (
+                label,
+                rate(sum(o.best == label for o in shown), len(shown)),
+                rate(right, len(shown)),
+                rate(right, len(said)),
+                f"{subject.bundle.manifest.decision.thresholds[label]:g}",
+            )
+        )
+    heads = ("amount", "most likely is right", "recall: said, of those shown", "precision: right, of those said")
+    return _table(
+        "For each amount; precision counts amounts said to pictures without a note too",
+        (*heads, "least probability"),
+        rows,
+    )
+
+
+def _confusion(subject: Subject) -> str:
+    confusion = subject.report.confusion
+    columns = [*subject.bundle.denominations, *(label for label in RESERVED if label in subject.bundle.labels)]
+    columns += [stills.SILENT] if any(stills.SILENT in row for row in confusion.values()) else []
+    head = "".join(f'<th scope="col">{escape(label)}</th>' for label in columns)
+    body = []
+    for truth in [label for label in (*subject.bundle.denominations, BACKGROUND) if label in confusion]:
+        row, total = confusion[truth], sum(confusion[truth].values())
+        cells = "".join(_shade(row.get(label, 0), total, label, truth) for label in columns)
+        body.append(f'<tr><th scope="row">{escape(truth)}</th>{cells}<td>{total}</td></tr>')
+    return (
+        '<div class="wide"><table class="matrix"><caption>Rows: what is shown. Columns: the most likely label, "silent"'
+        " where the scene gate let nothing through. Green is right, red another amount, grey no amount.</caption>"
+        f'<thead><tr><th scope="col">shown</th>{head}<th scope="col">all</th></tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def _shade(count: int, total: int, label: str, truth: str) -> str:
+    if not count:
+        return '<td class="none">0</td>'
+    quiet = label in (*RESERVED, stills.SILENT)
+    kind = "hit" if label == truth else "mute" if quiet else "slip"
+    return f'<td class="{kind}" style="--share: {count / total:.3f}">{count}</td>'
+
+
+def _sureness(subject: Subject) -> str:
+    labels, found = subject.bundle.labels, subject.report
+    wrong, false = curves(subject.outcomes, labels)
+    drawn = charts.reliability(bins(subject.outcomes, labels))
+    swept = charts.risk_coverage(wrong, false, (found.coverage, found.wrong_announcement_rate))
+    return (
+        f'<div class="pair"><figure>{drawn}<figcaption>Reliability: bars are what was right, the orange part how far '
+        "that is from what was claimed, the number how many pictures. A perfect model follows the dashed line."
+        f"</figcaption></figure><figure>{swept}<figcaption>Risk against coverage, one threshold for all amounts swept "
+        "from 1 to 0: what it costs to speak more often.</figcaption></figure></div>"
+    )
+
+
+def _mistakes(subject: Subject) -> str:
+    labels = subject.bundle.labels
+    worst = mistakes(subject.outcomes, labels)
+    if not worst:
+        return "<p>None: no wrong amount was said, and none was the most likely.</p>"
+    prints = "".join(_print(outcome, labels) for outcome in worst)
+    return (
+        f"<p>Wrong amounts said to notes first, then amounts said to no note, then wrong ones that were not said; at "
+        f'most {MOST_THUMBNAILS}.</p><ul class="prints">{prints}</ul>'
+    )
+
+
+def _print(outcome: Outcome, labels: Sequence[str]) -> str:
+    said = f"said {outcome.said}" if outcome.said else f"not said, likeliest {outcome.best}"
+    text = f"shown {outcome.truth}, {said}, sureness {sureness(outcome, labels):.2f}"
+    pixels = dataset.load(outcome.path, THUMBNAIL_PX)
+    _, packed = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+    data = base64.b64encode(packed.tobytes()).decode("ascii")
+    name = "/".join(outcome.path.parts[-2:])
+    return (
+        f'<li><img src="data:image/jpeg;base64,{data}" alt="Photograph: {escape(text)}">'
+        f'<p>{escape(text)}<br><span class="soft">{escape(name)}</span></p></li>'
+    )
+
+
+def _groups(subject: Subject) -> str:
+    return "".join(
+        _group(subject, name, lambda specimen, name=name: getattr(specimen, name)) for name in ("source", "series")
+    )
+
+
+def _group(subject: Subject, name: str, of: Callable[[Specimen], str]) -> str:
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in subject.outcomes:
+        specimen = subject.known.get(outcome.path)
+        groups.setdefault((specimen and of(specimen)) or "not written down", []).append(outcome)
+    if set(groups) <= {"not written down"}:
+        return ""
+    notes = [(key, *_scores([o for o in group if o.truth != BACKGROUND])) for key, group in sorted(groups.items())]
+    empty = [(key, _said([o for o in group if o.truth == BACKGROUND])) for key, group in sorted(groups.items())]
+    heads = (name, "accuracy", "coverage", "wrong, of what is spoken")
+    return _table(f"Notes by {name}", heads, [row for row in notes if row[1].of]) + (
+        _table(f"Pictures without these notes by {name}", (name, "announced"), [row for row in empty if row[1].of])
+        if any(row[1].of for row in empty)
+        else ""
+    )
+
+
+def _scores(notes: Sequence[Outcome]) -> tuple[Rate, Rate, Rate]:
+    """Accuracy, coverage, wrong of what was spoken."""
+    spoken = [o for o in notes if o.said]
+    right, wrong = sum(o.best == o.truth for o in notes), sum(o.said != o.truth for o in spoken)
+    return rate(right, len(notes)), rate(len(spoken), len(notes)), rate(wrong, len(spoken))
+
+
+def _said(empty: Sequence[Outcome]) -> Rate:
+    return rate(sum(bool(o.said) for o in empty), len(empty))
+
+
+def _films(films: Sequences) -> str:
+    notes = _table(
+        f"{films.presences} notes carried into view, held and taken away; {films.frames_per_s} frames a second",
+        ("event", "share of all"),
+        [
+            *films.events.items(),
+            ("wrong, of those spoken to", films.wrong_of_spoken),
+            ("wrong, then right", films.wrong_then_right),
+            ("the same amount said twice", films.double),
+            ('"one note at a time" to one note', films.several),
+        ],
+    )
+    times = "" if films.seconds_median is None else _seconds(films)
+    amounts = _table(
+        "By amount", ("amount", *films.events), [(label, *events.values()) for label, events in films.by_truth.items()]
+    )
+    scenes = "".join(
+        _table(f"{scene.name.capitalize()}, {scene.of} scenes", ("outcome", "share"), scene.outcomes.items())
+        for scene in films.scenes
+    )
+    scenes = f'<div class="pair">{scenes}</div>' if scenes else ""
+    walked = [*films.walk.by_kind.items(), ("all", films.walk.announced)]
+    empty = _table(
+        f"Amounts said in {films.walk.frames} frames without these notes, by what was in view",
+        ("in view", "amounts"),
+        walked,
+    )
+    drawn = "<p>What lay behind the notes was drawn, not photographed.</p>" if films.drawn_grounds else ""
+    return notes + times + amounts + scenes + empty + drawn
+
+
+def _seconds(films: Sequences) -> str:
+    return (
+        f"<p>From half of the note in view to the right amount: median {films.seconds_median:.2f} s, 95 % within "
+        f"{films.seconds_p95:.2f} s.</p>"
+    )
+
+
+def _ablation(rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    keys = list(dict.fromkeys(key for row in rows for key in row if key != "name"))
+    cells = [(row["name"], *(_plain(row.get(key, "")) for key in keys)) for row in rows]
+    heads = ("training", *(key.replace("_", " ") for key in keys))
+    return _table("The same training with parts of the augmentation left out", heads, cells)
+
+
+def _plain(value: str | float) -> str:
+    """A share with as many digits as tell; what is more than one is a count."""
+    if isinstance(value, str):
+        return value
+    return digits(value) if value <= 1 else f"{value:.10g}"
+
+
+def _model(subject: Subject) -> str:
+    manifest, speed = subject.bundle.manifest, subject.speed
+    made: Mapping[str, object] = manifest.training
+    rows: list[tuple[str, object]] = [
+        ("input", f"{manifest.input.width} x {manifest.input.height} pixels"),
+        ("multiply-adds", f"{speed.multiply_adds:.1f} million"),
+        ("size", f"{speed.kilobytes:.0f} kB"),
+        ("bare inference here, one thread, median", f"{speed.inference_ms:.2f} ms"),
+        ("a picture through stages and decision here, mean", f"{speed.picture_ms:.2f} ms"),
+    ]
+    parity = [
+        (key.replace("_", " "), f"{manifest.figures[key]:g}")
+        for key in ("int8_float_agreement", "held_out_accuracy", "held_out_pictures", "held_out_calibration_error")
+        if key in manifest.figures
+    ]
+    tables = _table("What it costs", ("figure", "value"), rows)
+    if parity:
+        tables += _table("int8 against float, when it was exported", ("figure", "value"), parity)
+    if made:
+        facts = [(key.replace("_", " "), value) for key, value in made.items()]
+        tables += _table("What it was made from", ("fact", "value"), facts)
+    return tables
+
+
+def _limits(bundle: Bundle) -> str:
+    """The card's, as a list; `**` is the only mark that cards use in them."""
+    path = bundle.path / bundles.CARD
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    limits = card.limits(text)
+    if not any("counterfeit" in limit for limit in limits):
+        limits = [card.AUTHENTICITY, *limits]
+    marked = (re.sub(r"[*][*](.+?)[*][*]", r"<strong>\1</strong>", escape(limit)) for limit in limits)
+    items = "".join(f"<li>{limit}</li>" for limit in marked)
+    return f"<ul>{items}</ul>"
