@@ -15,7 +15,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,7 +30,7 @@ from edge.core.preprocess import to_tensor
 from training.errors import TrainingError
 from training.learn.prepare import Prepared, from_photos
 from training.learn.scores import score
-from training.learn.settings import FitSettings
+from training.learn.settings import USUAL, FitSettings, Only
 from training.learn.supply import Batch, Supply
 from training.photos import dataset
 from training.synth.compose import Composer
@@ -43,26 +43,25 @@ FIGURES, ALL_FIGURES = "figures.json", "sweep.json"
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
-SETTINGS = ("trunk", "width", "size", "steps", "head_steps", "last_layers", "batch", "learning_rate", "seed")  # of fit
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One training of a sweep; what is named like an option of `train` is what that is."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^\w[^/\\]*$")]
-    trunk: str = "mobilenet_v2"
-    width: float = 1.0
-    size: Positive = 192
-    steps: Positive = 4000
-    head_steps: NotNegative = 150
-    last_layers: NotNegative | None = None
-    batch: Positive = 32
-    learning_rate: float = 8e-4
-    seed: NotNegative = 1
+    trunk: str = USUAL.trunk
+    width: float = USUAL.width
+    size: Positive = USUAL.size
+    steps: Positive = USUAL.steps
+    head_steps: NotNegative = USUAL.head_steps
+    last_layers: NotNegative | None = USUAL.last_layers
+    batch: Positive = USUAL.batch
+    learning_rate: float = USUAL.learning_rate
+    seed: NotNegative = USUAL.seed
     weights: str | None = None  # a file of ImageNet weights; none or empty: random ones
     start_from: str | None = None  # a run's model.keras
     without: tuple[str, ...] = ()
-    only: str | None = None  # "cut-outs" or "photographs"
+    only: str | None = None  # a value of Only
     gentle: bool = False  # samples as an app's photographs: large, upright, hardly changed
     hold_out_source: str | None = None
     workers: Positive | None = None  # that compose its samples, where it shall be more or less than for others
@@ -71,6 +70,12 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def recipe(self) -> Recipe:
         """Of its samples."""
         return (GENTLE if self.gentle else Recipe()).without(*self.without)
+
+    @property
+    def settings(self) -> FitSettings:
+        """Of its training."""
+        shared = {field.name for field in fields(FitSettings)} & set(self.__struct_fields__)
+        return FitSettings(**{name: getattr(self, name) for name in shared})
 
     def samples(self) -> tuple[Any, ...]:
         """What its samples depend on, but for their size."""
@@ -97,7 +102,7 @@ def read(path: Path, files: Path | None = None, pick: Sequence[str] | None = Non
         raise TrainingError(f"{path} needs tables `variant`, each with a name of its own, and one `all` at most")
     for variant in variants:
         _ = variant.recipe  # names an unknown family before anything is read
-        if variant.only not in (None, "cut-outs", "photographs"):
+        if variant.only not in (None, *(only.value for only in Only)):
             raise TrainingError(f"{path}: {variant.name} is only of {variant.only}: it is cut-outs or photographs")
     if unknown := set(pick or ()) - set(names):
         raise TrainingError(f"{path} has no training called {', '.join(sorted(unknown))}")
@@ -177,7 +182,7 @@ def _write(path: Path, value: Any) -> None:
 
 
 def _chosen(prepared: Prepared, only: str | None) -> Prepared:
-    return prepared if only is None else prepared.of(cut_outs=only == "cut-outs")
+    return prepared if only is None else prepared.of(Only(only))
 
 
 def _read_test(folder: Path, square: InputSpec) -> tuple[NDArray[np.uint8], list[str]]:
@@ -250,7 +255,6 @@ def _learn(variant: Variant, batches: Callable[[int], Iterator[Batch]], given: _
     from training.learn import network
     from training.learn.fit import fit
 
-    settings = FitSettings(**{name: getattr(variant, name) for name in SETTINGS})
     start = variant.start_from
     prepared, folder = given.prepared, given.run / variant.name
     begun = time.monotonic()
@@ -264,7 +268,7 @@ def _learn(variant: Variant, batches: Callable[[int], Iterator[Batch]], given: _
 
     try:
         model = fit(
-            settings,
+            variant.settings,
             len(prepared.labels),
             Path(variant.weights) if variant.weights else None,
             lambda step: _resized(batches(step), variant.size),

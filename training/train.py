@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -19,7 +19,7 @@ from training.learn import calibrate, network, quantize, warmstart
 from training.learn.fit import fit, steps_of
 from training.learn.prepare import Prepared, describe
 from training.learn.scores import score
-from training.learn.settings import FitSettings
+from training.learn.settings import FitSettings, Identity
 from training.learn.supply import Supply
 from training.playmoney import notes, scenes
 from training.show import card
@@ -37,15 +37,6 @@ AHEAD = 10_000_000  # sample numbers that training never reaches
 SELFTEST_PICTURES = 6
 # One step of an int8 logit and a half: two runtimes may round differently in every layer.
 SELFTEST_STEPS = 6.0
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What the bundle is called."""
-
-    name: str
-    version: str
-    currency: str
 
 
 def train(

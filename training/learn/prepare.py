@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edge.core import preprocess
 from edge.core.bundle import BACKGROUND, SEVERAL, InputSpec
 from training.errors import TrainingError
+from training.learn.settings import Only
 from training.photos import cutout, dataset, material
 from training.photos.material import Material
 from training.playmoney import notes, scenes
@@ -40,20 +41,21 @@ class Prepared:
     counts: dict[str, int]
     sources: tuple[str, ...]
     by: str  # how the held-out pictures were chosen
-    notes: list[str] = field(default_factory=list)  # for the model card
 
-    def of(self, *, cut_outs: bool) -> Prepared:
-        """The same with only cut-out notes to train on, or only whole photographs of notes.
+    def of(self, only: Only) -> Prepared:
+        """The same with only such notes to train on.
 
         Raises TrainingError where that leaves a denomination without any.
         """
         kept = {
-            label: {source: patches for source, patches in sources.items() if patches[0].exact == cut_outs}
+            label: {
+                source: patches for source, patches in sources.items() if patches[0].exact == (only is Only.CUT_OUTS)
+            }
             for label, sources in self.material.notes.items()
         }
         empty = [label for label, sources in kept.items() if not sources]
         if empty:
-            kind = "cut-outs" if cut_outs else "whole photographs"
+            kind = "cut-outs" if only is Only.CUT_OUTS else "whole photographs"
             raise TrainingError(f"there are no {kind} of {', '.join(empty)}")
         return replace(self, material=replace(self.material, notes=kept))
 

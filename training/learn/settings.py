@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -34,3 +34,43 @@ class Only(enum.Enum):
 
     CUT_OUTS = "cut-outs"
     PHOTOGRAPHS = "photographs"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the bundle that a training ends in is called."""
+
+    name: str
+    version: str
+    currency: str
+
+
+USUAL = FitSettings()
+# Drawn notes are learnt from less: a small picture, a short run.
+PLAY = replace(USUAL, size=96, steps=1400, head_steps=40, dropout=0.1)
+FURTHER_RATE = 4e-4  # what has learnt notes already is not to forget how: half the rate that ImageNet's weights need
+SCRATCH_RATE = 4e-3  # random weights have nothing to forget
+SHORT_STEPS = 800  # up to so many, statistics and averages must follow sooner
+
+
+def peak_rate(*, further: bool) -> float:
+    """The learning rate's peak where nobody gave one; `further`: the network has learnt notes before."""
+    return FURTHER_RATE if further else USUAL.learning_rate
+
+
+def for_play_money(trunk: str, width: float, size: int, steps: int, seed: int, *, from_scratch: bool) -> FitSettings:
+    """Those of a training on drawn notes, which are learnt in a short run."""
+    short = steps <= SHORT_STEPS
+    return replace(
+        PLAY,
+        trunk=trunk,
+        width=width,
+        size=size,
+        steps=steps,
+        seed=seed,
+        head_steps=0 if from_scratch else PLAY.head_steps,
+        warmup_steps=min(100, steps // 5),
+        learning_rate=SCRATCH_RATE if from_scratch else PLAY.learning_rate,
+        norm_momentum=0.9 if short else 0.95,
+        ema=0.98 if short else 0.99,
+    )

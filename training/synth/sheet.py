@@ -35,6 +35,12 @@ def preview(composer: Composer, count: int, columns: int = 8) -> NDArray[np.uint
     return np.vstack([np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)])
 
 
+def write_preview(composer: Composer, count: int, file: Path) -> None:
+    """Write a sheet of the first `count` samples. Raises TrainingError where that cannot be."""
+    if not cv2.imwrite(str(file), preview(composer, count)[..., ::-1]):
+        raise TrainingError(f"{file} cannot be written: is there such a folder?")
+
+
 def _tile(composer: Composer, number: int) -> NDArray[np.uint8]:
     sample = composer.sample(number)
     tile = np.ascontiguousarray(sample.pixels)

@@ -5,6 +5,7 @@ import pytest
 
 from training.errors import TrainingError
 from training.learn.prepare import Prepared
+from training.learn.settings import Only
 from training.photos.cutout import Patch
 from training.photos.material import Material
 
@@ -20,7 +21,7 @@ def prepared(notes: dict[str, dict[str, list[Patch]]]) -> Prepared:
 
 def test_one_kind_of_notes_is_kept_and_nothing_else_changes() -> None:
     both = prepared({"5": {"anna": [WHOLE, WHOLE], "anna cut": [CUT]}, "10": {"anna": [WHOLE], "anna cut": [CUT]}})
-    cut, whole = both.of(cut_outs=True), both.of(cut_outs=False)
+    cut, whole = both.of(Only.CUT_OUTS), both.of(Only.PHOTOGRAPHS)
     assert cut.material.notes == {"5": {"anna cut": [CUT]}, "10": {"anna cut": [CUT]}}
     assert whole.material.notes == {"5": {"anna": [WHOLE, WHOLE]}, "10": {"anna": [WHOLE]}}
     assert cut.held_material is whole.held_material is both.held_material
@@ -29,4 +30,4 @@ def test_one_kind_of_notes_is_kept_and_nothing_else_changes() -> None:
 
 def test_a_denomination_without_notes_of_that_kind_is_named() -> None:
     with pytest.raises(TrainingError, match="there are no cut-outs of 10"):
-        prepared({"5": {"anna cut": [CUT]}, "10": {"anna": [WHOLE]}}).of(cut_outs=True)
+        prepared({"5": {"anna cut": [CUT]}, "10": {"anna": [WHOLE]}}).of(Only.CUT_OUTS)

@@ -1,0 +1,31 @@
+"""Owns the table of commands, in the order in which the help lists them."""
+
+from __future__ import annotations
+
+import typer
+
+from training.cli import learning, looking, measuring
+
+COMMANDS = (
+    learning.train,
+    learning.sweep,
+    learning.play,
+    measuring.evaluate,
+    looking.check,
+    measuring.sequences,
+    measuring.report,
+    measuring.compare,
+    measuring.card,
+    looking.synth,
+    measuring.guidance,
+    looking.recording,
+)
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="From photographs to a model bundle.",
+)
+for command in COMMANDS:
+    app.command()(command)

@@ -1,0 +1,170 @@
+"""Owns the commands that measure a bundle and tell what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge.core import bundle as bundles
+from edge.core.bundle import Bundle
+from training.cli import tables
+from training.cli.options import (
+    Background,
+    BundleFolder,
+    Data,
+    FiguresFile,
+    HeldOut,
+    HoldOutSource,
+    Seed,
+    SequencesFile,
+    Series,
+    SourcesFile,
+)
+from training.cli.progress import console, counting, stages
+from training.errors import TrainingError
+from training.learn.settings import USUAL
+from training.measure import compare as comparing
+from training.measure import figures, films, hints, specimens, stills
+from training.measure.specimens import Specimen
+from training.show import card as cards
+from training.show import drawings
+from training.show import report as pages
+
+
+def _chooser(
+    data: Path, background: Path | None, held_out: bool, hold_out_source: str | None, series: Path | None
+) -> Callable[[Bundle], list[Specimen]]:
+    """What a bundle is shown: all photographs, or those that its training holds out."""
+    if held_out or hold_out_source:
+        return lambda bundle: specimens.held_out(data, background, bundle, hold_out_source, series)
+    if series is not None:
+        raise TrainingError("--series goes with --held-out: it corrects the labels that training corrects")
+    return lambda bundle: specimens.gather(data, background, bundle)
+
+
+def evaluate(
+    bundle: BundleFolder,
+    data: Data,
+    background: Background = None,
+    held_out: HeldOut = False,
+    hold_out_source: HoldOutSource = None,
+    series: Series = None,
+    json_: FiguresFile = None,
+) -> None:
+    """Score a bundle on photographs, each shown as one second of still frames."""
+    read = bundles.read(bundle)
+    chosen = _chooser(data, background, held_out, hold_out_source, series)(read)
+    with counting("evaluating") as tick:
+        found, _ = stills.score(read, [(specimen.path, specimen.truth) for specimen in chosen], tick)
+    if json_ is not None:
+        figures.write(json_, asdict(found))
+    tables.print_evaluation(found)
+
+
+def sequences(
+    bundle: BundleFolder,
+    data: Data,
+    background: Background = None,
+    several: Annotated[Path | None, typer.Option(help="Folder of photographs with several notes in view.")] = None,
+    held_out: HeldOut = False,
+    hold_out_source: HoldOutSource = None,
+    series: Series = None,
+    notes: Annotated[int, typer.Option(min=0, help="Most notes to show, evenly of each amount; 0: all.")] = 0,
+    seconds: Annotated[float, typer.Option(min=1.0, max=30.0, help="How long a note is in view.")] = 2.5,
+    empty_frames: Annotated[int, typer.Option(min=0, help="Frames without a note; ten are one second.")] = 36_000,
+    scenes: Annotated[int, typer.Option(min=0, help="Scenes of each kind with more than one note.")] = 40,
+    seed: Seed = USUAL.seed,
+    json_: FiguresFile = None,
+) -> None:
+    """Score a bundle on films: photographs moved, turned, blurred and lit as a hand would."""
+    plan = films.Plan(seed, seconds, notes, empty_frames, scenes)
+    choose = _chooser(data, background, held_out, hold_out_source, series)
+    with stages("looking for photographs") as tick:
+        found = films.measure(bundle, choose, plan, several, tick)
+    if json_ is not None:
+        figures.write(json_, asdict(found))
+    tables.print_sequences(found)
+
+
+def guidance(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    data: Annotated[Path, typer.Argument(help="The folder it was trained on, with boxes in its manifest.csv.")],
+    background: Annotated[Path, typer.Argument(help="Folder of pictures without these notes.")],
+    scenes: Annotated[int, typer.Option(help="Scenes of each case, composed from held-out pictures.")] = 100,
+    photographs: Annotated[bool, typer.Option(help="One scene of each photograph with a box instead.")] = False,
+    seed: Seed = USUAL.seed,
+) -> None:
+    """Score the hints: is the right one said to scenes in which a note is held so that it cannot be read?"""
+    with counting("showing scenes") as tick:
+        outcomes = hints.evaluate(
+            bundle, data, background, scenes=scenes, seed=seed, photographs=photographs, tick=tick
+        )
+    tables.print_hints(hints.score(outcomes))
+
+
+def report(
+    bundle: BundleFolder,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder to write the page into; git is told to ignore it.")],
+    background: Background = None,
+    held_out: HeldOut = False,
+    hold_out_source: HoldOutSource = None,
+    series: Series = None,
+    sequences: SequencesFile = None,
+    ablation: Annotated[
+        Path | None,
+        typer.Option(help="JSON file: a list of rows with a name and figures, of trainings with parts left out."),
+    ] = None,
+) -> None:
+    """Write one HTML page on how a bundle does: figures, curves, confusions, worst mistakes."""
+    choose = _chooser(data, background, held_out, hold_out_source, series)
+    with counting("evaluating") as tick:
+        page = pages.make(bundle, choose, out, sequences=sequences, ablation=ablation, tick=tick)
+    console.print(f"report in {page}", soft_wrap=True)
+
+
+def compare(
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="Folders of the bundles.")],
+    data: Annotated[Path, typer.Option(help="Folder with one sub-folder a denomination, named by the amount.")],
+    background: Background = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the drawings and the figures.")] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option("--must-not-be-worse-than", help="Fail where the first bundle is worse than this one."),
+    ] = None,
+) -> None:
+    """Measure bundles side by side: how good on the same photographs, at what cost."""
+    folders = list(bundles)
+    if baseline is not None and baseline.absolute() not in [folder.absolute() for folder in folders]:
+        folders.append(baseline)
+    with stages("evaluating") as tick:
+        found = comparing.compare(folders, data, background, tick)
+    tables.print_comparison(found)
+    if out is not None:
+        for path in drawings.write(found, out):
+            console.print(f"written: {path}", soft_wrap=True)
+    if baseline is not None:
+        place = [folder.absolute() for folder in folders].index(baseline.absolute())
+        refused = comparing.worse(found, 0, place)
+        if refused:
+            raise TrainingError(refused)
+
+
+def card(
+    bundle: BundleFolder,
+    evaluation: Annotated[Path | None, typer.Option(help="File that `evaluate --json` wrote.")] = None,
+    sequences: SequencesFile = None,
+    sources: SourcesFile = None,
+) -> None:
+    """Write a bundle's model card and the manifest's figures anew, without training."""
+    manifest = cards.refresh(
+        bundle,
+        figures.evaluation(evaluation) if evaluation else None,
+        figures.sequences(sequences) if sequences else None,
+        cards.read_sources(sources) if sources else None,
+    )
+    console.print(f"card of {manifest.name} {manifest.version} in {bundle}, digest {manifest.digest[:12]} as before")

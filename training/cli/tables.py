@@ -1,0 +1,140 @@
+"""Owns results as tables on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from training.check.findings import KINDS
+from training.check.findings import Report as Findings
+from training.measure.compare import Comparison
+from training.measure.films import Sequences
+from training.measure.hints import Row
+from training.measure.stills import Report
+
+
+def print_evaluation(report: Report) -> None:
+    """What a bundle did with photographs."""
+    table = Table("figure", "value", "of", "95 % interval")
+    rows = (
+        ("accuracy", report.n),
+        ("coverage", report.n),
+        ("wrong_announcement_rate", report.announced),
+        ("false_announcement_rate", report.n_background),
+    )
+    for key, of in rows:
+        low, high = report.intervals[key]
+        table.add_row(key, f"{getattr(report, key):.4f}", str(of), f"{low:.4f} to {high:.4f}")
+    table.add_row("calibration_error", f"{report.calibration_error:.4f}", str(report.n + report.n_background), "")
+    table.add_row("ms_per_picture", f"{report.ms_per_picture:.2f}", str(report.n + report.n_background), "")
+    out = Console()
+    out.print(table)
+    confusion = Table("shown", "taken for (most likely label: count)")
+    for truth, row in report.confusion.items():
+        confusion.add_row(truth, ", ".join(f"{label}: {count}" for label, count in row.items()))
+    out.print(confusion)
+    for path in report.broken:
+        out.print(f"not opened, left out: {path}")
+
+
+def print_check(report: Findings) -> None:
+    """What is in a folder of photographs, what is wrong with it, and each fault by its file."""
+    out = Console()
+    counted = Table("label", "source", "series", "pictures")
+    for label, sources in report.counts.items():
+        for source, of in sources.items():
+            for series, number in of.items():
+                counted.add_row(label, source, series or "?", str(number))
+    out.print(counted)
+    found = Table("found", "how many", "", "why it matters")
+    for kind, findings in report.by_kind().items():
+        found.add_row(KINDS[kind].title, str(len(findings)), "fault" if KINDS[kind].fault else "", KINDS[kind].why)
+    if report.findings:
+        out.print(found)
+    if report.agreement is not None:
+        out.print(f"{report.agreement:.1%} of the labels are what the other pictures say")
+    for finding in report.findings:
+        if finding.fault:
+            out.print(finding.sentence, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_sequences(found: Sequences) -> None:
+    """What a bundle did with films."""
+    out = Console()
+    table = Table("one note in the hand", "share (95 % interval), count")
+    for event, share in found.events.items():
+        table.add_row(event, str(share))
+    table.add_row("wrong, of those spoken to", str(found.wrong_of_spoken))
+    table.add_row("wrong, then right", str(found.wrong_then_right))
+    table.add_row("the same amount said twice", str(found.double))
+    table.add_row('"one note at a time" to one note', str(found.several))
+    if found.seconds_median is not None:
+        times = f"median {found.seconds_median:.2f} s, 95 % within {found.seconds_p95:.2f} s"
+        table.add_row("from half in view to the amount", times)
+    out.print(table)
+    table = Table("more than one note", "outcome", "share (95 % interval), count")
+    for scene in found.scenes:
+        for number, (outcome, share) in enumerate(scene.outcomes.items()):
+            table.add_row("" if number else scene.name, outcome, str(share))
+    out.print(table)
+    table = Table("no note, in view", "amounts announced")
+    for kind, pace in found.walk.by_kind.items():
+        table.add_row(kind, str(pace))
+    table.add_row("all", str(found.walk.announced))
+    out.print(table)
+    for presence in found.mistakes:
+        out.print(f"shown {presence.truth}, said {', '.join(presence.said)}: {presence.path}", soft_wrap=True)
+    for path in found.broken:
+        out.print(f"not opened, left out: {path}", soft_wrap=True)
+
+
+def print_hints(rows: Sequence[Row]) -> None:
+    """Which hints were said to which scenes."""
+    table = Table("scene", "right", "judged", "of", "share right", "95 % interval", "said (hints: scenes)")
+    for row in rows:
+        said = ", ".join(f"{hint}: {count}" for hint, count in row.said.items())
+        share = f"{row.right / row.judged:.3f}" if row.judged else "-"
+        low, high = row.interval
+        table.add_row(row.case, row.wanted, str(row.judged), str(row.scenes), share, f"{low:.3f} to {high:.3f}", said)
+    Console().print(table)
+
+
+def print_comparison(found: Comparison) -> None:
+    """Bundles side by side."""
+    table = Table("", *(entry.name for entry in found.entries))
+    for name, key in (
+        ("accuracy", "accuracy"),
+        ("coverage", "coverage"),
+        ("wrong, of what is spoken", "wrong"),
+        ("announced, of no notes", "false"),
+    ):
+        table.add_row(name, *(str(getattr(entry, key)) for entry in found.entries))
+    table.add_row("calibration error", *(f"{entry.calibration_error:.4f}" for entry in found.entries))
+    table.add_row("million multiply-adds", *(f"{entry.multiply_adds:.1f}" for entry in found.entries))
+    table.add_row("kilobytes", *(f"{entry.kilobytes:.0f}" for entry in found.entries))
+    table.add_row("ms an inference (ratio)", *(f"{entry.ms:.2f} ({entry.ratio:.2f})" for entry in found.entries))
+    agreements = ("" if entry.agreement is None else f"{entry.agreement:.4f}" for entry in found.entries)
+    table.add_row("int8 agrees with float", *agreements)
+    fronts = (", ".join(key.replace("_", "-") for key in entry.fronts) or "none" for entry in found.entries)
+    table.add_row("on the front of accuracy by", *fronts)
+    Console().print(table)
+
+
+def print_sweep(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Trainings side by side."""
+    table = Table("", *(row["name"] for row in rows))
+    for key in dict.fromkeys(key for row in rows for key in row if key != "name"):
+        values = (row.get(key, "") for row in rows)
+        table.add_row(key.replace("_", " "), *(f"{v:.4f}" if isinstance(v, float) else str(v) for v in values))
+    Console().print(table)
+
+
+def print_spread(rows: Iterable[tuple[str, str, int]]) -> None:
+    """How composed samples are spread."""
+    table = Table("figure", "", "samples")
+    for figure, name, count in rows:
+        table.add_row(figure, name, str(count))
+    Console().print(table)
