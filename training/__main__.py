@@ -1,4 +1,4 @@
-"""Owns `python -m training`: what its libraries are told first, and that wrong input ends in one sentence and code 1."""
+"""Owns `python -m training`: what libraries are told first, and that wrong input ends in one sentence and code 1."""
 
 from __future__ import annotations
 

@@ -47,15 +47,14 @@ class Prepared:
 
         Raises TrainingError where that leaves a denomination without any.
         """
+        cut_outs = only is Only.CUT_OUTS
         kept = {
-            label: {
-                source: patches for source, patches in sources.items() if patches[0].exact == (only is Only.CUT_OUTS)
-            }
+            label: {source: patches for source, patches in sources.items() if patches[0].exact == cut_outs}
             for label, sources in self.material.notes.items()
         }
         empty = [label for label, sources in kept.items() if not sources]
         if empty:
-            kind = "cut-outs" if only is Only.CUT_OUTS else "whole photographs"
+            kind = "cut-outs" if cut_outs else "whole photographs"
             raise TrainingError(f"there are no {kind} of {', '.join(empty)}")
         return replace(self, material=replace(self.material, notes=kept))
 
