@@ -23,15 +23,14 @@ import pytest
 
 from edge.core.bundle import InputSpec
 from training.learn.prepare import MODERATE, Prepared, from_play_money, labels_for, play_material
-from training.measure import hints
-from training.measure.hints import CASES, Note
 from training.photos import cutout
 from training.photos.cutout import Patch
 from training.photos.material import Material
 from training.playmoney import notes, scenes
-from training.synth import film
+from training.synth import film, staging
 from training.synth.compose import Composer
 from training.synth.recipe import GENTLE, Recipe
+from training.synth.staging import CASES, Note
 
 FILE = Path(__file__).with_name("golden.json")
 MACHINE = f"{platform.machine()}, numpy {np.__version__}, OpenCV {cv2.__version__} on {cv2.getCPUFeaturesLine()}"
@@ -116,9 +115,9 @@ def a_film() -> dict[str, Any]:
     return kept([frame.pixels for frame in shown.frames()])
 
 
-def scene(case: hints.Case) -> dict[str, Any]:
+def scene(case: staging.Case) -> dict[str, Any]:
     note = Note.alone(material().notes["50"]["drawn"][0])
-    frames = hints.stage(case, note, scenes.draw_scene(1, (180, 240)), np.random.default_rng(1))
+    frames = staging.stage(case, note, scenes.draw_scene(1, (180, 240)), np.random.default_rng(1))
     return kept(list(frames)[::6])
 
 

@@ -19,7 +19,7 @@ from edge.core import bundle as bundles
 from edge.core.bundle import DecisionSpec, Manifest
 from training.errors import TrainingError
 from training.learn.prepare import Prepared
-from training.learn.settings import FitSettings
+from training.learn.settings import FitSettings, Identity
 from training.measure.films import EVENTS, SEVERAL_OUTCOMES, SWAP_OUTCOMES, Sequences
 from training.measure.rates import Pace, Rate, pace, rate
 from training.measure.stills import Report
@@ -70,9 +70,7 @@ def read_sources(path: Path) -> Sources:
 
 
 def write(
-    name: str,
-    version: str,
-    currency: str,
+    identity: Identity,
     prepared: Prepared,
     settings: FitSettings,
     decision: DecisionSpec,
@@ -80,8 +78,9 @@ def write(
     sources: Sources | None = None,
 ) -> str:
     """The card as Markdown, at the end of a training."""
-    texts = _texts(_made_from(prepared, settings), sources or Sources(), currency)
-    return _card(f"{name} {version} ({currency})", currency, decision, figures, texts)
+    texts = _texts(_made_from(prepared, settings), sources or Sources(), identity.currency)
+    title = f"{identity.name} {identity.version} ({identity.currency})"
+    return _card(title, identity.currency, decision, figures, texts)
 
 
 def refresh(

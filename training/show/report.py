@@ -24,12 +24,13 @@ from training.learn import calibrate
 from training.measure import cost, figures, stills
 from training.measure.figures import Row
 from training.measure.films import Sequences
-from training.measure.rates import Pace, Rate, digits, rate
+from training.measure.rates import Rate, digits, rate
 from training.measure.specimens import Specimen
 from training.measure.stills import Outcome, Report
 from training.photos import dataset
 from training.show import card, charts
 from training.show.charts import Bin
+from training.show.markup import STYLE, table
 
 PAGE, FIGURES = "index.html", "evaluation.json"
 BINS = 15
@@ -200,75 +201,6 @@ among n, the rule of three gives 3/n.</p>
 """
 
 
-STYLE = """
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 68rem; padding: 1.5rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.7rem; margin: 0 0 .5rem; } h2 { font-size: 1.25rem; margin: 2.5rem 0 .75rem; }
-h3 { font-size: 1.05rem; margin: 1.5rem 0 .5rem; }
-a { color: var(--first); } .soft, figcaption, caption { color: var(--soft); }
-nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; margin: 0 0 1rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; padding: 0 0 .4rem; }
-th, td { padding: .3rem .75rem; border-bottom: 1px solid var(--line); }
-th { text-align: left; font-weight: 600; } td { text-align: right; } td.text { text-align: left; }
-thead th.number { text-align: right; } .matrix thead th { text-align: center; }
-td small { color: var(--soft); display: block; font-size: .8rem; white-space: nowrap; line-height: 1.3; }
-.matrix td { text-align: center; border: 1px solid var(--line); min-width: 3.2rem; }
-.matrix td.hit { background: color-mix(in srgb, var(--good) calc(var(--share) * 55%), transparent); }
-.matrix td.slip { background: color-mix(in srgb, var(--bad) calc(20% + var(--share) * 60%), transparent); }
-.matrix td.mute { background: color-mix(in srgb, var(--soft) calc(12% + var(--share) * 40%), transparent); }
-.matrix td.none { color: var(--soft); }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); gap: 1.5rem; }
-figure { margin: 0; } svg.chart { width: 100%; height: auto; }
-.prints { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 1rem; padding: 0;
-  list-style: none; }
-.prints img { width: 100%; height: 9rem; object-fit: contain;
-  background: color-mix(in srgb, var(--soft) 15%, transparent); }
-.prints p { margin: .25rem 0 0; font-size: .85rem; line-height: 1.35; overflow-wrap: anywhere; }
-@media print { nav { display: none; } section { break-inside: avoid; } }
-"""
-
-
-def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[object]], kind: str = "") -> str:
-    """The first cell of each row is its heading; cells that are Rates show how many of how many below."""
-    rows = [list(row) for row in rows]
-    numbers = [any(not isinstance(row[i], str) or _numeric(row[i]) for row in rows) for i in range(len(heads))]
-    top = "".join(
-        f'<th scope="col"{_class("number", i and number)}>{escape(head)}</th>'
-        for i, (head, number) in enumerate(zip(heads, numbers, strict=True))
-    )
-    body = "".join(f'<tr><th scope="row">{escape(str(row[0]))}</th>{"".join(map(_cell, row[1:]))}</tr>' for row in rows)
-    return (
-        f'<div class="wide"><table class="{kind}"><caption>{escape(caption)}</caption>'
-        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _class(name: str, wanted: object) -> str:
-    return f' class="{name}"' if wanted else ""
-
-
-def _numeric(text: str) -> bool:
-    return not text or text[0].isdigit()
-
-
-def _cell(value: object) -> str:
-    if not isinstance(value, (Rate, Pace)):
-        text = str(value)
-        return f"<td{_class('text', not _numeric(text))}>{escape(text)}</td>"
-    if isinstance(value, Pace):
-        share, of, bound = f"{value.per_hour:.2f} an hour", f"{value.count} in {value.hours:.2f} h", "3/h"
-        spread = f"{value.low:.2f} to {value.high:.2f}"
-    elif value.of:
-        share, of, bound = digits(value.share), f"{value.count} of {value.of}", "3/n"
-        spread = f"{digits(value.low)} to {digits(value.high)}"
-    else:
-        return '<td><span class="soft">none shown</span></td>'
-    bounded = "" if value.bound is None else f"; {bound} = {digits(value.bound)}"
-    return f"<td>{share}<small>{spread}</small><small>{of}{bounded}</small></td>"
-
-
 def _figures(subject: Subject) -> str:
     found = subject.report
     shares = stills.of_report(found)
@@ -279,8 +211,8 @@ def _figures(subject: Subject) -> str:
         ("false announcements", shares["false"], "of pictures without these notes"),
         ("calibration error", digits(found.calibration_error), f"ECE, {BINS} bins, all pictures"),
     ]
-    table = _table("All photographs", ("figure", "value", "meaning"), rows)
-    return table + "".join(f"<p>Not opened, left out: {escape(Path(path).name)}</p>" for path in found.broken)
+    figures_ = table("All photographs", ("figure", "value", "meaning"), rows)
+    return figures_ + "".join(f"<p>Not opened, left out: {escape(Path(path).name)}</p>" for path in found.broken)
 
 
 def _amounts(subject: Subject) -> str:
@@ -299,7 +231,7 @@ def _amounts(subject: Subject) -> str:
             )
         )
     heads = ("amount", "most likely is right", "recall: said, of those shown", "precision: right, of those said")
-    return _table(
+    return table(
         "For each amount; precision counts amounts said to pictures without a note too",
         (*heads, "least probability"),
         rows,
@@ -386,8 +318,8 @@ def _group(subject: Subject, name: str, of: Callable[[Specimen], str]) -> str:
     notes = [(key, *_scores([o for o in group if o.truth != BACKGROUND])) for key, group in sorted(groups.items())]
     empty = [(key, _said([o for o in group if o.truth == BACKGROUND])) for key, group in sorted(groups.items())]
     heads = (name, "accuracy", "coverage", "wrong, of what is spoken")
-    return _table(f"Notes by {name}", heads, [row for row in notes if row[1].of]) + (
-        _table(f"Pictures without these notes by {name}", (name, "announced"), [row for row in empty if row[1].of])
+    return table(f"Notes by {name}", heads, [row for row in notes if row[1].of]) + (
+        table(f"Pictures without these notes by {name}", (name, "announced"), [row for row in empty if row[1].of])
         if any(row[1].of for row in empty)
         else ""
     )
@@ -405,7 +337,7 @@ def _said(empty: Sequence[Outcome]) -> Rate:
 
 
 def _films(films: Sequences) -> str:
-    notes = _table(
+    notes = table(
         f"{films.presences} notes carried into view, held and taken away; {films.frames_per_s} frames a second",
         ("event", "share of all"),
         [
@@ -417,16 +349,16 @@ def _films(films: Sequences) -> str:
         ],
     )
     times = "" if films.seconds_median is None else _seconds(films)
-    amounts = _table(
+    amounts = table(
         "By amount", ("amount", *films.events), [(label, *events.values()) for label, events in films.by_truth.items()]
     )
     scenes = "".join(
-        _table(f"{scene.name.capitalize()}, {scene.of} scenes", ("outcome", "share"), scene.outcomes.items())
+        table(f"{scene.name.capitalize()}, {scene.of} scenes", ("outcome", "share"), scene.outcomes.items())
         for scene in films.scenes
     )
     scenes = f'<div class="pair">{scenes}</div>' if scenes else ""
     walked = [*films.walk.by_kind.items(), ("all", films.walk.announced)]
-    empty = _table(
+    empty = table(
         f"Amounts said in {films.walk.frames} frames without these notes, by what was in view",
         ("in view", "amounts"),
         walked,
@@ -448,7 +380,7 @@ def _ablation(rows: Sequence[Row]) -> str:
     keys = list(dict.fromkeys(key for row in rows for key in row if key != "name"))
     cells = [(row["name"], *(_plain(row.get(key, "")) for key in keys)) for row in rows]
     heads = ("training", *(key.replace("_", " ") for key in keys))
-    return _table("The same training with parts of the augmentation left out", heads, cells)
+    return table("The same training with parts of the augmentation left out", heads, cells)
 
 
 def _plain(value: str | float) -> str:
@@ -473,12 +405,12 @@ def _model(subject: Subject) -> str:
         for key in ("int8_float_agreement", "held_out_accuracy", "held_out_pictures", "held_out_calibration_error")
         if key in manifest.figures
     ]
-    tables = _table("What it costs", ("figure", "value"), rows)
+    tables = table("What it costs", ("figure", "value"), rows)
     if parity:
-        tables += _table("int8 against float, when it was exported", ("figure", "value"), parity)
+        tables += table("int8 against float, when it was exported", ("figure", "value"), parity)
     if made:
         facts = [(key.replace("_", " "), value) for key, value in made.items()]
-        tables += _table("What it was made from", ("fact", "value"), facts)
+        tables += table("What it was made from", ("fact", "value"), facts)
     return tables
 
 

@@ -13,17 +13,18 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from edge.core import preprocess
 from training.photos import cutout
 from training.photos.cutout import Patch
 from training.photos.material import Material
 from training.synth import paper, photometry, recolour
 from training.synth.photometry import blend
 from training.synth.recipe import FAMILIES, Recipe
+from training.synth.surroundings import Surroundings
 
 LEAST_VISIBLE = 0.35  # share of a note's face that must be in view and uncovered for its label to be asked for
 LEAST_SIDE = 0.24  # of the frame: a longest side below it leaves nothing to read, and the label is not asked for
 MOST_COVERED = 0.4  # of a note, by fingers and things
+AHEAD = 10_000_000  # sample numbers that training never reaches
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Composer:
         self.material, self.labels, self.size, self.seed, self.recipe = material, labels, size, seed, recipe
         self.denominations = [label for label in labels if label in material.notes]
         self.background, self.several = labels.index("background"), labels.index("several")
+        self.around = Surroundings(material, size)
         self.hues = recolour.free_hues({label: material.notes[label] for label in self.denominations})
 
     def sample(self, number: int) -> Sample:
@@ -71,6 +73,10 @@ class Composer:
             np.array([[s.box_known] * 4 + [s.box_known or s.visible_known] for s in samples], np.float32),
         )
 
+    def unseen(self, count: int) -> NDArray[np.uint8]:
+        """Pictures (count, size, size, 3) that no training of this seed sees."""
+        return np.stack([self.sample(AHEAD + i).pixels for i in range(count)])
+
     def _note(self, draw: _Draw) -> Sample:
         rng = draw["note"]
         label = self.denominations[rng.integers(len(self.denominations))]
@@ -78,7 +84,7 @@ class Composer:
         stray = patch.placed and draw.on("strays") and draw["strays"].random() < self.recipe.stray_share
         patch, unit = self._sized(self._shown(patch, draw), self._scale(patch, draw, stray))
         patch = self._handled(patch, label, draw)
-        canvas = self._ground(draw["ground"])
+        canvas = self.around.ground(draw["ground"])
         warp = self._seen(patch, unit, stray, draw)
         in_frame, box = self._box(patch, warp)
         canvas, alpha = self._paste(canvas, patch, warp, draw)
@@ -92,7 +98,7 @@ class Composer:
     def _none(self, draw: _Draw, kind: float) -> Sample:
         """`kind`, 0..1, says which sort of picture without a note."""
         rng = draw["note"]
-        canvas = self._ground(draw["ground"])
+        canvas = self.around.ground(draw["ground"])
         alpha = np.zeros(canvas.shape[:2], np.uint8)
         if kind > 1 - self.recipe.recoloured_share / max(1e-9, self.recipe.none_share):
             if self.hues and draw.on("recoloured"):
@@ -132,7 +138,7 @@ class Composer:
         rng = draw["note"]
         count = min(len(self.denominations), int(rng.choice([2, 2, 2, 3, 4])))
         chosen = rng.choice(len(self.denominations), count, replace=False)
-        canvas = self._ground(draw["ground"])
+        canvas = self.around.ground(draw["ground"])
         across = rng.random() < 0.5
         for place, index in enumerate(chosen):
             along = (place + 0.5) / count * self.size
@@ -193,18 +199,6 @@ class Composer:
             if draw.happens(operation.family, operation.share, operation.name):
                 pixels = operation.do(pixels, draw[operation.family])
         return replace(patch, pixels=pixels)
-
-    def _ground(self, rng: Generator) -> NDArray[np.uint8]:
-        picture = self.material.backgrounds[rng.integers(len(self.material.backgrounds))]
-        height, width = picture.shape[:2]
-        share = rng.uniform(0.4, 1.0)
-        keep_h, keep_w = max(8, int(height * share)), max(8, int(width * share))
-        top, left = rng.integers(height - keep_h + 1), rng.integers(width - keep_w + 1)
-        ground = cv2.resize(
-            picture[top : top + keep_h, left : left + keep_w], (self.size, self.size), interpolation=cv2.INTER_LINEAR
-        )
-        ground = preprocess.turned(ground[None], 90 * int(rng.integers(4)))[0]
-        return cv2.flip(ground, 1) if rng.random() < 0.5 else ground
 
     def _scale(self, patch: Patch, draw: _Draw, stray: bool) -> float:
         """Longest side of the whole patch over the side of the frame."""
@@ -289,7 +283,7 @@ class Composer:
         area = max(1.0, float(alpha.sum()))
         free = alpha.copy()
         for _ in range(rng.choice([0, 0, 1, 1, 2])):
-            name, pixels, mask = self._covering(rng, canvas, alpha)
+            name, pixels, mask = self.around.covering(rng, canvas, alpha)
             hidden = float(cv2.multiply(free, mask, scale=1 / 255).sum())
             if 1 - (float(free.sum()) - hidden) / area > MOST_COVERED and alpha.any():
                 continue
@@ -297,74 +291,6 @@ class Composer:
             free = cv2.multiply(free, 255 - mask, scale=1 / 255)
             draw.done.append(name)
         return 1 - float(free.sum()) / area if alpha.any() else 0.0
-
-    def _covering(
-        self, rng: Generator, canvas: NDArray[np.uint8], alpha: NDArray[np.uint8]
-    ) -> tuple[str, NDArray[np.uint8], NDArray[np.uint8]]:
-        """What lies over the note: its name, pixels and mask."""
-        kind = rng.random()
-        if self.material.hands and kind < 0.45:
-            return "hand", *self._hand(rng)
-        if kind < 0.85:
-            return "fingers", *self._fingers(rng, canvas, alpha)
-        return "thing", *self._thing(rng, canvas)
-
-    def _hand(self, rng: Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """A real hand that reaches in from an edge, in any skin tone."""
-        patch = self.material.hands[rng.integers(len(self.material.hands))]
-        height, width = patch.mask.shape
-        angle = rng.uniform(0, 360)
-        scale = self.size / max(height, width) * rng.uniform(0.7, 1.6)
-        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale)
-        away = np.deg2rad(-angle + 90)
-        reach = self.size * rng.uniform(0.35, 0.75)
-        matrix[:, 2] += np.array(
-            [self.size / 2 + np.cos(away) * reach - width / 2, self.size / 2 + np.sin(away) * reach - height / 2]
-        )
-        side = self.size, self.size
-        tone = rng.uniform(0.35, 1.25)
-        pixels = cv2.transform(patch.pixels, np.diag([1.0, 0.96, 0.9]) * tone)
-        return cv2.warpAffine(pixels, matrix, side, borderMode=cv2.BORDER_REPLICATE), cv2.warpAffine(
-            patch.mask, matrix, side
-        )
-
-    def _fingers(
-        self, rng: Generator, canvas: NDArray[np.uint8], alpha: NDArray[np.uint8]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """One to four fingertips that hold the note by its rim, round in the light and with nails."""
-        x, y, width, height = cv2.boundingRect(alpha) if alpha.any() else (0, 0, self.size, self.size)
-        centre = np.array([x + width / 2, y + height / 2])
-        angle = rng.uniform(0, 2 * np.pi)
-        out = np.array([np.cos(angle), np.sin(angle)])
-        beside = np.array([-out[1], out[0]])
-        rim = min(width / 2 / max(abs(out[0]), 1e-6), height / 2 / max(abs(out[1]), 1e-6))
-        thick = max(3, int(self.size * rng.uniform(0.08, 0.16)))
-        skin = np.array([224, 172, 138]) * rng.uniform(0.35, 1.1) * rng.uniform(0.94, 1.06, 3)
-        mask = np.zeros((self.size, self.size), np.uint8)
-        pixels = np.full_like(canvas, np.clip(skin, 0, 255))
-        nail = tuple(int(v) for v in np.clip(skin * 1.12 + 8, 0, 255))
-        count, lean = int(rng.choice([1, 1, 2, 3, 4])), rng.normal(0, 0.3)
-        for finger in range(count):
-            along = out * np.cos(lean) + beside * np.sin(lean + rng.normal(0, 0.06))
-            tip = centre + out * rim * rng.uniform(0.66, 0.95) + beside * (finger - (count - 1) / 2) * thick * 1.1
-            base = tip + along * self.size * 1.5
-            cv2.line(mask, tip.astype(int).tolist(), base.astype(int).tolist(), 255, thick, cv2.LINE_AA)
-            under_nail = tip + along * thick * 0.1
-            axes = max(1, int(thick * 0.36)), max(1, int(thick * 0.26))
-            turn = float(np.degrees(np.arctan2(along[1], along[0])))
-            cv2.ellipse(pixels, under_nail.astype(int).tolist(), axes, turn, 0, 360, nail, -1, cv2.LINE_AA)
-        # The blurred mask is bright in the middle of a finger and dark at its sides: as round things are.
-        round_ = cv2.blur(mask, (thick | 1, thick | 1))
-        return cv2.multiply(pixels, cv2.merge([cv2.max(round_, 40)] * 3), scale=1.15 / 255), mask
-
-    def _thing(self, rng: Generator, canvas: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        mask = np.zeros((self.size, self.size), np.uint8)
-        centre = rng.uniform(0, self.size, 2)
-        corners = centre + rng.normal(0, self.size * 0.16, (rng.integers(3, 7), 2))
-        cv2.fillConvexPoly(mask, cv2.convexHull(corners.astype(np.int32)), 255, lineType=cv2.LINE_AA)
-        if rng.random() < 0.7:
-            return self._ground(rng), mask
-        return np.full_like(canvas, rng.uniform(0, 255, 3)), mask
 
     def _box(self, patch: Patch, warp: NDArray[np.float64]) -> tuple[float, NDArray[np.float32]]:
         """Share of the note that is in the frame, and its place clipped to the frame, the visible share still open."""

@@ -162,7 +162,7 @@ def test_the_shipped_file_of_sources_can_be_read() -> None:
 
 def test_a_card_at_the_end_of_training_says_what_it_was_made_from(sources: card.Sources) -> None:
     from training.learn.prepare import Prepared
-    from training.learn.settings import FitSettings
+    from training.learn.settings import FitSettings, Identity
     from training.photos.material import Material
 
     decision = bundles.read(XTS).manifest.decision
@@ -171,7 +171,7 @@ def test_a_card_at_the_end_of_training_says_what_it_was_made_from(sources: card.
     labels = ("5", "background", "several")
     prepared = Prepared(material, labels, *nothing, material, "d", {"5": 12}, ("anna", "bert"), "the source bert")
     figures = {"held_out_pictures": 50.0, "held_out_accuracy": 0.98}
-    told = card.write("xts", "1.0.0", "XTS", prepared, FitSettings(steps=70), decision, figures, sources)
+    told = card.write(Identity("xts", "1.0.0", "XTS"), prepared, FitSettings(steps=70), decision, figures, sources)
     flat = " ".join(told.split())
     assert "70 steps of" in flat
     assert "anna, bert" in flat
