@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TextIO
 
 from edge import __version__, fallback
 from edge.config import Config
@@ -23,19 +23,19 @@ from edge.core.bundle import Bundle
 from edge.core.decide import Decider
 from edge.core.errors import BundleError, HardwareError, Reason
 from edge.core.guide import Guide, Mount
-from edge.core.messages import Fault, Notice
+from edge.core.messages import Fault, Notice, Sight, Utterance
 from edge.core.observe import Observer
 from edge.core.speech import Speech
-from edge.devices import Parts, open_web
-from edge.hub import CAPTURES, TOLD, Hub, build_hub
-from edge.outlets.announcer import Utterance
+from edge.devices import Parts
+from edge.hub import Hub
+from edge.outlets import said
+from edge.outlets.album import CAPTURES
 from edge.outlets.phrases import Phrases
+from edge.outlets.said import Said
 from edge.pipeline import Pipeline
 from edge.ports import Engine, Synth
 from edge.startup import Startup
-
-if TYPE_CHECKING:
-    from edge.outlets.view import View
+from edge.wiring import Kit, Outlets
 
 log = logging.getLogger(__name__)
 
@@ -111,10 +111,15 @@ def open_guide(config: Config, bundle: Bundle) -> Guide | None:
 
 
 def state_folder() -> Path:
-    """Where the outbox and kept phrases live: systemd's, or the user's."""
-    named = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(named) if named else Path(base) / "saynote"
+    """Where the outbox and kept phrases live: systemd's, or the user's; the service's for a user without a home."""
+    if named := os.environ.get("STATE_DIRECTORY", "").split(":")[0]:
+        return Path(named)
+    if base := os.environ.get("XDG_STATE_HOME"):
+        return Path(base) / "saynote"
+    try:
+        return Path.home() / ".local" / "state" / "saynote"
+    except RuntimeError:
+        return SERVICE_STATE
 
 
 def capture_folders() -> list[Path]:
@@ -135,20 +140,21 @@ def run(
     devices: Parts,
     stop: threading.Event,
     *,
-    make_view: Callable[[Bundle], View] | None = None,
+    screen: TextIO | None = None,
     first_words: str = "ready",
     state: Path | None = None,
     stand_in: bool = False,
 ) -> list[Utterance]:
-    """Run the daemon until `stop` is set or a recording has ended; what was said, the last `SAID` of it.
+    """Run the daemon until `stop` is set or a recording has ended; what was said, the last thousand of it.
 
-    `stand_in`: another bundle of the same currency may take the place of one that is refused.
+    `screen`: where to show what it sees, if anywhere. `stand_in`: another bundle of the same currency may take the
+    place of one that is refused.
     Raises ConfigError for pulse codes that do not fit the bundle; BundleError and HardwareError for what cannot be
     repaired while running.
     """
     state = state or state_folder()
     startup = Startup()
-    with contextlib.ExitStack() as closing:  # whatever fails: the button goes first, the engine last
+    with contextlib.ExitStack() as closing:  # whatever fails: the extras go first, then the button, the engine last
         refused = None
         if stand_in:
             bundle, engine, refused = load_or_stand_in(config, devices.engine, state)
@@ -163,91 +169,60 @@ def run(
         startup.lap("phrases")
         phrases.start(later=speech.ages())
         closing.callback(phrases.close)
-        view = make_view(bundle) if make_view else None
-        hub = build_hub(config, devices, speech, phrases, bundle, view, state)
+        memory, notices = Said(speech.phrase("not genuine"), state), _first_notices(config, first_words, state)
+        hub = Hub()
+        outlets = Outlets(Kit(config, devices, bundle, speech, phrases, memory, state, closing, screen), hub)
         _log_start(config, bundle, engine, rendered)
-        _start(hub, devices, _first_notices(config, first_words, state), closing, refused)
-        _start_watching(config, hub, closing)
+        outlets.start()
+        _listen(hub, devices, closing)
+        if refused is not None:
+            hub.post(refused)
+            devices.supervisor.status(refused.detail)
+        closing.callback(devices.supervisor.stopping)
+        devices.supervisor.ready()
+        for notice in notices:
+            hub.post(Notice(notice))
+        outlets.start_extras()
         startup.lap("outlets")
         log.info("%s", startup)
-        observer = Observer(bundle, engine.invoke, time.perf_counter)
-        decider = Decider(bundle.labels, bundle.manifest.decision)
-        stalled = config.camera.stalled_after_s
-        pipeline = Pipeline(
-            devices.camera,
-            observer,
-            decider,
-            hub,
-            guide=open_guide(config, bundle),
-            stalled_after_s=stalled,
-            random=random.random,
-            pictures=hub.pictures,
-            sensor=devices.sensor,
-        )
-        pipeline.run(stop)
+        _pipeline(config, devices, bundle, engine, hub).run(stop)
         if stop.is_set():
-            hub.event(Notice("goodbye"))
-    return list(hub.said)
+            hub.post(Notice("goodbye"))
+    return list(memory.utterances)
 
 
 def _first_notices(config: Config, first_words: str, state: Path) -> list[str]:
     """What is said at the start; once on each device that it does not tell genuine notes from counterfeits."""
-    first_time = first_words == "ready" and config.voice.driver != "none" and not (state / TOLD).exists()
+    first_time = first_words == "ready" and config.voice.driver != "none" and not said.told(state)
     return [first_words, *(["not genuine"] if first_time else [])]
 
 
-def _start(hub: Hub, devices: Parts, notices: list[str], closing: contextlib.ExitStack, refused: Fault | None) -> None:
-    others = [outlet for outlet in (hub.view, hub.light, hub.pulses) if outlet is not None]
-    for close in (*(outlet.close for outlet in others), *hub.closing, hub.health.close, hub.announcer.close):
-        closing.callback(close)
-    if hub.view is not None:
-        hub.view.start()
-    for outlet in (hub.light, hub.pulses):
-        if outlet is not None:
-            outlet.start()
-    hub.announcer.start()
-    if hub.telemetry is not None:
-        hub.telemetry.start()
-    hub.health.start()
-    if devices.button is not None:
-        try:
-            button = devices.button()
-            closing.callback(button.close)
-            button.listen(hub.edge)
-        except HardwareError as error:
-            # Without its button the device still says what it sees: that is worth more than stopping.
-            log.error("%s", error)
-            hub.event(Fault.of(error))
-    if refused is not None:
-        hub.event(refused)
-        devices.supervisor.status(refused.detail)
-    closing.callback(devices.supervisor.stopping)
-    devices.supervisor.ready()
-    for notice in notices:
-        hub.event(Notice(notice))
+def _listen(hub: Hub, devices: Parts, closing: contextlib.ExitStack) -> None:
+    """Take the button, if there is one to be."""
+    if devices.button is None:
+        return
+    try:
+        button = devices.button()
+        closing.callback(button.close)
+        button.listen(hub.post)
+    except HardwareError as error:
+        # Without its button the device still says what it sees: that is worth more than stopping.
+        log.error("%s", error)
+        hub.post(Fault.of(error))
 
 
-def _start_watching(config: Config, hub: Hub, closing: contextlib.ExitStack) -> None:
-    """Switch on what shows or keeps pictures, and say so; where it fails the device still says what it sees."""
-    if hub.capture is not None:
-        closing.callback(hub.capture.close)
-        try:
-            hub.capture.start()
-            hub.event(Notice("captures kept"))
-        except OSError as error:
-            log.warning("pictures cannot be kept: %s", error)
-            hub.capture = None
-    if hub.web is not None:
-        closing.callback(hub.web.close)
-        try:
-            closing.callback(open_web(config, hub.web).close)
-            hub.web.start()
-            hub.event(Notice("live view"))
-        except HardwareError as error:
-            log.error("%s", error)
-            hub.web.close()
-            hub.web = None
-            hub.event(Fault.of(error))
+def _pipeline(config: Config, devices: Parts, bundle: Bundle, engine: Engine, hub: Hub) -> Pipeline:
+    return Pipeline(
+        devices.camera,
+        Observer(bundle, engine.invoke, time.perf_counter),
+        Decider(bundle.labels, bundle.manifest.decision),
+        hub.post,
+        guide=open_guide(config, bundle),
+        stalled_after_s=config.camera.stalled_after_s,
+        random=random.random,
+        pictures=hub.post if hub.taken(Sight) else None,
+        sensor=devices.sensor,
+    )
 
 
 def _log_start(config: Config, bundle: Bundle, engine: Engine, rendered: int) -> None:

@@ -19,6 +19,8 @@ from msgspec import Meta
 from edge.core.errors import ConfigError
 from edge.core.wire import Topics
 
+DEFAULT = Path("/etc/saynote/edge.toml")
+
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One table of the file."""
@@ -249,3 +251,31 @@ def _pin_clashes(config: Config) -> list[str]:
             problems.append(f"{name}.pin and {owners[group.pin]}.pin are both {group.pin}: each needs a pin of its own")
         owners.setdefault(group.pin, name)
     return problems
+
+
+def load_from(path: Path | None) -> Config:
+    """What stands in `path`; without one, in the device's own file, or the defaults where there is none."""
+    if path is not None:
+        return load(path)
+    return load(DEFAULT) if DEFAULT.exists() else Config()
+
+
+def changed(config: Config, group: str, **values: object) -> Config:
+    """`config` with other values in one of its tables."""
+    table = msgspec.structs.replace(getattr(config, group), **values)
+    return msgspec.structs.replace(config, **{group: table})
+
+
+def as_toml(config: Config) -> str:
+    """The effective configuration, as it could stand in the file."""
+    lines = []
+    for group, table in msgspec.to_builtins(config).items():
+        lines += [f"[{group}]", *(f"{key} = {_toml_value(value)}" for key, value in table.items()), ""]
+    return "\n".join(lines)
+
+
+def _toml_value(value: object) -> str:
+    """A JSON scalar is a TOML one; a table within a table is written on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml_value(key)} = {_toml_value(inner)}" for key, inner in value.items()) + "}"
+    return msgspec.json.encode(value).decode()

@@ -39,7 +39,7 @@ class Parts:
     synth: Callable[[], Synth]
     speaker: Callable[[], Speaker]
     button: Callable[[], Button] | None
-    broker: Callable[[wire.Topics, Callable[[], None]], Broker]
+    broker: Callable[[wire.Topics], Broker]
     clock: Clock
     supervisor: Supervisor
     board: Board
@@ -61,7 +61,7 @@ def parts(config: Config, *, camera: Callable[[], Camera] | None = None) -> Part
         synth=lambda: open_synth(config.voice),
         speaker=lambda: open_speaker(config.voice),
         button=None if config.button.driver == "none" else lambda: open_button(config),
-        broker=lambda topics, connected: open_broker(config, topics, connected),
+        broker=lambda topics: open_broker(config, topics),
         clock=clock,
         supervisor=SystemdSupervisor(),
         board=PiBoard(),
@@ -158,13 +158,11 @@ def open_light(config: Config) -> Pulser:
     return GpioOutput("light", config.light.pin, active_high=config.light.active_high)
 
 
-def open_broker(config: Config, topics: wire.Topics, connected: Callable[[], None]) -> Broker:
+def open_broker(config: Config, topics: wire.Topics) -> Broker:
     """The owner's MQTT broker."""
     from edge.drivers.mqtt import PahoBroker
 
-    broker = PahoBroker(config.mqtt, broker_password(), topics.availability(), wire.OFFLINE)
-    broker.on_connect = connected
-    return broker
+    return PahoBroker(config.mqtt, broker_password(), topics.availability(), wire.OFFLINE)
 
 
 def broker_password() -> str | None:

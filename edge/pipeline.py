@@ -1,4 +1,4 @@
-"""Owns the main loop: frame in, observation out, perhaps an event, offered to the outlets. One page, one thread.
+"""Owns the main loop: frame in, observation out, perhaps an event, posted to the outlets. One page, one thread.
 
 A lost or frozen camera is said once and opened anew, for ever; the loop goes on turning meanwhile, so the watchdog
 stays fed. It must not know which drivers or outlets there are.
@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import TypeAlias
 
 from edge.core import backoff
 from edge.core.decide import Decider
 from edge.core.errors import HardwareError, Reason
 from edge.core.guide import Guide
-from edge.core.messages import Decision, Event, Fault, Frame, Observation, Recovered, Verdict
+from edge.core.messages import Decision, Fault, Frame, Guidance, Observation, Recovered, Sight, Turn, Verdict
 from edge.core.observe import Observer
 from edge.core.stale import Stale
 from edge.ports import Camera
@@ -25,17 +25,8 @@ log = logging.getLogger(__name__)
 REOPEN_FIRST_S, REOPEN_CAP_S = 0.5, 5.0
 
 
-class Sink(Protocol):
-    """Where the loop hands things on; none of these may block."""
-
-    def turn(self) -> None:
-        """The loop has turned, with or without a frame."""
-
-    def observation(self, observation: Observation) -> None:
-        """One frame was looked at."""
-
-    def event(self, event: Event) -> None:
-        """Something changed."""
+TURN = Turn("loop")
+Posted: TypeAlias = Turn | Observation | Decision | Guidance | Fault | Recovered
 
 
 class Pipeline:
@@ -46,18 +37,21 @@ class Pipeline:
         open_camera: Callable[[], Camera],
         observer: Observer,
         decider: Decider,
-        sink: Sink,
+        post: Callable[[Posted], object],
         *,
         guide: Guide | None = None,
         stalled_after_s: float,
         random: Callable[[], float],
-        pictures: Callable[[Frame, Observation], None] | None = None,
+        pictures: Callable[[Sight], object] | None = None,
         sensor: bool = False,
     ) -> None:
-        """`sensor`: the camera has one, whose noise makes every picture differ; recordings have none."""
+        """`post` and `pictures` must not block.
+
+        `sensor`: the camera has one, whose noise makes every picture differ; recordings have none.
+        """
         # Most devices hand their pictures to nobody: then there is nothing to call, and nobody who could keep one.
         self._pictures = pictures
-        self._open_camera, self._observer, self._decider, self._sink = open_camera, observer, decider, sink
+        self._open_camera, self._observer, self._decider, self._post = open_camera, observer, decider, post
         self._stalled_after_s = stalled_after_s
         self._random = random
         self._guide = guide  # None: no hints are wanted
@@ -89,7 +83,7 @@ class Pipeline:
 
     def _turn(self, camera: Camera) -> bool:
         """One frame; False once a recording has ended."""
-        self._sink.turn()
+        self._post(TURN)
         frame = camera.read(self._stalled_after_s)
         if frame is None:
             return False
@@ -98,17 +92,17 @@ class Pipeline:
         if self._told and self._alive():
             self._told = None
             self._waits = self._begin_waits()
-            self._sink.event(Recovered("camera"))
+            self._post(Recovered("camera"))
         observation = self._observer.observe(frame)
-        self._sink.observation(observation)
+        self._post(observation)
         if self._pictures is not None:
-            self._pictures(frame, observation)
+            self._pictures(Sight(frame, observation))
         decisions = self._decider.step(observation)
         for decision in decisions:
             _log_decision(decision)
-            self._sink.event(decision)
+            self._post(decision)
         if self._guide is not None and (guidance := self._guide.step(observation, decisions)):
-            self._sink.event(guidance)
+            self._post(guidance)
         return True
 
     def _repeats(self, frame: Frame) -> bool:
@@ -125,7 +119,7 @@ class Pipeline:
     def _find_camera(self, stop: threading.Event) -> Camera | None:
         """The camera, as soon as there is one; None when told to stop first."""
         while not stop.is_set():
-            self._sink.turn()
+            self._post(TURN)
             try:
                 camera = self._open_camera()
             except HardwareError as error:
@@ -145,7 +139,7 @@ class Pipeline:
         left = seconds
         while left > 0 and not stop.wait(min(left, 1.0)):
             left -= 1.0
-            self._sink.turn()
+            self._post(TURN)
 
     def _tell(self, error: HardwareError) -> None:
         if self._told:
@@ -153,7 +147,7 @@ class Pipeline:
             return
         self._told = error.reason
         log.error("%s", error)
-        self._sink.event(Fault.of(error))
+        self._post(Fault.of(error))
 
 
 def _log_decision(decision: Decision) -> None:

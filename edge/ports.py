@@ -95,6 +95,9 @@ class Pulser(Protocol):
 class Broker(Protocol):
     """Takes messages to where the owner wants them."""
 
+    # Called on every connection, and at once where there is one, from a thread of the driver's: it must only hand on.
+    on_connect: Callable[[], None] | None
+
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Return once the broker has acknowledged it (QoS 1). Raises TransientError when it has not."""
 

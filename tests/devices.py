@@ -32,7 +32,7 @@ def fake_parts(**changes: object) -> Parts:
         "synth": FakeSynth,
         "speaker": lambda: FakeSpeaker(clock),
         "button": None,
-        "broker": lambda topics, connected: FakeBroker(),
+        "broker": lambda topics: FakeBroker(),
         "clock": clock,
         "supervisor": FakeSupervisor(),
         "board": FakeBoard(),

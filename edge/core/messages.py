@@ -207,6 +207,40 @@ Event: TypeAlias = Decision | Guidance | Fault | Recovered | Notice | Health
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """One frame with what was made of it, for those few outlets that show or keep pictures."""
+
+    frame: Frame
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A thread that must never stand still has turned: the watchdog lives on it."""
+
+    thread: str  # "loop" or "announcer"
+
+
+class Rank(enum.IntEnum):
+    """Of what is said: what may cut off or push aside what."""
+
+    HINT = 0
+    DOUBT = 1
+    NEWS = 2  # faults, repairs, notices
+    AMOUNT = 3  # amounts and answers to a press
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One thing that was said."""
+
+    text: str
+    rank: Rank
+    t_s: float  # on the process's clock, when its sound was handed to the speaker
+    sounded: bool  # False: there is no working sound card just now
+
+
+@dataclass(frozen=True, slots=True)
 class Pcm:
     """Sound in memory."""
 

@@ -35,7 +35,7 @@ REPLIES = {
 HOLDS = {Hold.DOWN: "", Hold.LONG: ".", Hold.VERY_LONG: ".."}  # the button itself is felt going down
 NOTICES = {"ready": READY, "goodbye": GOODBYE, "demonstration": DEMONSTRATION}
 DIGITS = ("--", ".", "..", "...", "....", "-", "-.", "-..", "-...", "-....")
-UNFELT = ("broker", "outbox", "speaker", "pulses")  # devices whose faults change nothing for who feels the amounts
+UNFELT = ("broker", "outbox")  # parts whose faults change nothing for who feels the amounts
 TAKEN = {CHANGE, SEVERAL, FAULT, READY, GOODBYE, DEMONSTRATION, NUMBER, *REPLIES.values()}
 
 

@@ -364,6 +364,7 @@ class FakeBroker:
         self.messages: list[Message] = []  # all that arrived, duplicates too
         self.down = False
         self.lose_acks = 0  # how many of the next messages arrive without the sender learning it
+        self.on_connect: Callable[[], None] | None = None  # never called: it is reached, or it is not
         self.closed = False
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:

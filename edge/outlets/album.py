@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+CAPTURES = "captures"  # the folder's name within the state folder
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 BYTES_PER_MB = 1_000_000
 UNDATED = "undated"

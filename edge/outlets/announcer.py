@@ -4,7 +4,8 @@ A new amount, or the answer to a press, cuts off whatever sounds. Faults and not
 again when they were cut off or there was no sound card. "Not sure" and hints are said only into silence. Earcons
 too, and any word cuts them off. Nothing is said that is out of date. It knows neither camera nor model.
 
-Every answer is told to whoever else gives answers (`tell`), so that two outlets never answer a press differently.
+It posts what was said, each answer (so that two outlets never answer a press differently), each of its turns, and
+that it cannot be heard, once, until it has been heard again.
 
     inbox: 64 items, the oldest makes room; the main loop offers and never waits
 """
@@ -15,8 +16,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
+from typing import TypeAlias
 
 from edge.core import earcons
 from edge.core.earcons import Earcon
@@ -32,7 +32,10 @@ from edge.core.messages import (
     Holding,
     Notice,
     Pcm,
+    Rank,
     Recovered,
+    Turn,
+    Utterance,
     Verdict,
 )
 from edge.core.session import Answer, Repeat, Session, Total
@@ -57,26 +60,8 @@ IDLE_TURN_S = 0.5  # a turn at least so often, so that the watchdog sees it aliv
 TOUCHES = {Hold.DOWN: Earcon.ACCEPTED, Hold.LONG: Earcon.LONG, Hold.VERY_LONG: Earcon.VERY_LONG}
 
 
-class Rank(IntEnum):
-    """What may cut off or push aside what."""
-
-    HINT = 0
-    DOUBT = 1
-    NEWS = 2  # faults, repairs, notices
-    AMOUNT = 3  # amounts and answers to a press
-
-
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """One thing that was said."""
-
-    text: str
-    rank: Rank
-    t_s: float  # on the process's clock, when its sound was handed to the speaker
-    sounded: bool  # False: there is no working sound card just now
-
-
-Item = Decision | Guidance | Fault | Recovered | Notice | Edge
+Item: TypeAlias = Decision | Guidance | Fault | Recovered | Notice | Edge
+Posted: TypeAlias = Utterance | Answer | Holding | Turn | Fault | Recovered
 
 
 class Announcer:
@@ -90,8 +75,7 @@ class Announcer:
         clock: Clock,
         timings: Timings,
         *,
-        heard: Callable[[Utterance], None] = lambda utterance: None,
-        tell: Callable[[Answer | Holding], object] = lambda answer: None,
+        post: Callable[[Posted], object] = lambda message: None,
         tones: float | None = None,
     ) -> None:
         """`tones`: the volume of earcons, 1 is the normal one; None for no earcons."""
@@ -99,8 +83,10 @@ class Announcer:
         self._open_speaker = open_speaker
         self._speaker: Speaker | None = None
         self._lost = False  # the sound card failed and has not been opened since
+        self._unheard = False  # the sound card failed and has played nothing since: posted so
+        self._unrendered = False  # the voice failed and has rendered nothing since: posted so
         self._retry_at_s = float("-inf")
-        self._heard, self._tell = heard, tell
+        self._post = post
         self._tones = {} if tones is None else {tone: earcons.sound(tone, TONE_HZ, tones) for tone in Earcon}
         self._tone = False  # what sounds, if anything does, is an earcon
         self._gestures = Gestures(timings)
@@ -109,7 +95,6 @@ class Announcer:
         self._waiting: deque[str] = deque(maxlen=8)
         self._news: str | None = None  # fault or notice that sounds, None for anything else
         self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
-        self.last_turn_s = clock.now_s()
 
     def start(self) -> None:
         """Begin to listen and speak."""
@@ -134,7 +119,7 @@ class Announcer:
                 self.turn(taken)
             self._finish()
         except Exception:
-            # The outermost frame of this thread: `last_turn_s` stands still and the watchdog restarts us.
+            # The outermost frame of this thread: it turns no more, and the watchdog restarts us.
             log.exception("announcer stopped")
 
     def _finish(self) -> None:
@@ -153,14 +138,15 @@ class Announcer:
     def turn(self, taken: tuple[Item, float] | None) -> None:
         """One turn of the thread: handle `taken` (an item and when it was offered), and what has become due."""
         now = self._clock.now_s()
-        self.last_turn_s = now
+        self._post(Turn("announcer"))
         if taken is not None:
             self._handle(taken[0], now - taken[1])
         # While edges wait in the inbox it is too early to say what the button did by now.
         self._felt(self._gestures.advance(now) if len(self._inbox) == 0 else [])
         if kept := self._session.advance(now):
-            self._tell(kept)
+            self._post(kept)
             self._say(self._speech.phrase(kept.value), Rank.NEWS)
+        self._tell_of_the_voice()
         if self._lost and now >= self._retry_at_s:
             self._open(now)
         if self._waiting and self._idle():
@@ -202,11 +188,11 @@ class Announcer:
             if isinstance(one, Gesture):
                 self._answer(self._session.press(one.press, self._clock.now_s()))
             elif (age_s := self._clock.now_s() - one.t_s) <= STALE_TONE_S:
-                self._tell(one)
+                self._post(one)
                 self._sound_tone(TOUCHES[one.hold], age_s)
 
     def _answer(self, answer: Answer) -> None:
-        self._tell(answer)
+        self._post(answer)
         if isinstance(answer, Repeat):
             text = self._speech.amount(answer.label)
             age = self._speech.age(answer.age_s)
@@ -248,7 +234,7 @@ class Announcer:
         self._news = text if rank is Rank.NEWS else None
         self._tone = False
         sounded = self._play(pieces or (text,), self._tones.get(tone) if tone else None)
-        self._heard(Utterance(text, rank, self._clock.now_s(), sounded))
+        self._post(Utterance(text, rank, self._clock.now_s(), sounded))
 
     def _play(self, pieces: Sequence[str], tone: Pcm | None) -> bool:
         try:
@@ -271,7 +257,18 @@ class Announcer:
         except HardwareError as error:
             self._lose_speaker(error, now)
             return False
+        if self._unheard:
+            self._unheard = False
+            log.info("the sound card works again")
+            self._post(Recovered("speaker"))
         return True
+
+    def _tell_of_the_voice(self) -> None:
+        failure = self._phrases.failure
+        if self._unrendered is (failure is not None):
+            return
+        self._unrendered = failure is not None
+        self._post(Recovered("speech") if failure is None else Fault.of(failure))
 
     def _open(self, now: float) -> None:
         try:
@@ -279,13 +276,13 @@ class Announcer:
         except HardwareError as error:
             self._lose_speaker(error, now)
             return
-        if self._lost:
-            log.info("the sound card works again")
-            self._waiting.appendleft(self._speech.recovered(Recovered("speaker")) or "")
+        again = self._speech.recovered(Recovered("speaker"))
+        if self._lost and again and again not in self._waiting:
+            self._waiting.appendleft(again)
         self._lost = False
 
     def _lose_speaker(self, error: HardwareError, now: float) -> None:
-        log.log(logging.DEBUG if self._lost else logging.ERROR, "nothing can be heard, trying again: %s", error)
+        log.log(logging.DEBUG if self._unheard else logging.ERROR, "nothing can be heard, trying again: %s", error)
         if self._speaker is not None:
             self._speaker.close()
         self._speaker = None
@@ -294,3 +291,6 @@ class Announcer:
         if self._news is not None:
             self._waiting.appendleft(self._news)
             self._news = None
+        if not self._unheard:
+            self._unheard = True
+            self._post(Fault.of(error))

@@ -7,7 +7,7 @@ At most one picture of each kind in one presence of a note:
     near      of those that look like a note, the one whose best amount came nearest to its threshold and stayed below
               it (and above half of it); kept once the note has gone
 
-    main loop     frame(), offer(): compare a few numbers and hold two frames at most; return at once
+    main loop     offer(): compares a few numbers and holds two frames at most; returns at once
     own thread    encodes and writes; a disk that is full or broken is said once in the log, and nothing else stops
 
     inbox: 4 pictures, a new one is turned away when it is full
@@ -21,13 +21,15 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import msgspec
 
 from edge.core import picture, wire
 from edge.core.bundle import BACKGROUND, RESERVED
 from edge.core.decide import NOTE_LIKE
-from edge.core.messages import Decision, Event, Frame, Observation, Verdict
+from edge.core.errors import HardwareError, Reason
+from edge.core.messages import Decision, Frame, Observation, Sight, Verdict
 from edge.outlets.album import Album
 from edge.outlets.inbox import Inbox
 from edge.ports import Clock
@@ -39,6 +41,8 @@ QUALITY = 92
 NEAR_SHARE = 0.5  # of the threshold, from which an amount came near to it
 CLOSE_S = 2.0
 REASONS = {Verdict.UNSURE: "unsure", Verdict.SEVERAL: "several"}
+
+Item: TypeAlias = Sight | Decision
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -61,7 +65,7 @@ class Picked:
 
 
 class Capture:
-    """Keeps; `start` it once, hand it every frame and event, `close` it."""
+    """Keeps; `start` it once, `offer` it every frame and, after it, the decisions that come of it, `close` it."""
 
     def __init__(
         self,
@@ -83,12 +87,25 @@ class Capture:
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     def start(self) -> None:
-        """Remove what is too old or too much, and begin. Raises OSError where nothing can be kept."""
-        self._album.tidy(self._today())
+        """Remove what is too old or too much, and begin. Raises HardwareError where nothing can be kept."""
+        try:
+            self._album.tidy(self._today())
+        except OSError as error:
+            raise HardwareError("disk", Reason.BROKEN, f"pictures cannot be kept: {error}") from error
         self._thread.start()
 
-    def frame(self, frame: Frame, observation: Observation) -> None:
-        """One frame was looked at; called by the main loop, before the events that come of it."""
+    def offer(self, item: Item) -> bool:
+        """Pick what is worth keeping; called by the main loop. False when a picture was turned away."""
+        if isinstance(item, Sight):
+            self._look(item.frame, item.observation)
+            return True
+        if item.verdict is Verdict.GONE:
+            return self._pick_nearest()
+        if item.verdict in REASONS and self._newest is not None and self._newest[1].seq == item.seq:
+            return self._inbox.offer(Picked(REASONS[item.verdict], *self._newest))
+        return True
+
+    def _look(self, frame: Frame, observation: Observation) -> None:
         self._newest = None
         if observation.scores is None or observation.scores[self._background] >= NOTE_LIKE:
             return
@@ -99,16 +116,6 @@ class Capture:
         nearness = math.exp(float(observation.scores[best])) / self._thresholds[self._labels[best]]
         if max(NEAR_SHARE, self._nearness) <= nearness < 1:
             self._nearest, self._nearness = self._newest, nearness
-
-    def offer(self, event: Event) -> bool:
-        """Pick what `event` makes worth keeping; called by the main loop. False when it was turned away."""
-        if not isinstance(event, Decision):
-            return True
-        if event.verdict is Verdict.GONE:
-            return self._pick_nearest()
-        if event.verdict in REASONS and self._newest is not None and self._newest[1].seq == event.seq:
-            return self._inbox.offer(Picked(REASONS[event.verdict], *self._newest))
-        return True
 
     def close(self) -> None:
         """Keep what was picked, then stop; may be called twice."""

@@ -1,11 +1,11 @@
 """Owns how the daemon does: counts the main loop's turns and frames, reports each interval, lets the watchdog live.
 
-    main loop   turn(), observation(), offer(): counting under a lock, never waiting
+    main loop   offer(): counting under a lock, never waiting
     own thread  each interval a messages.Health, and more often a look at heat, power, disk and clock, since the
                 board's files may be slow
 
-The watchdog is fed inside `turn` by the main loop itself, at most once a second, and only while the announcer
-turns: a loop stuck in a driver or a stale announcer is restarted. It must not know where reports go.
+The watchdog is fed by the main loop itself, with its own turns, at most once a second, and only while the announcer
+turns too: a loop stuck in a driver or a stale announcer is restarted. It must not know where reports go.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from edge.core import wire
 from edge.core.care import Care, Vitals
-from edge.core.messages import Decision, Event, Fault, Health, Observation, Recovered, Verdict
+from edge.core.messages import Decision, Fault, Health, Observation, Recovered, Turn, Verdict
 from edge.ports import Board, Clock, Supervisor
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ FEED_EVERY_S = 1.0
 STALE_AFTER_S = 10.0  # the announcer turns at least twice a second, and while it speaks
 LOOK_EVERY_S = 10.0  # at the board
 CLOSE_S = 0.4
+
+Item: TypeAlias = Turn | Observation | Decision
 
 
 class HealthMonitor:
@@ -36,22 +39,20 @@ class HealthMonitor:
         clock: Clock,
         board: Board,
         supervisor: Supervisor,
-        report: Callable[[Health], object],
-        announcer_turned_s: Callable[[], float],
+        post: Callable[[Health | Fault | Recovered], object],
         *,
         interval_s: float,
         stale_after_s: float = STALE_AFTER_S,
-        tell: Callable[[Fault | Recovered], object] = lambda event: None,
         disk: Path | None = None,
         needs_clock: bool = False,
     ) -> None:
-        """`tell` hears of the computer's troubles, from this outlet's thread; `disk` is the folder that needs room."""
+        """`post` hears of the computer's troubles too, from this outlet's thread; `disk`: what needs room."""
         self._clock, self._board, self._supervisor = clock, board, supervisor
-        self._report = report
-        self._announcer_turned_s = announcer_turned_s  # on the clock: when it last turned
+        self._post = post
+        self._announcer_turned_s = clock.now_s()
         self._interval_s = interval_s
         self._stale_after_s = stale_after_s
-        self._tell, self._disk, self._needs_clock = tell, disk, needs_clock
+        self._disk, self._needs_clock = disk, needs_clock
         self._care = Care()
         self._began_s = clock.now_s()
         self._fed_s = float("-inf")
@@ -66,12 +67,28 @@ class HealthMonitor:
         """Report at once and then each interval."""
         self._thread.start()
 
-    def turn(self) -> None:
-        """The main loop turns; called by its thread only."""
+    def offer(self, item: Item) -> bool:
+        """Count it, or feed the watchdog; the main loop's items come from its own thread. Always True."""
+        if isinstance(item, Turn):
+            self._turned(item.thread)
+        elif isinstance(item, Observation):
+            self._count(item)
+        elif item.verdict is Verdict.AMOUNT:
+            with self._lock:
+                self._announced += 1
+        return True
+
+    def _turned(self, thread: str) -> None:
         now_s = self._clock.now_s()
+        if thread == "announcer":
+            self._announcer_turned_s = now_s
+        else:
+            self._feed(now_s)
+
+    def _feed(self, now_s: float) -> None:
         if now_s - self._fed_s < FEED_EVERY_S:
             return
-        silent_s = now_s - self._announcer_turned_s()
+        silent_s = now_s - self._announcer_turned_s
         stale = silent_s > self._stale_after_s
         if stale and not self._stale:
             log.error("the announcer has not turned for %.1f s: the watchdog is fed no more", silent_s)
@@ -80,21 +97,13 @@ class HealthMonitor:
             self._fed_s = now_s
             self._supervisor.alive()
 
-    def observation(self, observation: Observation) -> None:
-        """One frame was looked at."""
+    def _count(self, observation: Observation) -> None:
         with self._lock:
             self._frames += 1
             self._inferences += observation.scores is not None
             for stage, ms in observation.ms.items():
                 total, count = self._ms.get(stage, (0.0, 0))
                 self._ms[stage] = (total + ms, count + 1)
-
-    def offer(self, event: Event) -> bool:
-        """Counts amounts; True, as from any outlet that took the event."""
-        if isinstance(event, Decision) and event.verdict is Verdict.AMOUNT:
-            with self._lock:
-                self._announced += 1
-        return True
 
     def measure(self) -> Health:
         """How it does now; the means begin anew."""
@@ -113,11 +122,11 @@ class HealthMonitor:
             )
 
     def look(self) -> None:
-        """Tell what has begun or ended on the computer itself."""
+        """Post what has begun or ended on the computer itself."""
         for event in self._care.step(self._vitals()):
             if isinstance(event, Fault):
                 log.warning("%s %s: %s", event.device, event.reason, event.detail)
-            self._tell(event)
+            self._post(event)
 
     def _vitals(self) -> Vitals:
         return Vitals(
@@ -142,7 +151,7 @@ class HealthMonitor:
                 self.look()
                 if left_s <= 0:
                     left_s = self._interval_s
-                    self._report(self.measure())
+                    self._post(self.measure())
             except Exception:  # this thread's outermost frame: a report may fail, the next one is due
                 log.exception("no health report")
             self._stopping.wait(pause_s)

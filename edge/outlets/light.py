@@ -76,7 +76,7 @@ class Lamp:
 
 
 class Light:
-    """Switches the lamp; `start` it once, `offer` it events, `close` it. `report` hears of a pin that fails."""
+    """Switches the lamp; `start` it once, `offer` it events, `close` it. It posts that its pin fails."""
 
     def __init__(
         self,
@@ -84,10 +84,10 @@ class Light:
         open_switch: Callable[[], Pulser],
         clock: Clock,
         *,
-        report: Callable[[Fault], object] = lambda event: None,
+        post: Callable[[Fault], object] = lambda event: None,
     ) -> None:
         self._lamp = Lamp(hold_s)
-        self._open_switch, self._clock, self._report = open_switch, clock, report
+        self._open_switch, self._clock, self._post = open_switch, clock, post
         self._switch: Pulser | None = None
         self._on = False
         self._broken = False
@@ -146,4 +146,4 @@ class Light:
         # Said once and given up: a room light does instead.
         log.error("%s", error)
         self._broken = True
-        self._report(Fault.of(error))
+        self._post(Fault.of(error))

@@ -45,6 +45,7 @@ class Phrases:
         self._language = language
         self._folder = folder
         self._settings = f"{synth.version()}|{language}|{settings}|trimmed"
+        self.failure: HardwareError | None = None  # of the last text rendered, if that was not to be
         self._kept: dict[str, Pcm] = {}
         self._passing: OrderedDict[str, Pcm] = OrderedDict()
         self._lock = threading.Lock()  # over the sounds; never held while a process runs
@@ -117,7 +118,13 @@ class Phrases:
             return self._kept.get(text) or self._passing.get(text)
 
     def _render(self, text: str) -> Pcm:
-        return trimmed(self._synth.render(text, self._language))
+        try:
+            found = trimmed(self._synth.render(text, self._language))
+        except HardwareError as error:
+            self.failure = error
+            raise
+        self.failure = None
+        return found
 
     def _keep(self, text: str) -> int:
         path = self._path(text)

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from edge.core.errors import HardwareError
 from edge.core.messages import Decision, Fault, Guidance, Hold, Holding, Notice, Recovered, Verdict
-from edge.core.pulsecode import HOLDS, Player, PulseCode, Rhythm
+from edge.core.pulsecode import HOLDS, READY, Player, PulseCode, Rhythm
 from edge.core.session import Answer
 from edge.outlets.inbox import Inbox
 from edge.ports import Clock, Pulser
@@ -30,14 +30,13 @@ REOPEN_AFTER_S = 5.0  # between two tries to open a pin that failed
 HELD_S = 6.0  # for so long after a press has come a step further nothing else begins: its answer is on its way
 CLOSE_S = 4.0  # to finish at the end
 
-Event: TypeAlias = Decision | Guidance | Fault | Recovered | Notice
-Item: TypeAlias = Event | Answer | Holding
+Item: TypeAlias = Decision | Guidance | Fault | Recovered | Notice | Answer | Holding
 
 
 class Pulses:
     """Feels like what the announcer sounds like; `start` it once, `offer` it events and answers, `close` it.
 
-    `report` hears of a pin that fails or works again, from this outlet's thread.
+    It posts that its pin fails, once, and that it works again, once it has pulsed again.
     """
 
     def __init__(
@@ -47,12 +46,12 @@ class Pulses:
         open_pulser: Callable[[], Pulser],
         clock: Clock,
         *,
-        report: Callable[[Fault | Recovered], object] = lambda event: None,
+        post: Callable[[Fault | Recovered], object] = lambda event: None,
     ) -> None:
-        self._code, self._clock, self._report = code, clock, report
+        self._code, self._clock, self._post = code, clock, post
         self._open_pulser = open_pulser
         self._pulser: Pulser | None = None
-        self._told = False  # that the pin does not work
+        self._told = False  # that the pin does not work; it has pulsed nothing since
         self._retry_at_s = float("-inf")
         self._player = Player(rhythm)
         self._on = False  # as last set
@@ -100,7 +99,7 @@ class Pulses:
 
     def _patience_s(self) -> float | None:
         now = self._clock.now_s()
-        dues = [self._player.due_s(), self._retry_at_s if self._told else None]
+        dues = [self._player.due_s(), self._retry_at_s if self._pulser is None else None]
         if now < self._held_until_s:
             dues.append(self._held_until_s)
         waits = [max(0.0, due_s - now) for due_s in dues if due_s is not None]
@@ -111,10 +110,10 @@ class Pulses:
         now = self._clock.now_s()
         if taken is not None:
             self._take(taken[0], now - taken[1], now)
+        self._open(now)
         self._player.advance(now)
         if not self._player.playing:
             self._begin_next(now)
-        self._open(now)
         self._set(on=self._player.on)
 
     def _take(self, item: Item, age_s: float, now: float) -> None:
@@ -170,18 +169,21 @@ class Pulses:
             self._lose(error, now)
             return
         self._on = False
-        if self._told:
-            self._told = False
-            self._report(Recovered("pulses"))
+        if self._told and READY not in self._news:
+            self._news.appendleft(READY)
 
     def _set(self, *, on: bool) -> None:
         if self._pulser is None or on == self._on:
             return
         try:
             self._pulser.set(on)
-            self._on = on
         except HardwareError as error:
             self._lose(error, self._clock.now_s())
+            return
+        self._on = on
+        if on and self._told:
+            self._told = False
+            self._post(Recovered("pulses"))
 
     def _lose(self, error: HardwareError, now: float) -> None:
         log.log(logging.DEBUG if self._told else logging.ERROR, "nothing can be felt, trying again: %s", error)
@@ -191,4 +193,4 @@ class Pulses:
         self._retry_at_s = now + REOPEN_AFTER_S
         if not self._told:
             self._told = True
-            self._report(Fault.of(error))
+            self._post(Fault.of(error))

@@ -13,16 +13,18 @@ import math
 import shutil
 import threading
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TextIO, TypeAlias
 
-from edge.core.messages import Box, Decision, Event, Fault, Guidance, Look, Observation, Recovered, Verdict
-from edge.outlets.announcer import Utterance
+from edge.core.captions import describe, sees
+from edge.core.messages import Decision, Fault, Guidance, Observation, Recovered, Utterance
 from edge.outlets.inbox import Inbox
 
 log = logging.getLogger(__name__)
 
 BAR = 24  # characters of a full bar
 REDRAW_S = 0.1
+
+Item: TypeAlias = Observation | Decision | Guidance | Fault | Recovered | Utterance
 
 
 class View:
@@ -31,7 +33,7 @@ class View:
     def __init__(self, out: TextIO, labels: Sequence[str], title: str, keys: str) -> None:
         self._out, self._labels, self._title, self._keys = out, tuple(labels), title, keys
         self._live = out.isatty()
-        self._inbox: Inbox[Observation | Event | Utterance] = Inbox(32, drop="oldest")
+        self._inbox: Inbox[Item] = Inbox(32, drop="oldest")
         self._thread = threading.Thread(target=self._run, name="view", daemon=True)
         self._observation: Observation | None = None
         self._decision, self._spoken = "", ""
@@ -43,7 +45,7 @@ class View:
             self._write(self._title + "\n")
         self._thread.start()
 
-    def offer(self, item: Observation | Event | Utterance) -> bool:
+    def offer(self, item: Item) -> bool:
         """Never waits."""
         if not self._live and isinstance(item, Observation):
             return True
@@ -70,7 +72,7 @@ class View:
             if self._live and len(self._inbox) == 0:
                 self._draw()
 
-    def _take(self, item: Observation | Event | Utterance) -> None:
+    def _take(self, item: Item) -> None:
         if isinstance(item, Observation):
             self._observation = item
             return
@@ -100,46 +102,6 @@ class View:
     def _write(self, text: str) -> None:
         self._out.write(text)
         self._out.flush()
-
-
-def describe(item: Event | Utterance) -> str:
-    """One line for a person; "" for what need not be shown."""
-    if isinstance(item, Utterance):
-        return f"“{item.text}”" + ("" if item.sounded else " (not heard: no sound card)")
-    if isinstance(item, Decision):
-        if item.verdict is Verdict.GONE:
-            return "nothing in view"
-        if item.verdict is Verdict.SEEN:
-            return ""
-        about = f"{item.label} " if item.label else ""
-        return f"{item.verdict.value} {about}({item.confidence:.2f}, {item.frames} frames)"
-    if isinstance(item, Guidance):
-        return f"hint: {item.hint.value}"
-    if isinstance(item, Fault):
-        return f"fault: {item.device} {item.reason} {item.detail}".rstrip()
-    if isinstance(item, Recovered):
-        return f"works again: {item.device}"
-    return ""
-
-
-def sees(observation: Observation | None, labels: tuple[str, ...]) -> str:
-    """What the device makes of a frame, in words."""
-    if observation is None:
-        return "no picture yet"
-    if observation.scores is None:
-        words = {Look.DARK: "too dark", Look.COVERED: "covered", Look.EMPTY: "nothing", Look.BLURRED: "a blur"}
-        return words[observation.scene.look]
-    best = labels[int(observation.scores.argmax())]
-    if best == "background":
-        return "no note"
-    if best == "several":
-        return "several notes"
-    return "a note" + (_place(observation.box) if observation.box else "")
-
-
-def _place(box: Box) -> str:
-    across = "left" if box.centre_x < 0.4 else "right" if box.centre_x > 0.6 else "middle"
-    return f", {across}, {box.visible:.0%} of it in view"
 
 
 def _bars(observation: Observation | None, labels: tuple[str, ...]) -> list[str]:

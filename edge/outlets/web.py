@@ -1,7 +1,7 @@
 """Owns the live view in a browser: what is shown to whom, as messages; knows no HTTP and not how the page looks.
 
-    main loop      offer(), frame(): return at once. While nobody watches, frames and observations are left where they
-                   are: nothing is kept, copied or encoded
+    main loop      offer() returns at once. While nobody watches, frames are left where they are: nothing is kept,
+                   copied or encoded
     own thread     puts what was offered into words, encodes a picture a few times a second, hands both to each viewer
     viewer         watch() gives a Viewer with a mailbox: the newest picture and a bounded list of news, so that a slow
                    reader misses pictures and costs no memory
@@ -18,19 +18,19 @@ import logging
 import math
 import threading
 from collections import deque
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
 
 import msgspec
 
 from edge.core import picture
 from edge.core.bundle import RESERVED
+from edge.core.captions import describe, sees
 from edge.core.gestures import Gestures, Timings
 from edge.core.messages import (
     Box,
     Decision,
     Edge,
-    Event,
     Fault,
     Frame,
     Gesture,
@@ -39,11 +39,11 @@ from edge.core.messages import (
     Holding,
     Observation,
     Recovered,
+    Sight,
+    Utterance,
     Verdict,
 )
-from edge.outlets.announcer import Utterance
 from edge.outlets.inbox import Inbox
-from edge.outlets.view import describe, sees
 from edge.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,16 @@ NEWS_WAITING = 100  # for one viewer who does not take them
 IDLE_TURN_S = 0.5
 CLOSE_S = 2.0
 
-Item: TypeAlias = Event | Utterance | Edge | Gesture | Observation
+Line: TypeAlias = Decision | Guidance | Fault | Recovered | Utterance
+Item: TypeAlias = Line | Health | Edge | Sight
+Waiting: TypeAlias = Line | Health | Edge | Observation
+
+
+class Server(Protocol):
+    """What shows the page to those who ask for it, until it is closed."""
+
+    def close(self) -> None:
+        """Answer nobody any more."""
 
 
 class About(msgspec.Struct, frozen=True):
@@ -144,11 +153,21 @@ class Viewer:
 class Web:
     """Shows; `start` it once, `offer` it everything, `close` it."""
 
-    def __init__(self, labels: Sequence[str], about: About, timings: Timings, clock: Clock) -> None:
+    def __init__(
+        self,
+        labels: Sequence[str],
+        about: About,
+        timings: Timings,
+        clock: Clock,
+        open_server: Callable[[Web], Server] | None = None,
+    ) -> None:
+        """`open_server` begins to serve whoever comes to `watch`; None where others do that."""
         self._labels, self._about, self._clock = tuple(labels), about, clock
+        self._open_server = open_server
+        self._server: Server | None = None
         self._gestures = Gestures(timings)
-        self._inbox: Inbox[Item] = Inbox(INBOX_SIZE, drop="oldest")
-        self._frame: tuple[Frame, Observation] | None = None  # the newest, only while somebody watches
+        self._inbox: Inbox[Waiting] = Inbox(INBOX_SIZE, drop="oldest")
+        self._sight: Sight | None = None  # the newest, only while somebody watches
         self._lock = threading.Lock()
         self._viewers: tuple[Viewer, ...] = ()
         self._news: deque[tuple[News, float]] = deque(maxlen=REMEMBERED)  # and when it happened
@@ -158,18 +177,19 @@ class Web:
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Begin to show. Raises HardwareError where the server cannot listen."""
+        if self._open_server is not None:
+            self._server = self._open_server(self)
         self._thread.start()
 
     def offer(self, item: Item) -> bool:
-        """Take an item for later; returns at once."""
+        """Take an item for later; a frame is not touched while nobody watches. Returns at once."""
+        if isinstance(item, Sight):
+            if not self._viewers:
+                return True
+            self._sight = item
+            return self._inbox.offer(item.observation)  # the inbox holds no picture
         return self._inbox.offer(item)
-
-    def frame(self, frame: Frame, observation: Observation) -> None:
-        """One frame was looked at; while nobody watches it is not touched. Returns at once."""
-        if self._viewers:
-            self._frame = (frame, observation)
-            self._inbox.offer(observation)
 
     def watch(self) -> Viewer:
         """A mailbox for somebody new."""
@@ -189,10 +209,12 @@ class Web:
         with self._lock:
             self._viewers = tuple(other for other in self._viewers if other is not viewer)
             if not self._viewers:
-                self._frame = None
+                self._sight = None
 
     def close(self) -> None:
         """Show nothing more; may be called twice."""
+        if self._server is not None:
+            self._server.close()
         self._inbox.close()
         if self._thread.is_alive():
             self._thread.join(CLOSE_S)
@@ -206,7 +228,7 @@ class Web:
             except Exception:  # this thread's outermost frame: one item that cannot be shown must not end the view
                 log.exception("something could not be shown")
 
-    def turn(self, item: Item | None) -> None:
+    def turn(self, item: Waiting | None) -> None:
         """One turn of the thread: show `item`, and a picture when one is due."""
         now_s = self._clock.now_s()
         if isinstance(item, Edge):
@@ -217,16 +239,16 @@ class Web:
             self._tell(_news(item))
         if len(self._inbox) == 0:  # edges that wait there belong to the same press
             self._tell_presses(self._gestures.advance(now_s))
-        if now_s - self._looked_s >= LOOK_EVERY_S and (seen := self._take_frame()):
+        if now_s - self._looked_s >= LOOK_EVERY_S and (sight := self._take_sight()):
             self._looked_s = now_s
-            message = _message("look", _look(*seen, self._labels))
+            message = _message("look", _look(sight.frame, sight.observation, self._labels))
             for viewer in self._viewers:
                 viewer.put_look(message)
 
-    def _take_frame(self) -> tuple[Frame, Observation] | None:
+    def _take_sight(self) -> Sight | None:
         with self._lock:
-            seen, self._frame = self._frame, None
-            return seen if self._viewers else None
+            sight, self._sight = self._sight, None
+            return sight if self._viewers else None
 
     def _tell_presses(self, done: list[Gesture | Holding]) -> None:
         for gesture in done:
@@ -239,9 +261,7 @@ class Web:
             for viewer in self._viewers:
                 viewer.put_news(_message("health", health))
 
-    def _tell(self, news: News | None) -> None:
-        if news is None:
-            return
+    def _tell(self, news: News) -> None:
         with self._lock:
             self._news.append((news, self._clock.now_s()))
             for viewer in self._viewers:
@@ -253,8 +273,8 @@ def _message(event: str, body: msgspec.Struct | Health) -> bytes:
     return b"event: " + event.encode() + b"\ndata: " + msgspec.json.encode(body) + b"\n\n"
 
 
-def _news(item: Item) -> News | None:
-    """A line for a person; None for what need not be shown: a notice is shown once it is said."""
+def _news(item: Line | Gesture) -> News:
+    """A line for a person."""
     if isinstance(item, Gesture):
         return News("press", item.press.value)
     if isinstance(item, Utterance):
@@ -263,9 +283,7 @@ def _news(item: Item) -> News | None:
         return News("hint", item.hint.value)
     if isinstance(item, Fault | Recovered):
         return News("fault", describe(item))
-    if isinstance(item, Decision):
-        return _decision(item)
-    return None
+    return _decision(item)
 
 
 def _decision(decision: Decision) -> News:

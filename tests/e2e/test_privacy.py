@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from edge import app
-from edge.hub import CAPTURES
+from edge.outlets.album import CAPTURES
 
 pytestmark = pytest.mark.integration
 

@@ -29,7 +29,7 @@ from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.errors import BundleError, ConfigError, HardwareError, Reason
 from edge.core.messages import Frame
-from edge.devices import Parts, secret
+from edge.devices import Parts
 from edge.drivers.fake import (
     FakeBroker,
     FakeButton,
@@ -41,7 +41,9 @@ from edge.drivers.fake import (
     FakeSupervisor,
     FakeSynth,
 )
-from edge.hub import CAPTURES, SAID, TOLD, Hub, device_id
+from edge.outlets.album import CAPTURES
+from edge.outlets.said import TOLD
+from edge.wiring import device_id
 from tests.devices import fake_engine, fake_parts
 from training.playmoney import notes
 
@@ -135,7 +137,7 @@ def test_no_picture_and_no_text_is_left_behind(tmp_path: Path) -> None:
 def test_telemetry_reaches_the_broker_when_it_is_wanted(tmp_path: Path) -> None:
     broker = FakeBroker()
     config = Config(model=ModelConfig(bundle="xts"), mqtt=MqttConfig(enabled=True, device_id="t1"))
-    spoken(devices(SHOWN, broker=lambda topics, connected: broker), tmp_path, config)
+    spoken(devices(SHOWN, broker=lambda topics: broker), tmp_path, config)
     from edge.core import wire
     from edge.outlets.outbox import Outbox
 
@@ -256,12 +258,6 @@ def test_a_damaged_bundle_is_named(tmp_path: Path) -> None:
         spoken(devices(SHOWN), tmp_path, config)
 
 
-def test_what_was_said_is_not_remembered_for_ever(tmp_path: Path) -> None:
-    hub = Hub(None, None)  # type: ignore[arg-type]
-    hub.said.extend([None] * 5000)  # type: ignore[list-item]
-    assert len(hub.said) == SAID
-
-
 @pytest.mark.parametrize("name", ["gold", "", "no/such/folder", "./gold"])
 def test_a_bundle_that_is_not_there_is_named(name: str) -> None:
     with pytest.raises(BundleError):
@@ -309,7 +305,7 @@ def test_telemetry_never_carries_a_picture(tmp_path: Path) -> None:
     mqtt, capture = MqttConfig(enabled=True, device_id="t1"), CaptureConfig(enabled=True)
     config = Config(model=ModelConfig(bundle="xts"), mqtt=mqtt, capture=capture)
     shown = ["background"] * 5 + ["several"] * 15 + ["background"] * 12
-    spoken(devices(shown, broker=lambda topics, connected: broker), tmp_path, config)
+    spoken(devices(shown, broker=lambda topics: broker), tmp_path, config)
     (picture,) = (tmp_path / CAPTURES).glob("*.jpg")
     from edge.outlets.outbox import Outbox
 
@@ -362,28 +358,23 @@ def test_a_view_that_others_can_reach_is_warned_of(tmp_path: Path, caplog: pytes
         assert ("can be reached from other machines" in caplog.text) is warned
 
 
-def test_without_view_and_capture_nobody_is_handed_a_picture() -> None:
-    assert Hub(None, None).pictures is None  # type: ignore[arg-type]
-
-
-def test_a_secret_comes_from_the_credential_first_and_an_empty_line_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SAYNOTE_WEB_TOKEN", "from the environment")
-    assert secret("web-token", "SAYNOTE_WEB_TOKEN") == "from the environment"
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    (tmp_path / "web-token").write_text("from the credential\n")
-    assert secret("web-token", "SAYNOTE_WEB_TOKEN") == "from the credential"
-    (tmp_path / "web-token").write_text("\n")
-    assert secret("web-token", "SAYNOTE_WEB_TOKEN") is None
-
-
 def test_kept_pictures_are_looked_for_where_the_service_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
     unit = (Path(app.__file__).parents[1] / "systemd" / "saynote.service").read_text()
     assert f"StateDirectory={app.SERVICE_STATE.name}\n" in unit
     assert app.SERVICE_STATE / CAPTURES in app.capture_folders()
     monkeypatch.setenv("STATE_DIRECTORY", str(app.SERVICE_STATE))
     assert app.capture_folders() == [app.SERVICE_STATE / CAPTURES], "named once"
+
+
+def test_without_a_home_things_are_kept_where_the_service_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert app.state_folder() == app.SERVICE_STATE
+    assert app.capture_folders() == [app.SERVICE_STATE / CAPTURES]
 
 
 def first_words(state: Path, **changes: object) -> list[str]:

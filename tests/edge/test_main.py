@@ -22,7 +22,8 @@ import pytest
 
 from edge import __main__ as program
 from edge import app
-from edge.config import Config, PulsesConfig, VoiceConfig, parse
+from edge.commands import say
+from edge.config import Config, PulsesConfig, VoiceConfig, as_toml, parse
 from edge.core.errors import EXIT_BUNDLE, EXIT_CONFIG, EXIT_HARDWARE, EXIT_TRANSIENT, EXIT_USAGE
 from edge.outlets.album import Album
 
@@ -32,8 +33,8 @@ ROOT = Path(__file__).parents[2]
 def test_the_effective_configuration_could_stand_in_the_file() -> None:
     voice = VoiceConfig(device='a "good" card \\ 2', path="/tmp/ü.wav")
     config = Config(voice=voice, pulses=PulsesConfig(codes={"10": 2, "500": ".-.-"}))
-    assert parse(tomllib.loads(program._as_toml(config))) == config
-    assert parse(tomllib.loads(program._as_toml(Config()))) == Config()
+    assert parse(tomllib.loads(as_toml(config))) == config
+    assert parse(tomllib.loads(as_toml(Config()))) == Config()
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_the_effective_configuration_could_stand_in_the_file() -> None:
     ],
 )
 def test_the_reason_of_the_end_has_its_words(status: int | str, words: str) -> None:
-    assert program._fault_sentence(Config(), str(status)) == words
+    assert say.fault_sentence(Config(), str(status)) == words
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,19 @@ def test_a_wrong_call_ends_with_the_code_that_systemd_does_not_repeat(
         program.main(arguments)
     assert caught.value.code == EXIT_USAGE
     assert "saynote" in capsys.readouterr().err
+
+
+def test_every_command_is_a_module_and_tells_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path(program.__file__).parent / "commands"
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "shell", "examination"}
+    assert modules == {module for _, module, _ in program.COMMANDS}
+    for name, _, about in program.COMMANDS:
+        with pytest.raises(SystemExit) as caught:
+            program.main([name, "--help"])
+        assert caught.value.code == 0
+        told = capsys.readouterr().out
+        assert " ".join(about.split()) in " ".join(told.split())
+        assert "--config" in told
 
 
 def start(folder: Path, *arguments: str, **changes: object) -> subprocess.Popen[str]:

@@ -11,9 +11,9 @@ import pytest
 from edge.core.bundle import DecisionSpec
 from edge.core.decide import Decider
 from edge.core.errors import HardwareError, Reason
-from edge.core.messages import Decision, Event, Fault, Frame, Look, Observation, Recovered, Scene, Verdict
+from edge.core.messages import Decision, Event, Fault, Frame, Look, Observation, Recovered, Scene, Sight, Turn, Verdict
 from edge.drivers.fake import FakeCamera
-from edge.pipeline import Pipeline
+from edge.pipeline import Pipeline, Posted
 from edge.ports import Camera
 
 LABELS = ("10", "background")
@@ -38,15 +38,14 @@ class Sink:
     observations: int = 0
     events: list[Event] = field(default_factory=list)
 
-    def turn(self) -> None:
-        self.turns += 1
-        self.on_turn(self.turns)
-
-    def observation(self, observation: Observation) -> None:
-        self.observations += 1
-
-    def event(self, event: Event) -> None:
-        self.events.append(event)
+    def post(self, message: Posted) -> None:
+        if isinstance(message, Turn):
+            self.turns += 1
+            self.on_turn(self.turns)
+        elif isinstance(message, Observation):
+            self.observations += 1
+        else:
+            self.events.append(message)
 
 
 def frames(count: int, first: int = 0) -> list[Frame | Exception]:
@@ -91,7 +90,7 @@ def run(
         open_camera,
         Sure(),
         decider,
-        sink,
+        sink.post,
         stalled_after_s=1,
         random=lambda: 0.0,
         sensor=sensor,  # type: ignore[arg-type]
@@ -149,7 +148,7 @@ def test_a_camera_that_opens_and_gives_no_picture_is_not_opened_in_a_hot_loop() 
         return -0.999  # and lasts next to nothing
 
     decider = Decider(LABELS, SPEC)
-    loop = Pipeline(lambda: FakeCamera([GONE]), Sure(), decider, sink, stalled_after_s=1, random=random)  # type: ignore[arg-type]
+    loop = Pipeline(lambda: FakeCamera([GONE]), Sure(), decider, sink.post, stalled_after_s=1, random=random)  # type: ignore[arg-type]
     loop.run(stop)
     assert len(tried) >= 6
     assert [type(event) for event in sink.events] == [Fault]
@@ -171,7 +170,7 @@ def test_a_camera_that_is_open_already_is_used_first_and_opened_anew_when_lost()
     sink, first = Sink(), FakeCamera([*frames(3), GONE])
     cameras = [FakeCamera(frames(3, 50))]
     decider = Decider(LABELS, SPEC)
-    loop = Pipeline(lambda: cameras.pop(), Sure(), decider, sink, stalled_after_s=1, random=lambda: -0.99)  # type: ignore[arg-type]
+    loop = Pipeline(lambda: cameras.pop(), Sure(), decider, sink.post, stalled_after_s=1, random=lambda: -0.99)  # type: ignore[arg-type]
     loop.run(threading.Event(), first)
     assert first.closed
     assert sink.observations == 6
@@ -190,14 +189,14 @@ def test_each_picture_is_handed_on_with_what_was_seen_and_before_what_is_decided
     sink.events = Order(order)  # type: ignore[assignment]
     shown = frames(20)
 
-    def take(frame: Frame, observation: Observation) -> None:
-        assert frame is shown[frame.seq]
-        assert observation.seq == frame.seq
+    def take(sight: Sight) -> None:
+        assert sight.frame is shown[sight.frame.seq]
+        assert sight.observation.seq == sight.frame.seq
         order.append("picture")
 
     camera = FakeCamera(shown)
     Pipeline(
-        lambda: camera, Sure(), Decider(LABELS, SPEC), sink,  # type: ignore[arg-type]
+        lambda: camera, Sure(), Decider(LABELS, SPEC), sink.post,  # type: ignore[arg-type]
         stalled_after_s=1, random=lambda: 0.0, pictures=take,
     ).run(threading.Event())  # fmt: skip
     assert order.count("picture") == 20

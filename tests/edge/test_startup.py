@@ -5,10 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from edge import startup
-from edge.core.errors import HardwareError
+from edge.__main__ import COMMANDS
 from edge.startup import Startup
 
 ROOT = Path(__file__).parents[2]
@@ -28,23 +26,12 @@ def test_a_process_knows_its_age() -> None:
     assert startup._process_age_s(Path("/nowhere")) == 0.0
 
 
-def test_without_telemetry_and_view_neither_is_imported() -> None:
-    words = "import sys, edge.app; print([m for m in ('sqlite3', 'edge.outlets.view', 'paho') if m in sys.modules])"
+def test_what_most_devices_do_without_is_not_imported_by_a_start() -> None:
+    extras = [f"edge.outlets.{name}" for name in ("view", "web", "capture", "pulses", "light", "telemetry")]
+    others = [f"edge.commands.{module}" for _, module, _ in COMMANDS if module != "run"]
+    words = (
+        "import sys, edge.__main__, edge.commands.run\n"
+        f"print([name for name in {['sqlite3', 'paho', *extras, *others]} if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.integration
-def test_whole_starts_are_measured_and_their_stages_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    first, then = startup.measure([])
-    for line in (first, then):
-        assert re.search(r"\d+\.\d\d s to the first word", line)
-        assert all(f"{stage}=" in line for stage in ("imports", "bundle", "voice", "phrases", "outlets"))
-
-
-@pytest.mark.integration
-def test_a_start_that_comes_to_no_word_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    with pytest.raises(HardwareError, match="there is no bundle 'gold'"):
-        list(startup.measure(["--bundle", "gold"]))

@@ -21,12 +21,12 @@ from edge import app
 from edge.config import Config, ModelConfig
 from edge.core import scene
 from edge.core.decide import Decider
-from edge.core.messages import Decision, Event, Frame, Look, Observation, Pixels, Verdict
+from edge.core.messages import Decision, Frame, Look, Observation, Pixels, Verdict
 from edge.core.observe import Observer
 from edge.core.session import Session
 from edge.devices import open_engine
 from edge.drivers.fake import FakeCamera
-from edge.pipeline import Pipeline
+from edge.pipeline import Pipeline, Posted
 from training.playmoney.recording import BEFORE_S, CARRY_S, FRAMES_PER_S, GAP_S, HOLD_S, SHOWN
 
 NOTES = 200
@@ -122,16 +122,10 @@ class Counting:
     session: Session = field(default_factory=Session)
     said: list[str] = field(default_factory=list)
 
-    def turn(self) -> None:
-        pass
-
-    def observation(self, observation: Observation) -> None:
-        pass
-
-    def event(self, event: Event) -> None:
-        if isinstance(event, Decision) and event.verdict is Verdict.AMOUNT:
-            self.session.count(event.label, event.t_s)
-            self.said.append(event.label)
+    def post(self, message: Posted) -> None:
+        if isinstance(message, Decision) and message.verdict is Verdict.AMOUNT:
+            self.session.count(message.label, message.t_s)
+            self.said.append(message.label)
 
 
 def test_of_two_hundred_notes_shown_by_a_restless_hand_at_most_one_is_miscounted() -> None:
@@ -150,7 +144,7 @@ def test_of_two_hundred_notes_shown_by_a_restless_hand_at_most_one_is_miscounted
     decider = Decider(bundle.labels, bundle.manifest.decision)
     camera = FakeCamera(frames())
     looking = OncePerPicture(observer)
-    loop = Pipeline(lambda: camera, looking, decider, counting, stalled_after_s=1.0, random=lambda: 0.0)  # type: ignore[arg-type]
+    loop = Pipeline(lambda: camera, looking, decider, counting.post, stalled_after_s=1.0, random=lambda: 0.0)  # type: ignore[arg-type]
     loop.run(threading.Event())
     engine.close()
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from edge import app
+from edge.commands.replay import transcribe
 from edge.config import Config, ModelConfig
 from edge.devices import open_engine
-from edge.transcript import transcribe
 from training.playmoney.recording import SHOWN
 
 AMOUNTS = [str(amount) for amount, _ in SHOWN]

@@ -40,8 +40,13 @@ def test_no_two_things_feel_alike() -> None:
     assert len(set(DIGITS)) == 10
 
 
+def test_that_nothing_can_be_heard_is_felt() -> None:
+    assert CODE.event(Fault("speaker", "busy")) == CODE.event(Fault("camera", "stopped"))
+    assert CODE.event(Recovered("speaker")) == CODE.event(Notice("ready"))
+
+
 def test_what_concerns_no_hand_is_not_felt() -> None:
-    quiet = [Fault("broker", "stopped"), Recovered("outbox"), Fault("speaker", "busy"), Notice("not genuine")]
+    quiet = [Fault("broker", "stopped"), Recovered("outbox"), Notice("not genuine")]
     seen = [Decision(verdict, 1, 1.0, 1) for verdict in (Verdict.SEEN, Verdict.GONE)]
     assert {CODE.event(event) for event in [*quiet, *seen]} == {""}
 

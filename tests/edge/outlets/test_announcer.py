@@ -10,11 +10,25 @@ from edge.core import earcons
 from edge.core.earcons import Earcon
 from edge.core.errors import HardwareError, Reason
 from edge.core.gestures import Timings
-from edge.core.messages import Decision, Edge, Fault, Guidance, Hint, Hold, Holding, Notice, Verdict
+from edge.core.messages import (
+    Decision,
+    Edge,
+    Fault,
+    Guidance,
+    Hint,
+    Hold,
+    Holding,
+    Notice,
+    Pcm,
+    Recovered,
+    Turn,
+    Utterance,
+    Verdict,
+)
 from edge.core.session import Answer, Repeat, Reply, Total
 from edge.core.speech import Speech
 from edge.drivers.fake import FakeButton, FakeClock, FakeSpeaker, FakeSynth
-from edge.outlets.announcer import Announcer, Utterance
+from edge.outlets.announcer import Announcer, Posted
 from edge.outlets.phrases import Phrases
 
 
@@ -28,12 +42,12 @@ class Desk:
         self.phrases = Phrases(self.synth, "en", "test")
         self.said: list[Utterance] = []
         self.told: list[Answer | Holding] = []
+        self.reports: list[Fault | Recovered] = []
+        self.spoke = threading.Event()  # something was said
+        self.turns = 0
         self.opened = 0
         speech = Speech("en", "INR")
-        self.announcer = Announcer(
-            speech, self.phrases, self.open, self.clock, Timings(),
-            heard=self.said.append, tell=self.told.append, tones=tones,
-        )  # fmt: skip
+        self.announcer = Announcer(speech, self.phrases, self.open, self.clock, Timings(), post=self.take, tones=tones)
         self.phrases.prepare([*speech.fixed(("10", "100", "500")), *speech.ages()])
         self.button = FakeButton(self.clock)
         self.button.listen(lambda edge: self.tell(edge))
@@ -43,6 +57,18 @@ class Desk:
         if self.speaker.fail:
             raise self.speaker.fail
         return self.speaker
+
+    def take(self, message: Posted) -> None:
+        """What it posts, by kind."""
+        if isinstance(message, Utterance):
+            self.said.append(message)
+            self.spoke.set()
+        elif isinstance(message, Turn):
+            self.turns += 1
+        elif isinstance(message, Fault | Recovered):
+            self.reports.append(message)
+        else:
+            self.told.append(message)
 
     def tell(self, item: object, age_s: float = 0.0) -> None:
         self.announcer.turn((item, self.clock.now_s() - age_s))  # type: ignore[arg-type]
@@ -198,11 +224,9 @@ def test_a_bouncing_button_is_one_press(desk: Desk) -> None:
 
 def test_on_its_own_thread_it_speaks_and_finishes_what_it_says() -> None:
     desk = Desk()
-    spoken = threading.Event()
-    desk.announcer._heard = lambda utterance: (desk.said.append(utterance), spoken.set())  # type: ignore[assignment,func-returns-value]
     desk.announcer.start()
     assert desk.announcer.offer(Decision(Verdict.AMOUNT, 1, 1.0, 1, "500", 0.99, 3))
-    assert spoken.wait(5)
+    assert desk.spoke.wait(30)
     desk.announcer.close()
     assert desk.speaker.heard[0].whole
     assert desk.speaker.closed
@@ -282,9 +306,51 @@ def test_a_sound_card_that_stays_away_is_tried_every_five_seconds_and_named_once
     desk.wait(60)
     assert 11 <= desk.opened <= 13
     assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+    assert desk.reports == [Fault("speaker", "missing", "no card")]
     desk.speaker = FakeSpeaker(desk.clock)
     desk.wait(10)
     assert [utterance.text for utterance in desk.said if utterance.sounded] == ["The sound works again", "Ready"]
+    assert desk.reports[1:] == [Recovered("speaker")]
+
+
+def test_a_sound_card_that_opens_and_plays_nothing_is_told_once_and_what_waits_is_not_pushed_out(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuses = HardwareError("speaker", Reason.STOPPED, "it takes no samples")
+
+    class Deaf(FakeSpeaker):
+        """Opens whenever it is asked to."""
+
+        def play(self, pcm: Pcm) -> None:
+            raise refuses
+
+    desk.speaker = Deaf(desk.clock)
+    for item in (Notice("ready"), Fault("camera", "missing"), Fault("button", "")):
+        desk.tell(item)
+    desk.wait(120)
+    assert desk.opened > 20
+    assert desk.reports == [Fault.of(refuses)]
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+    desk.speaker = FakeSpeaker(desk.clock)
+    desk.wait(20)
+    heard = [utterance.text for utterance in desk.said if utterance.sounded]
+    assert sorted(heard) == sorted(
+        ["The sound works again", "Ready", "No camera, I keep looking for it", "The button does not work"]
+    )
+    assert desk.reports[1:] == [Recovered("speaker")]
+
+
+def test_a_voice_that_renders_nothing_any_more_is_told_once_and_its_return_too(desk: Desk) -> None:
+    desk.synth.fail = HardwareError("speech", Reason.BROKEN, "espeak-ng crashed")
+    desk.amount("100")
+    desk.amount("500")
+    desk.press(1.0)
+    assert [utterance.sounded for utterance in desk.said] == [True, True, False]
+    assert desk.reports == [Fault("speech", "broken", "espeak-ng crashed")]
+    desk.synth.fail = None
+    desk.press(1.0)
+    assert desk.said[-1].sounded
+    assert desk.reports[1:] == [Recovered("speech")]
 
 
 def test_a_note_shown_while_it_asks_about_the_total_is_not_cleared_by_the_next_press(desk: Desk) -> None:
@@ -314,10 +380,8 @@ def late(desk: Desk, *presses: float) -> list[str]:
                 desk.announcer.offer(Edge(down ^ (bounce % 2 == 0), desk.clock.now_s()))
             desk.clock.advance(for_s if down else 0.1)
     desk.clock.advance(3)
-    answered = threading.Event()
-    desk.announcer._heard = lambda utterance: (desk.said.append(utterance), answered.set())  # type: ignore[assignment,func-returns-value]
     desk.announcer.start()
-    assert answered.wait(5)
+    assert desk.spoke.wait(30)
     desk.announcer.close()
     return desk.texts
 
@@ -346,9 +410,9 @@ def test_at_the_end_nobody_waits_for_a_sound_card_that_is_gone(desk: Desk) -> No
 
 
 def test_every_turn_is_seen_by_the_watchdog(desk: Desk) -> None:
-    desk.clock.advance(7)
+    turns = desk.turns
     desk.announcer.turn(None)
-    assert desk.announcer.last_turn_s == desk.clock.now_s()
+    assert desk.turns == turns + 1
 
 
 def test_a_thousand_totals_leave_little_behind(desk: Desk) -> None:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.core.messages import Box, Decision, Frame, Guidance, Hint, Look, Observation, Scene, Verdict
+from edge.core.messages import Box, Decision, Frame, Look, Observation, Scene, Sight, Verdict
 from edge.drivers.fake import FakeClock
 from edge.outlets.album import Album
 from edge.outlets.capture import INBOX_SIZE, Capture
@@ -42,7 +42,7 @@ class Bench:
         self.capture = Capture(album, LABELS, THRESHOLDS, "xts 0.1.0", "ab" * 32, FakeClock(wall_s=wall_s))
 
     def see(self, seq: int, **shares: float) -> None:
-        self.capture.frame(frame(seq), seen(seq, **shares))
+        self.capture.offer(Sight(frame(seq), seen(seq, **shares)))
 
     def decide(self, verdict: Verdict, seq: int, presence: int = 1) -> bool:
         return self.capture.offer(Decision(verdict, seq, seq / 10, presence))
@@ -102,16 +102,15 @@ def test_what_is_clear_far_off_or_no_note_is_not_kept(bench: Bench, shares: dict
     assert bench.kept() == []
 
 
-def test_an_amount_alone_keeps_nothing_and_other_events_are_not_its_business(bench: Bench) -> None:
+def test_an_amount_alone_keeps_nothing(bench: Bench) -> None:
     bench.see(1, n50=0.99)
     bench.decide(Verdict.AMOUNT, 1)
-    assert bench.capture.offer(Guidance(Hint.TOO_DARK, 1.0))
     assert bench.kept() == []
 
 
 def test_a_frame_that_was_stopped_before_inference_is_not_taken_for_the_one_decided_on(bench: Bench) -> None:
     bench.see(1, n50=0.6)
-    bench.capture.frame(frame(2), Observation(2, 0.2, CLEAR))
+    bench.capture.offer(Sight(frame(2), Observation(2, 0.2, CLEAR)))
     bench.decide(Verdict.UNSURE, 2)
     assert [kept[:2] for kept in bench.kept()] == [("near", 1)]
 
@@ -148,7 +147,7 @@ def test_a_disk_that_is_full_is_said_once_and_keeping_goes_on_when_it_is_not(
     capture = Capture(disk, LABELS, THRESHOLDS, "xts 0.1.0", "ab" * 32, FakeClock(wall_s=WALL_S))
     caplog.set_level(logging.INFO)
     for seq in range(4):
-        capture.frame(frame(seq), seen(seq, n50=0.6))
+        capture.offer(Sight(frame(seq), seen(seq, n50=0.6)))
         capture.offer(Decision(Verdict.UNSURE, seq, seq / 10, seq))
     capture.start()
     capture.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.core.messages import Decision, Fault, Health, Look, Observation, Recovered, Scene, Verdict
+from edge.core.messages import Decision, Fault, Health, Look, Observation, Recovered, Scene, Turn, Verdict
 from edge.drivers.fake import FakeBoard, FakeClock, FakeSupervisor
 from edge.outlets.health import HealthMonitor
 
@@ -21,7 +21,6 @@ class Bench:
         self.clock = FakeClock(now_s=1000.0)
         self.board = FakeBoard(51.5, False)
         self.supervisor = FakeSupervisor()
-        self.announcer_turned_s = 1000.0
         self.reports: list[Health] = []
         self.told: list[Fault | Recovered] = []
         self.reported = threading.Semaphore(0)
@@ -30,31 +29,32 @@ class Bench:
             self.board,
             self.supervisor,
             self.take,
-            lambda: self.announcer_turned_s,
             interval_s=interval_s,
-            tell=lambda event: self.told.append(event),
             disk=Path("/nowhere"),
             needs_clock=True,
         )
 
-    def take(self, health: Health) -> None:
-        self.reports.append(health)
-        self.reported.release()
+    def take(self, message: Health | Fault | Recovered) -> None:
+        if isinstance(message, Health):
+            self.reports.append(message)
+            self.reported.release()
+        else:
+            self.told.append(message)
 
     def pass_time(self, seconds: float, *, announcer: bool = True, every_s: float = 0.1) -> None:
         """Let the main loop turn for `seconds`."""
         for _ in range(round(seconds / every_s)):
             self.clock.advance(every_s)
             if announcer:
-                self.announcer_turned_s = self.clock.now_s()
-            self.monitor.turn()
+                self.monitor.offer(Turn("announcer"))
+            self.monitor.offer(Turn("loop"))
 
 
 def test_it_counts_frames_inferences_amounts_and_the_mean_time_of_each_stage() -> None:
     bench = Bench()
-    bench.monitor.observation(Observation(1, 0.0, SCENE, SCORES, ms={"scene": 1.0, "classify": 20.0}))
-    bench.monitor.observation(Observation(2, 0.1, SCENE, SCORES, ms={"scene": 3.0, "classify": 30.0}))
-    bench.monitor.observation(Observation(3, 0.2, SCENE, None, ms={"scene": 2.0}))
+    bench.monitor.offer(Observation(1, 0.0, SCENE, SCORES, ms={"scene": 1.0, "classify": 20.0}))
+    bench.monitor.offer(Observation(2, 0.1, SCENE, SCORES, ms={"scene": 3.0, "classify": 30.0}))
+    bench.monitor.offer(Observation(3, 0.2, SCENE, None, ms={"scene": 2.0}))
     for verdict in Verdict:
         assert bench.monitor.offer(Decision(verdict, 3, 0.2, 1))
     bench.clock.advance(12.0)
@@ -63,10 +63,10 @@ def test_it_counts_frames_inferences_amounts_and_the_mean_time_of_each_stage() -
 
 def test_counters_go_on_and_means_begin_anew_after_a_report() -> None:
     bench = Bench()
-    bench.monitor.observation(Observation(1, 0.0, SCENE, ms={"scene": 10.0}))
+    bench.monitor.offer(Observation(1, 0.0, SCENE, ms={"scene": 10.0}))
     bench.monitor.measure()
     assert bench.monitor.measure().ms == {}
-    bench.monitor.observation(Observation(2, 0.0, SCENE, ms={"scene": 2.0}))
+    bench.monitor.offer(Observation(2, 0.0, SCENE, ms={"scene": 2.0}))
     later = bench.monitor.measure()
     assert (later.frames, later.ms) == (2, {"scene": 2.0})
 

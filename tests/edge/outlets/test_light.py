@@ -96,7 +96,7 @@ def test_a_light_that_fails_is_said_once_and_stops_nothing() -> None:
     def broken() -> FakePulser:
         raise HardwareError("light", Reason.MISSING, "no pins")
 
-    light = Light(HOLD_S, broken, SystemClock(), report=lambda fault: (reports.append(fault), told.set()))
+    light = Light(HOLD_S, broken, SystemClock(), post=lambda fault: (reports.append(fault), told.set()))
     light.start()
     assert told.wait(5)
     light.offer(DARK)

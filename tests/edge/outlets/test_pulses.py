@@ -26,7 +26,7 @@ class Palm:
         self.fail: HardwareError | None = None
         self.reports: list[Fault | Recovered] = []
         code = PulseCode(("10", "100", "500"), {})
-        self.pulses = Pulses(code, RHYTHM, self.open, self.clock, report=self.reports.append)
+        self.pulses = Pulses(code, RHYTHM, self.open, self.clock, post=self.reports.append)
 
     def open(self) -> FakePulser:
         if self.fail is not None:
@@ -169,6 +169,17 @@ def test_a_pin_that_fails_is_said_once_and_used_again_when_it_works(palm: Palm) 
     palm.tell(amount("100"))
     palm.wait(3)
     assert palm.felt.endswith("..")
+
+
+def test_a_pin_that_opens_and_cannot_be_switched_is_told_once(palm: Palm) -> None:
+    palm.pulser.fail = BROKEN
+    palm.tell(amount("500"))
+    palm.wait(60)
+    assert palm.reports == [Fault("pulses", "broken", "loose wire")]
+    palm.pulser = FakePulser(palm.clock)
+    palm.wait(10)
+    assert palm.reports[1:] == [Recovered("pulses")]
+    assert palm.felt == "-.-", "the hand feels that it works again"
 
 
 def test_a_pin_that_fails_while_it_pulses_is_let_go(palm: Palm) -> None:

@@ -7,8 +7,20 @@ import threading
 import numpy as np
 import pytest
 
-from edge.core.messages import Box, Decision, Fault, Guidance, Hint, Look, Observation, Recovered, Scene, Verdict
-from edge.outlets.announcer import Rank, Utterance
+from edge.core.messages import (
+    Box,
+    Decision,
+    Fault,
+    Guidance,
+    Hint,
+    Look,
+    Observation,
+    Rank,
+    Recovered,
+    Scene,
+    Utterance,
+    Verdict,
+)
 from edge.outlets.view import View
 
 LABELS = ("10", "500", "background", "several")

@@ -18,25 +18,23 @@ from edge.core.messages import (
     Box,
     Decision,
     Edge,
-    Event,
     Fault,
     Frame,
-    Gesture,
     Guidance,
     Health,
     Hint,
     Look,
-    Notice,
     Observation,
     Pixels,
-    Press,
+    Rank,
     Recovered,
     Scene,
+    Sight,
+    Utterance,
     Verdict,
 )
 from edge.drivers.fake import FakeClock
-from edge.outlets.announcer import Rank, Utterance
-from edge.outlets.web import LOOK_EVERY_S, NEWS_WAITING, REMEMBERED, About, Viewer, Web
+from edge.outlets.web import LOOK_EVERY_S, NEWS_WAITING, REMEMBERED, About, Line, Viewer, Web
 
 LABELS = ("50", "500", "background", "several")
 ABOUT = About("0.1.0", "xts 0.1.0", "files", "hi")
@@ -86,7 +84,7 @@ def read(viewer: Viewer) -> list[tuple[str, dict[str, object]]]:
 
 
 def show(web: Web, frame: Frame, observation: Observation) -> None:
-    web.frame(frame, observation)
+    web.offer(Sight(frame, observation))
     turns(web)
 
 
@@ -155,7 +153,7 @@ def test_pictures_come_a_few_times_a_second_and_each_is_the_newest(web: Web, clo
 def test_while_nobody_watches_a_picture_is_not_touched(web: Web) -> None:
     frame = Frame(1, 0.1, pixels())
     gone = weakref.ref(frame.pixels)
-    web.frame(frame, seen())
+    web.offer(Sight(frame, seen()))
     assert len(web._inbox) == 0
     del frame
     gc.collect()
@@ -165,7 +163,7 @@ def test_while_nobody_watches_a_picture_is_not_touched(web: Web) -> None:
 def test_when_the_last_one_leaves_the_picture_is_let_go(web: Web) -> None:
     viewer = web.watch()
     frame = Frame(1, 0.1, pixels())
-    web.frame(frame, seen())
+    web.offer(Sight(frame, seen()))
     web.leave(viewer)
     gone = weakref.ref(frame.pixels)
     del frame
@@ -177,7 +175,7 @@ def test_what_the_main_loop_pays_while_nobody_watches_is_next_to_nothing(web: We
     frame, observation, rounds = Frame(1, 0.1, pixels()), seen(), 20_000
     began_s = time.thread_time()  # of this thread alone, so that a busy machine does not matter
     for _ in range(rounds):
-        web.frame(frame, observation)
+        web.offer(Sight(frame, observation))
     assert (time.thread_time() - began_s) / rounds < 10e-6
 
 
@@ -186,7 +184,7 @@ def test_what_the_main_loop_pays_while_somebody_watches_is_no_encoding(web: Web)
     frame, observation, rounds = Frame(1, 0.1, pixels()), seen(), 2_000
     began_s = time.thread_time()
     for _ in range(rounds):
-        web.frame(frame, observation)
+        web.offer(Sight(frame, observation))
     assert (time.thread_time() - began_s) / rounds < 100e-6
     assert len(web._inbox) <= 64
     web.leave(viewer)
@@ -201,24 +199,16 @@ def test_what_the_main_loop_pays_while_somebody_watches_is_no_encoding(web: Web)
         (Decision(Verdict.UNSURE, 1, 0.1, 1, "", 0.4, 9), ("decision", "unsure", "confidence 0.40, 9 frames")),
         (Decision(Verdict.GONE, 1, 0.1, 1), ("decision", "nothing in view", "")),
         (Guidance(Hint.TOO_DARK, 0.1), ("hint", "too dark", "")),
-        (Gesture(Press.DOUBLE, 1.0), ("press", "double", "")),
         (Fault("camera", "stopped", "unplugged"), ("fault", "fault: camera stopped unplugged", "")),
         (Recovered("camera"), ("fault", "works again: camera", "")),
     ],
 )
-def test_each_thing_that_happens_is_a_line(web: Web, item: Event | Utterance | Gesture, line: tuple[str, ...]) -> None:
+def test_each_thing_that_happens_is_a_line(web: Web, item: Line, line: tuple[str, ...]) -> None:
     viewer = web.watch()
     web.offer(item)
     turns(web)
     name, news = read(viewer)[-1]
     assert (name, news["kind"], news["text"], news["detail"]) == ("news", *line)
-
-
-def test_a_notice_is_shown_once_it_is_said(web: Web) -> None:
-    viewer = web.watch()
-    web.offer(Notice("ready"))
-    turns(web)
-    assert [name for name, _ in read(viewer)] == ["hello"]
 
 
 def test_presses_are_understood_from_the_raw_contact(web: Web, clock: FakeClock) -> None:
@@ -269,7 +259,7 @@ def test_its_thread_tells_whoever_waits(running: Web) -> None:
 
 def test_one_item_that_cannot_be_shown_ends_nothing(running: Web) -> None:
     viewer = running.watch()
-    running.frame(Frame(1, 0.1, np.zeros((0, 0, 3), np.uint8)), seen())
+    running.offer(Sight(Frame(1, 0.1, np.zeros((0, 0, 3), np.uint8)), seen()))
     running.offer(Guidance(Hint.TOO_DARK, 1.0))
     assert viewer.next(30) is not None
     message = viewer.next(30)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge import app, listening
+from edge import app
+from edge.commands import listening
 from edge.config import Config
 from edge.core import bundle as bundles
 from edge.core.messages import Pcm

@@ -1,7 +1,7 @@
 """Owns the examination of a device: each part tried, with one sentence of what was found and one of what to do.
 
 It opens the drivers that the daemon opens, one after the other, and lets each go. It must not know how findings are
-shown, and changes nothing on the device.
+shown, and changes nothing on the device. `edge.commands.doctor` is its command.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import enum
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from edge import __version__, app
+from edge import app
 from edge.config import Config
 from edge.core import scene, wire
 from edge.core.care import DISK_LEAST_BYTES
@@ -26,7 +25,7 @@ from edge.core.errors import EXIT_HARDWARE, EXIT_OK, BundleError, ConfigError, E
 from edge.core.messages import Fault, Frame, Look, Pcm
 from edge.core.speech import Speech
 from edge.core.stale import FROZEN_REPEATS, Stale
-from edge.devices import Parts, say
+from edge.devices import Parts
 from edge.drivers.access import Account, group_of
 from edge.ports import Camera, Engine
 
@@ -45,9 +44,6 @@ class State(enum.Enum):
     WARNING = "warning"  # it works, and not as well as it could
     FAULT = "fault"
     SKIPPED = "skipped"
-
-
-PROBLEMS = (State.FAULT, State.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,52 +113,6 @@ def examine(patient: Patient) -> Iterator[Finding]:
             yield check(patient)
         except EdgeError as error:
             yield _failed(part, error)
-
-
-def exit_code(findings: Sequence[Finding]) -> int:
-    """0 where all is well or nearly so, else the code of the first fault."""
-    return next((finding.exit_code for finding in findings if finding.state is State.FAULT), EXIT_OK)
-
-
-def summary(patient: Patient, findings: Sequence[Finding]) -> str:
-    """What is said of it all; in English where the configured language is at fault."""
-    problems = [finding for state in PROBLEMS for finding in findings if finding.state is state]
-    first = problems[0].fault if problems else None
-    try:
-        speech = Speech(patient.config.voice.language, "XTS")
-    except ConfigError:
-        speech = Speech("en", "XTS")
-    return speech.checkup(len(problems), first)
-
-
-def speak(patient: Patient, text: str) -> None:
-    """Say `text` through the device's own voice. Raises HardwareError where it has none."""
-    say(patient.devices.synth(), patient.devices.speaker, text, patient.config.voice.language)
-
-
-def row(finding: Finding) -> str:
-    """A finding as lines of a table that reads well aloud."""
-    line = f"{finding.part:14}{finding.state.value:9}{finding.found}"
-    return f"{line}\n{'':23}To do: {finding.to_do}" if finding.to_do else line
-
-
-def as_data(findings: Sequence[Finding], said: str) -> dict[str, Any]:
-    """The findings for machines; the form is explained in docs/operations.md."""
-    return {
-        "saynote": __version__,
-        "exit_code": exit_code(findings),
-        "summary": said,
-        "findings": [
-            {
-                "part": finding.part,
-                "state": finding.state.value,
-                "found": finding.found,
-                "to_do": finding.to_do,
-                "exit_code": finding.exit_code,
-            }
-            for finding in findings
-        ],
-    }
 
 
 def _failed(part: str, error: EdgeError) -> Finding:

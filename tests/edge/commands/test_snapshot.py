@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from edge import snapshot
+from edge.commands import snapshot
 from edge.config import Config, ModelConfig
 from edge.core.errors import HardwareError
 from edge.core.messages import Frame
 from edge.drivers.fake import FakeCamera
 from tests.devices import fake_parts
-from tests.edge.test_doctor import film, living, scene
+from tests.edge.commands.test_doctor import film, living, scene
 
 CONFIG = Config(model=ModelConfig(bundle="xts"))
 

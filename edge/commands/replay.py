@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge import app
+from edge.commands.shell import add_bundle, configured, put
 from edge.config import Config
 from edge.core.bundle import Bundle
 from edge.core.decide import Decider
+from edge.core.errors import EXIT_OK
 from edge.core.observe import Observer
 from edge.core.speech import Speech
+from edge.devices import open_engine
 from edge.drivers.clock import SystemClock
 from edge.drivers.files import FilesCamera
 from edge.ports import Engine
@@ -20,12 +24,26 @@ from edge.ports import Engine
 SILENCE = "(silence)"
 
 
-def transcribe(config: Config, folder: Path, open_engine: Callable[[Bundle], Engine]) -> Iterator[str]:
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    parser.add_argument("folder", type=Path)
+    add_bundle(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the transcript."""
+    config = configured(options)
+    for line in transcribe(config, options.folder, lambda bundle: open_engine(config, bundle)):
+        put(line)
+    return EXIT_OK
+
+
+def transcribe(config: Config, folder: Path, open_engine_: Callable[[Bundle], Engine]) -> Iterator[str]:
     """A line for each thing said, with the file it was said to; stills to which nothing is said get a line too.
 
     Raises BundleError, and HardwareError where there are no pictures.
     """
-    bundle, engine = app.load(config, open_engine)
+    bundle, engine = app.load(config, open_engine_)
     speech = Speech(config.voice.language, bundle.manifest.currency)
     camera = FilesCamera(folder, pace=False, clock=SystemClock(), frames_per_s=config.camera.frames_per_s)
     with contextlib.closing(engine), contextlib.closing(camera):

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import app, doctor
+from edge import app
+from edge.commands import doctor
+from edge.commands.examination import Finding, Patient, State, examine
 from edge.config import ButtonConfig, CameraConfig, Config, ModelConfig, MqttConfig, VoiceConfig
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
@@ -26,7 +28,6 @@ from edge.core.errors import (
     TransientError,
 )
 from edge.core.messages import Frame, Pixels
-from edge.doctor import Finding, Patient, State
 from edge.drivers.access import own_account
 from edge.drivers.fake import (
     FakeBoard,
@@ -73,7 +74,7 @@ def patient(folder: Path, config: Config = CONFIG, **changes: object) -> Patient
 
 
 def findings(examined: Patient) -> dict[str, Finding]:
-    return {finding.part: finding for finding in doctor.examine(examined)}
+    return {finding.part: finding for finding in examine(examined)}
 
 
 def one(examined: Patient, part: str) -> Finding:
@@ -93,7 +94,7 @@ def raising(error: Exception) -> object:
 
 def test_of_a_device_that_works_it_says_so(tmp_path: Path) -> None:
     examined = patient(tmp_path)
-    found = list(doctor.examine(examined))
+    found = list(examine(examined))
     assert {finding.part: finding.state for finding in found if finding.state is not State.OK} == {
         "broker": State.SKIPPED
     }
@@ -113,7 +114,7 @@ def test_several_problems_are_counted_and_the_first_fault_is_said_and_gives_the_
         camera=raising(HardwareError("camera", Reason.MISSING, "none found")),
         board=board,
     )
-    found = list(doctor.examine(examined))
+    found = list(examine(examined))
     assert doctor.exit_code(found) == EXIT_BUNDLE
     assert doctor.summary(examined, found) == "3 problems found. The model is damaged, I cannot read notes"
     assert "labels.txt is damaged" in next(finding.found for finding in found if finding.part == "bundle")
@@ -130,7 +131,7 @@ def test_warnings_alone_are_problems_and_no_failure(tmp_path: Path) -> None:
     board = FakeBoard()
     board.is_hot = True
     examined = patient(tmp_path, board=board)
-    found = list(doctor.examine(examined))
+    found = list(examine(examined))
     assert doctor.exit_code(found) == 0
     assert doctor.summary(examined, found) == "1 problem found. The computer is too hot and slows down"
 
@@ -296,7 +297,7 @@ def test_a_model_slower_than_the_camera_is_worth_a_word(tmp_path: Path) -> None:
 def test_the_table_reads_well_aloud_and_the_data_hold_the_same(tmp_path: Path) -> None:
     no_card = raising(HardwareError("speaker", Reason.MISSING, "there is no sound card"))
     examined = patient(tmp_path, speaker=no_card)
-    found = list(doctor.examine(examined))
+    found = list(examine(examined))
     rows = [doctor.row(finding) for finding in found]
     assert all(row.isascii() and "|" not in row and "--" not in row.split("To do")[0] for row in rows)
     assert len({row.index(finding.found) for row, finding in zip(rows, found, strict=True)}) == 1, "it is aligned"

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.commands.replay import transcribe
 from edge.config import Config, ModelConfig
 from edge.core.bundle import Bundle
 from edge.core.errors import HardwareError
 from edge.drivers.fake import FakeEngine
-from edge.transcript import transcribe
 from training.playmoney import notes
 
 CONFIG = Config(model=ModelConfig(bundle="xts"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import time
 from collections.abc import Iterator
@@ -11,16 +12,37 @@ import cv2
 import numpy as np
 
 from edge import app
+from edge.commands.shell import add_bundle, configured, put
 from edge.config import Config
 from edge.core.bundle import Bundle
-from edge.core.errors import BundleError, HardwareError, Reason
+from edge.core.errors import EXIT_OK, BundleError, HardwareError, Reason
 from edge.core.messages import Frame, Look, Observation, Pixels
 from edge.core.observe import Observer
-from edge.devices import Parts
+from edge.devices import Parts, parts
 from edge.ports import Camera, Engine
 
 SETTLE_S = 1.5  # of frames, in which a camera finds its exposure and focus
 FIRST_FRAME_S = 5.0
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    parser.add_argument("file", nargs="?", type=_picture, default=Path("snapshot.jpg"), help="[snapshot.jpg]")
+    add_bundle(parser)
+
+
+def _picture(text: str) -> Path:
+    if Path(text).suffix.lower() not in (".jpg", ".jpeg", ".png"):
+        raise argparse.ArgumentTypeError(f"{text!r} must end in .jpg or .png")
+    return Path(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Take it with the configured camera."""
+    config = configured(options)
+    for line in take(config, parts(config), options.file):
+        put(line)
+    return EXIT_OK
 
 
 def take(config: Config, devices: Parts, file: Path) -> Iterator[str]:

@@ -1,23 +1,33 @@
-"""Owns the speed figures: milliseconds per stage, the whole over the bare inference, and from decision to sound."""
+"""Owns the speed figures: each stage, the whole over the bare inference, from decision to sound, and the start."""
 
 from __future__ import annotations
 
+import argparse
+import os
+import re
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 
+from edge import app
+from edge.commands.shell import add_bundle, configured, put
 from edge.config import VoiceConfig
 from edge.core import preprocess, scene
 from edge.core.bundle import SELFTEST, Bundle
 from edge.core.decide import Decider
-from edge.core.errors import BundleError, HardwareError, Reason
+from edge.core.errors import EXIT_OK, BundleError, HardwareError, Reason
 from edge.core.gestures import Timings
 from edge.core.messages import Decision, Edge, Frame, Look, Pixels, Verdict
 from edge.core.observe import Observer
 from edge.core.speech import Speech
+from edge.devices import open_engine, open_synth
 from edge.drivers.audio import LATENCY_S, AudioSpeaker
 from edge.drivers.clock import SystemClock
 from edge.drivers.fake import FakeCard
@@ -28,6 +38,38 @@ from edge.ports import Engine, Synth
 CAMERA_SIZE = (480, 640)  # the default camera's height and width
 SILENT_AFTER_S = 10.0  # no sound for so long: something is broken
 INSTANT = Timings(debounce_s=0.001, double_within_s=0.001, long_after_s=0.002, very_long_after_s=4.0)
+STARTS = 3  # with everything kept on disk; one before them has to render the phrases
+PATIENCE_S = 60.0
+READY = re.compile(r"ready after \d+ ms: (.*)")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_bundle(parser)
+    parser.add_argument("--frames", type=_count, default=300)
+    parser.add_argument("--start", action="store_true", help="how long the start takes, instead")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return int(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure here and now."""
+    if options.start:
+        given = {"--config": options.config, "--bundle": options.bundle}
+        for line in measure_starts([word for key, value in given.items() if value for word in (key, str(value))]):
+            put(line)
+        return EXIT_OK
+    config = configured(options)
+    bundle, engine = app.load(config, lambda loaded: open_engine(config, loaded))
+    for line in measure(bundle, engine, options.frames):
+        put(line)
+    for line in measure_sound(bundle, open_synth(config.voice), config.voice, times=40):
+        put(line)
+    return EXIT_OK
 
 
 def measure(bundle: Bundle, engine: Engine, frames: int) -> Iterator[str]:
@@ -121,3 +163,46 @@ def _until_loud(card: FakeCard, speaker: AudioSpeaker, act: Callable[[], None]) 
     if not card.loud.wait(SILENT_AFTER_S):
         raise HardwareError("speaker", Reason.STOPPED, f"nothing was heard within {SILENT_AFTER_S:.0f} s")
     return (card.loud_s - started) * 1e3
+
+
+def measure_starts(arguments: list[str]) -> Iterator[str]:
+    """Start the demonstration again and again; lines with seconds to the first word and milliseconds by stage.
+
+    Raises HardwareError where it does not come to speak.
+    """
+    with tempfile.TemporaryDirectory(prefix="saynote-start-") as scratch:
+        first_s, stages = _start(Path(scratch), arguments)
+        yield f"{'first start':12} {first_s:8.2f} s to the first word, phrases rendered  ({stages})"
+        found = [_start(Path(scratch), arguments) for _ in range(STARTS)]
+        median_s, stages = sorted(found)[len(found) // 2]
+        yield f"{'next starts':12} {median_s:8.2f} s to the first word, median of {STARTS}  ({stages})"
+
+
+def _start(scratch: Path, arguments: list[str]) -> tuple[float, str]:
+    """Seconds from the process's start to its first word, and its own account of the stages, in milliseconds."""
+    command = [sys.executable, "-m", "edge", "run", "--camera", "replay", "--view", "--wav", str(scratch / "said.wav")]
+    environment = {**os.environ, "XDG_STATE_HOME": str(scratch), "STATE_DIRECTORY": "", "PYTHONUNBUFFERED": "1"}
+    with (scratch / "log").open("w+", encoding="utf-8") as log:
+        began_s = time.perf_counter()
+        process = subprocess.Popen(
+            [*command, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            spoke = any(line.startswith("spoken") for line in process.stdout)
+            took_s = time.perf_counter() - began_s
+        finally:
+            process.terminate()
+            process.communicate(timeout=PATIENCE_S)
+        log.seek(0)
+        written = log.read()
+    if not spoke:
+        last = (written.strip().splitlines() or ["it said nothing"])[-1]
+        raise HardwareError("speech", Reason.STOPPED, f"the start did not come to the first word: {last}")
+    stages = READY.search(written)
+    return took_s, f"{stages.group(1)} ms" if stages else ""

@@ -7,21 +7,43 @@ which a card that can fall asleep does. Then the amounts, as they will be heard.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 from collections.abc import Iterator
 
 import numpy as np
 
+from edge import app
+from edge.commands.shell import add_bundle, configured, put
 from edge.config import Config
+from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
+from edge.core.errors import EXIT_OK
 from edge.core.messages import Pcm
 from edge.core.speech import Speech
+from edge.devices import open_speaker, open_synth
+from edge.drivers.clock import SystemClock
 from edge.ports import Clock, Speaker, Synth
 
 TONE_S, TONE_HZ, LOUDNESS = 0.12, 880, 9000
 GAP_S = 0.05  # between tone and words
 ASLEEP_S = 8.0  # of silence
 COUNT = "1, 2, 3"  # read in the language of the voice
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_bundle(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Play the test through the configured card."""
+    config = configured(options)
+    bundle = bundles.read(app.find_bundle(config.model.bundle))
+    synth, speaker = open_synth(config.voice), open_speaker(config.voice)
+    for line in play(config, bundle, synth, speaker, SystemClock()):
+        put(line)
+    return EXIT_OK
 
 
 def play(

@@ -3,16 +3,17 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge import app
-from edge.bench import measure, measure_sound
+from edge.commands.bench import measure, measure_sound, measure_starts
 from edge.config import VoiceConfig
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
-from edge.core.errors import BundleError
+from edge.core.errors import BundleError, HardwareError
 from edge.drivers.fake import FakeEngine, FakeSynth
 
 
@@ -56,3 +57,19 @@ def test_the_way_to_the_ear_is_measured_from_decisions_and_from_presses(bundle: 
     totals = [text for text, _ in synth.texts if text.startswith("Total")]
     assert len(totals) == 3, "each once, when it changed"
     assert not [thread.name for thread in threading.enumerate() if thread.name in ("announcer", "phrases", "fake card")]
+
+
+@pytest.mark.integration
+def test_whole_starts_are_measured_and_their_stages_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(app.__file__).parents[1])
+    first, then = measure_starts([])
+    for line in (first, then):
+        assert re.search(r"\d+\.\d\d s to the first word", line)
+        assert all(f"{stage}=" in line for stage in ("imports", "bundle", "voice", "phrases", "outlets"))
+
+
+@pytest.mark.integration
+def test_a_start_that_comes_to_no_word_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(app.__file__).parents[1])
+    with pytest.raises(HardwareError, match="there is no bundle 'gold'"):
+        list(measure_starts(["--bundle", "gold"]))

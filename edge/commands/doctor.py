@@ -1,0 +1,128 @@
+"""Owns the examination as a command: who is examined, how the findings are shown and spoken, and the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge import __version__, app
+from edge.commands.examination import Finding, Patient, State, examine
+from edge.commands.shell import configured, put
+from edge.config import DEFAULT, Config
+from edge.core.errors import EXIT_OK, ConfigError, EdgeError, HardwareError, Reason
+from edge.core.speech import Speech
+from edge.devices import broker_password, parts, say
+from edge.drivers import access, mqtt, systemd
+
+SERVICE_PASSWORD = Path("/etc/saynote/mqtt-password")
+PROBLEMS = (State.FAULT, State.WARNING)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    parser.add_argument("--quiet", action="store_true", help="make no sound")
+    parser.add_argument("--json", action="store_true", help="print the findings for a machine to read")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Try every part; 0 where all is well or nearly so, else the code of the first fault."""
+    # What a driver logs on the way stands in the findings as well.
+    logging.getLogger("edge").setLevel(logging.DEBUG if options.verbose else logging.CRITICAL)
+    patient = _patient(options)
+    findings = []
+    for finding in examine(patient):
+        findings.append(finding)
+        if not options.json:
+            put(row(finding))
+    said = summary(patient, findings)
+    put(msgspec.json.encode(as_data(findings, said)).decode() if options.json else f"\n{said}")
+    if not options.quiet:
+        with contextlib.suppress(EdgeError):  # a voice that fails is among the findings
+            speak(patient, said)
+    return exit_code(findings)
+
+
+def _patient(options: argparse.Namespace) -> Patient:
+    source = str(options.config or DEFAULT)
+    mistakes: tuple[str, ...] = ()
+    try:
+        config = configured(options)
+        if options.config is None and not DEFAULT.exists():
+            source = f"the defaults, since there is no {DEFAULT}"
+    except ConfigError as error:
+        config, mistakes = Config(), tuple(error.problems)
+    service = access.service_account()
+    return Patient(
+        config=config,
+        source=source,
+        mistakes=mistakes,
+        devices=parts(config),
+        state=app.SERVICE_STATE if service is not None and app.SERVICE_STATE.is_dir() else app.state_folder(),
+        account=service or access.own_account(),
+        service_runs=systemd.service_runs(),
+        synchronised=systemd.clock_synchronised,
+        probe_broker=lambda: mqtt.probe(config.mqtt, broker_password() or _password_of_the_service()),
+        quiet=options.quiet,
+    )
+
+
+def _password_of_the_service() -> str | None:
+    """What systemd hands to the service; only root may read it, and only the doctor looks."""
+    try:
+        return SERVICE_PASSWORD.read_text(encoding="utf-8").strip("\r\n") or None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise HardwareError("broker", Reason.DENIED, "only root may read the broker's password") from error
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """0 where all is well or nearly so, else the code of the first fault."""
+    return next((finding.exit_code for finding in findings if finding.state is State.FAULT), EXIT_OK)
+
+
+def summary(patient: Patient, findings: Sequence[Finding]) -> str:
+    """What is said of it all; in English where the configured language is at fault."""
+    problems = [finding for state in PROBLEMS for finding in findings if finding.state is state]
+    first = problems[0].fault if problems else None
+    try:
+        speech = Speech(patient.config.voice.language, "XTS")
+    except ConfigError:
+        speech = Speech("en", "XTS")
+    return speech.checkup(len(problems), first)
+
+
+def speak(patient: Patient, text: str) -> None:
+    """Say `text` through the device's own voice. Raises HardwareError where it has none."""
+    say(patient.devices.synth(), patient.devices.speaker, text, patient.config.voice.language)
+
+
+def row(finding: Finding) -> str:
+    """A finding as lines of a table that reads well aloud."""
+    line = f"{finding.part:14}{finding.state.value:9}{finding.found}"
+    return f"{line}\n{'':23}To do: {finding.to_do}" if finding.to_do else line
+
+
+def as_data(findings: Sequence[Finding], said: str) -> dict[str, Any]:
+    """The findings for machines; the form is explained in docs/operations.md."""
+    return {
+        "saynote": __version__,
+        "exit_code": exit_code(findings),
+        "summary": said,
+        "findings": [
+            {
+                "part": finding.part,
+                "state": finding.state.value,
+                "found": finding.found,
+                "to_do": finding.to_do,
+                "exit_code": finding.exit_code,
+            }
+            for finding in findings
+        ],
+    }

@@ -1,0 +1,34 @@
+"""Owns what all commands share: the settings and the bundle they were called with, lines out, sentences of failure."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+
+from edge import config
+from edge.config import Config
+
+
+def add_bundle(parser: argparse.ArgumentParser) -> None:
+    """The option that `configured` knows."""
+    parser.add_argument("--bundle", help="name or folder of the bundle, instead of the configured one")
+
+
+def configured(options: argparse.Namespace) -> Config:
+    """The settings asked for, with the bundle asked for. Raises ConfigError."""
+    found = config.load_from(options.config)
+    bundle = getattr(options, "bundle", None)
+    return config.changed(found, "model", bundle=bundle) if bundle else found
+
+
+def put(text: str) -> None:
+    """One line of what was asked for."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def tell(text: str) -> None:
+    """One sentence to whoever called; nobody may be there any more."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(f"saynote: {' '.join(text.split())}\n")

@@ -1,0 +1,254 @@
+"""Owns which outlets there are: one row each, in the order in which they start; they close in the opposite one.
+
+A new outlet is a file in `edge.outlets` and a row here. A row names the types that its outlet takes: whatever is posted
+of them reaches it (`edge.hub`), and nothing else. What most devices do without is imported only where it is wanted:
+each import delays the first word.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import platform
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from edge import __version__
+from edge.config import Config
+from edge.core import wire
+from edge.core.bundle import Bundle
+from edge.core.errors import HardwareError
+from edge.core.gestures import Timings
+from edge.core.messages import (
+    Decision,
+    Edge,
+    Fault,
+    Guidance,
+    Health,
+    Holding,
+    Notice,
+    Observation,
+    Recovered,
+    Sight,
+    Turn,
+    Utterance,
+)
+from edge.core.pulsecode import PulseCode, Rhythm
+from edge.core.session import Repeat, Reply, Total
+from edge.core.speech import Speech
+from edge.devices import Parts, once, open_web
+from edge.hub import Hub, Outlet, Post
+from edge.outlets.announcer import Announcer
+from edge.outlets.health import HealthMonitor
+from edge.outlets.phrases import Phrases
+from edge.outlets.said import Said
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What outlets are made of; all of it lives for one run."""
+
+    config: Config
+    devices: Parts
+    bundle: Bundle
+    speech: Speech
+    phrases: Phrases
+    said: Said
+    state: Path  # the folder below which they keep what they keep
+    closing: contextlib.ExitStack  # closes at the end; what is opened for an outlet goes here and closes after it
+    screen: TextIO | None = None  # a terminal to show on
+
+    @property
+    def bundle_name(self) -> str:
+        """Name and version, as a person would say it."""
+        return f"{self.bundle.manifest.name} {self.bundle.manifest.version}"
+
+    @property
+    def timings(self) -> Timings:
+        """How long a press lasts: the same for all who read the button."""
+        button = self.config.button
+        return Timings(button.debounce_s, button.double_within_s, button.long_after_s, button.very_long_after_s)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One outlet."""
+
+    name: str
+    make: Callable[[Kit, Post], Outlet]
+    takes: tuple[type, ...]  # kinds of messages; `Sight` holds the picture itself
+    wanted: Callable[[Kit], bool] = lambda kit: True
+    # An extra starts once the device is ready, and says so with this notice. Where it cannot, that is told as a fault
+    # and the device goes on without it. Any other outlet that cannot start ends the run.
+    extra: str = ""
+
+
+def _view(kit: Kit, _post: Post) -> Outlet:
+    from edge.outlets.view import View
+
+    assert kit.screen is not None  # else it is not wanted
+    title = (
+        f"saynote {__version__}   bundle {kit.bundle_name}   camera {kit.config.camera.driver}   "
+        f"voice {kit.config.voice.driver}"
+    )
+    return View(kit.screen, kit.bundle.labels, title, "Space repeats, Ctrl-C ends")
+
+
+def _light(kit: Kit, post: Post) -> Outlet:
+    from edge.outlets.light import Light
+
+    assert kit.devices.light is not None
+    return Light(kit.config.light.hold_s, kit.devices.light, kit.devices.clock, post=post)
+
+
+def _pulses(kit: Kit, post: Post) -> Outlet:
+    from edge.outlets.pulses import Pulses
+
+    config, pulser = kit.config.pulses, kit.devices.pulser
+    assert pulser is not None
+    code = PulseCode(kit.bundle.denominations, config.codes)
+    rhythm = Rhythm(config.short_s, config.long_s, config.gap_s, config.pause_s)
+    # Where nothing is heard, a pin that fails at the start ends us: a device that tells nothing must not seem alive.
+    open_ = pulser if kit.config.voice.driver != "none" else once(pulser(), pulser)
+    return Pulses(code, rhythm, open_, kit.devices.clock, post=post)
+
+
+def _telemetry(kit: Kit, post: Post) -> Outlet:
+    from edge.outlets.outbox import Outbox
+    from edge.outlets.telemetry import Telemetry
+
+    source = wire.Source(
+        device=device_id(kit.config),
+        run=secrets.token_hex(4),
+        daemon=__version__,
+        currency=kit.bundle.manifest.currency,
+        bundle=kit.bundle_name,
+        digest=kit.bundle.manifest.digest,
+    )
+    topics = wire.Topics(kit.config.mqtt.prefix, source.device)
+    outbox = Outbox(kit.state / "outbox.sqlite3", kit.config.mqtt.outbox_rows)
+    kit.closing.callback(outbox.close)
+    broker = kit.devices.broker(topics)
+    kit.closing.callback(broker.close)
+    telemetry = Telemetry(outbox, broker, kit.devices.clock, topics, source, report=post)
+    broker.on_connect = telemetry.connected
+    return telemetry
+
+
+def _health(kit: Kit, post: Post) -> Outlet:
+    devices, telemetry = kit.devices, kit.config.mqtt.enabled
+    return HealthMonitor(
+        devices.clock,
+        devices.board,
+        devices.supervisor,
+        post,
+        interval_s=kit.config.health.interval_s,
+        # With telemetry the outbox finds out by itself, and says what is lost by it.
+        disk=None if telemetry else kit.state,
+        needs_clock=telemetry,
+    )
+
+
+def _announcer(kit: Kit, post: Post) -> Outlet:
+    voice, devices = kit.config.voice, kit.devices
+    tones = voice.volume / 100 if voice.earcons else None
+    return Announcer(kit.speech, kit.phrases, devices.speaker, devices.clock, kit.timings, post=post, tones=tones)
+
+
+def _capture(kit: Kit, _post: Post) -> Outlet:
+    from edge.outlets.album import BYTES_PER_MB, CAPTURES, Album
+    from edge.outlets.capture import Capture
+
+    config, manifest = kit.config.capture, kit.bundle.manifest
+    album = Album(kit.state / CAPTURES, max_bytes=config.max_mb * BYTES_PER_MB, keep_days=config.keep_days)
+    thresholds = manifest.decision.thresholds
+    return Capture(album, kit.bundle.labels, thresholds, kit.bundle_name, manifest.digest, kit.devices.clock)
+
+
+def _web(kit: Kit, _post: Post) -> Outlet:
+    from edge.outlets.web import About, Web
+
+    about = About(__version__, kit.bundle_name, kit.config.camera.driver, kit.config.voice.language)
+    return Web(kit.bundle.labels, about, kit.timings, kit.devices.clock, lambda web: open_web(kit.config, web))
+
+
+NEWS = (Decision, Guidance, Fault, Recovered)
+ANSWERS = (Reply, Repeat, Total)
+
+# The announcer closes first of those that are no extras: its last words are still shown, felt and counted, and a sound
+# card that fails on them is still sent. Nothing is lost by its starting last: what is offered before waits for it.
+TABLE = (
+    Row("view", _view, (*NEWS, Observation, Utterance), wanted=lambda kit: kit.screen is not None),
+    Row("light", _light, (Decision, Guidance), wanted=lambda kit: kit.devices.light is not None),
+    Row("pulses", _pulses, (*NEWS, *ANSWERS, Notice, Holding), wanted=lambda kit: kit.devices.pulser is not None),
+    Row("telemetry", _telemetry, (Decision, Fault, Recovered, Health), wanted=lambda kit: kit.config.mqtt.enabled),
+    Row("health", _health, (Turn, Observation, Decision)),
+    Row("said", lambda kit, _post: kit.said, (Utterance,)),
+    Row("announcer", _announcer, (*NEWS, Notice, Edge)),
+    Row("capture", _capture, (Sight, Decision), wanted=lambda kit: kit.config.capture.enabled, extra="captures kept"),
+    Row("web", _web, (*NEWS, Sight, Health, Edge, Utterance), wanted=lambda kit: kit.config.web.enabled,
+        extra="live view"),
+)  # fmt: skip
+
+
+class Outlets:
+    """The outlets of one run: made and joined to the hub here, so that none misses what another posts at its start."""
+
+    def __init__(self, kit: Kit, hub: Hub, table: Sequence[Row] = TABLE) -> None:
+        """Raises ConfigError and HardwareError for what cannot be repaired while running."""
+        self._hub, self._closing = hub, kit.closing
+        self._made: list[tuple[Row, Outlet]] = []
+        for row in table:
+            if row.wanted(kit):
+                self._make(row, kit)
+
+    def _make(self, row: Row, kit: Kit) -> None:
+        outlet = row.make(kit, self._hub.way_of(row.name))
+        self._hub.join(row.name, outlet, row.takes)
+        self._made.append((row, outlet))
+        if not row.extra:
+            self._closing.callback(outlet.close)
+
+    def start(self) -> None:
+        """Start all but the extras."""
+        for row, outlet in self._made:
+            if not row.extra:
+                outlet.start()
+
+    def start_extras(self) -> None:
+        """Start what the device can do without, and say so; they close before everything that was opened by now."""
+        for row, outlet in self._made:
+            if row.extra:
+                self._closing.callback(outlet.close)
+                self._start_extra(row, outlet)
+
+    def _start_extra(self, row: Row, outlet: Outlet) -> None:
+        try:
+            outlet.start()
+        except Exception as error:  # the device still says what it sees
+            log.log(
+                logging.ERROR, "%s cannot start: %s", row.name, error, exc_info=not isinstance(error, HardwareError)
+            )
+            self._hub.leave(row.name)
+            outlet.close()
+            if isinstance(error, HardwareError):
+                self._hub.post(Fault.of(error))
+        else:
+            self._hub.post(Notice(row.extra))
+
+
+def device_id(config: Config) -> str:
+    """The configured id, else one made from the machine's, which itself is not to be published."""
+    if config.mqtt.device_id:
+        return config.mqtt.device_id
+    try:
+        machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        machine = platform.node()
+    return "saynote-" + hashlib.sha256(f"saynote {machine}".encode()).hexdigest()[:10]
