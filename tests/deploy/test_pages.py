@@ -8,10 +8,12 @@ from edge.core import speech
 from edge.core.wire import Topics
 
 PROJECT = Path(__file__).parents[2]
+ROOMS = [mark.parent for mark in sorted(PROJECT.glob("training/*/__init__.py"))]
 PAGES = [
     *PROJECT.glob("*.md"),
     *PROJECT.glob("docs/**/*.md"),
     *(PROJECT / folder / "README.md" for folder in ("edge", "training", "deploy", "systemd", "tests")),
+    *PROJECT.glob("training/*/README.md"),
 ]
 
 
@@ -63,3 +65,9 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
 def test_every_top_level_folder_says_what_belongs_there() -> None:
     for folder in ("edge", "training", "deploy", "systemd", "tests"):
         assert 5 <= len(text(f"{folder}/README.md").splitlines()) <= 12
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_every_room_of_training_names_each_of_its_files(room: Path) -> None:
+    page = (room / "README.md").read_text(encoding="utf-8")
+    assert [file.name for file in room.glob("[!_]*.py") if f"`{file.stem}" not in page] == []
