@@ -26,10 +26,10 @@ pytestmark = [
 
 def test_a_strangers_photographs_are_read_right_or_not_at_all() -> None:
     report, _ = stills.evaluate(app.find_bundle("inr"), PHOTOGRAPHS / "test")
-    assert report.n == 840
-    assert report.accuracy >= 0.99
-    assert report.coverage >= 0.95
-    assert report.wrong_announcement_rate <= 0.003
+    assert report.shares.accuracy.of == 840
+    assert report.shares.accuracy.share >= 0.99
+    assert report.shares.coverage.share >= 0.95
+    assert report.shares.wrong.share <= 0.003
     assert report.calibration_error <= 0.02
 
 
@@ -37,7 +37,7 @@ def test_several_different_notes_are_never_an_amount(tmp_path: Path) -> None:
     (tmp_path / "background").symlink_to(PHOTOGRAPHS / "several_notes")
     (tmp_path / "10").symlink_to(PHOTOGRAPHS / "test" / "10")
     report, _ = stills.evaluate(app.find_bundle("inr"), tmp_path)
-    assert (report.n_background, report.false) == (20, 0)
+    assert (report.shares.false.of, report.shares.false.count) == (20, 0)
 
 
 @pytest.mark.parametrize("amount", ["10", "20", "50", "100", "200"])

@@ -61,7 +61,7 @@ def evaluate(
     with counting("evaluating") as tick:
         found, _ = stills.score(read, [(specimen.path, specimen.truth) for specimen in chosen], tick)
     if json_ is not None:
-        figures.write(json_, asdict(found))
+        figures.write_evaluation(json_, found)
     tables.print_evaluation(found)
 
 

@@ -18,18 +18,18 @@ from training.measure.stills import Report
 
 def print_evaluation(report: Report) -> None:
     """What a bundle did with photographs."""
+    shares = report.shares
     table = Table("figure", "value", "of", "95 % interval")
-    rows = (
-        ("accuracy", report.n),
-        ("coverage", report.n),
-        ("wrong_announcement_rate", report.announced),
-        ("false_announcement_rate", report.n_background),
-    )
-    for key, of in rows:
-        low, high = report.intervals[key]
-        table.add_row(key, f"{getattr(report, key):.4f}", str(of), f"{low:.4f} to {high:.4f}")
-    table.add_row("calibration_error", f"{report.calibration_error:.4f}", str(report.n + report.n_background), "")
-    table.add_row("ms_per_picture", f"{report.ms_per_picture:.2f}", str(report.n + report.n_background), "")
+    for name, rate in (
+        ("accuracy", shares.accuracy),
+        ("coverage", shares.coverage),
+        ("wrong_announcement_rate", shares.wrong),
+        ("false_announcement_rate", shares.false),
+    ):
+        table.add_row(name, f"{rate.share:.4f}", str(rate.of), f"{rate.low:.4f} to {rate.high:.4f}")
+    pictures = str(shares.accuracy.of + shares.false.of)
+    table.add_row("calibration_error", f"{report.calibration_error:.4f}", pictures, "")
+    table.add_row("ms_per_picture", f"{report.ms_per_picture:.2f}", pictures, "")
     out = Console()
     out.print(table)
     confusion = Table("shown", "taken for (most likely label: count)")

@@ -103,7 +103,10 @@ def _thresholds(
 def _figures(parity: Parity, probs: NDArray[np.float32], truth: NDArray[np.int64]) -> dict[str, float]:
     return {
         "held_out_pictures": float(len(truth)),
+        "held_out_looks": float(parity.pictures),  # each picture is looked at once for each turn
+        "held_out_right": float(parity.int8_right),
         "held_out_accuracy": round(parity.int8_accuracy, 4),
+        "int8_float_agreed": float(parity.agreed),
         "int8_float_agreement": round(parity.agreement, 4),
         "held_out_calibration_error": round(calibrate.calibration_error(probs, truth), 4),
     }

@@ -32,11 +32,27 @@ MEASURED = 150  # pictures on which shifts are measured: their means change litt
 
 @dataclass(frozen=True)
 class Parity:
-    """How far int8 and float differ on the same pictures."""
+    """How far int8 and float differ on the same pictures, counted."""
 
-    agreement: float  # share of pictures with the same best label
-    float_accuracy: float
-    int8_accuracy: float
+    pictures: int
+    agreed: int  # have the same best label
+    float_right: int
+    int8_right: int
+
+    @property
+    def agreement(self) -> float:
+        """The share of pictures with the same best label."""
+        return self.agreed / self.pictures
+
+    @property
+    def float_accuracy(self) -> float:
+        """The share that the float model is right on."""
+        return self.float_right / self.pictures
+
+    @property
+    def int8_accuracy(self) -> float:
+        """The share that the int8 model is right on."""
+        return self.int8_right / self.pictures
 
     def gate(self) -> None:
         """Raises TrainingError when quantisation cost too much."""
@@ -164,5 +180,8 @@ def parity(float_: NDArray[np.float32], int8: NDArray[np.float32], truth: NDArra
     """Compare logits (n, labels) of both on pictures whose labels are `truth` (n,)."""
     best_float, best_int8 = float_.argmax(axis=1), int8.argmax(axis=1)
     return Parity(
-        float((best_float == best_int8).mean()), float((best_float == truth).mean()), float((best_int8 == truth).mean())
+        len(truth),
+        agreed=int((best_float == best_int8).sum()),
+        float_right=int((best_float == truth).sum()),
+        int8_right=int((best_int8 == truth).sum()),
     )

@@ -109,7 +109,10 @@ def _times(
 def _entry(name: str, bundle: Bundle, report: stills.Report, time_: tuple[float, float]) -> Entry:
     return Entry(
         name=name,
-        **stills.of_report(report),
+        accuracy=report.shares.accuracy,
+        coverage=report.shares.coverage,
+        wrong=report.shares.wrong,
+        false=report.shares.false,
         calibration_error=report.calibration_error,
         multiply_adds=cost.multiply_adds(bundle.model) / 1e6,
         kilobytes=len(bundle.model) / 1000,

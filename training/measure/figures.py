@@ -10,15 +10,70 @@ import msgspec
 
 from training.errors import TrainingError
 from training.measure.films import Sequences
-from training.measure.stills import Report
+from training.measure.rates import rate
+from training.measure.stills import Report, Shares
 
 T = TypeVar("T")
 Row = dict[str, str | float]  # of an ablation: "name", and figures by their name
 
 
+class Evaluation(msgspec.Struct, frozen=True):
+    """The file of `evaluate --json`: each rate as a share, with the counts that it was made of."""
+
+    n: int
+    accuracy: float
+    coverage: float
+    wrong_announcement_rate: float
+    n_background: int
+    false_announcement_rate: float
+    calibration_error: float
+    ms_per_picture: float
+    confusion: dict[str, dict[str, int]]
+    intervals: dict[str, tuple[float, float]]
+    announced: int
+    wrong: int
+    false: int
+    broken: list[str]
+    right: int | None = None  # older files have the share alone
+
+
 def evaluation(path: Path) -> Report:
     """What `evaluate --json` wrote. Raises TrainingError."""
-    return _read(path, Report, "evaluate --json")
+    found = _read(path, Evaluation, "evaluate --json")
+    right = round(found.accuracy * found.n) if found.right is None else found.right
+    shares = Shares(
+        accuracy=rate(right, found.n),
+        coverage=rate(found.announced, found.n),
+        wrong=rate(found.wrong, found.announced),
+        false=rate(found.false, found.n_background),
+    )
+    return Report(shares, found.calibration_error, found.ms_per_picture, found.confusion, found.broken)
+
+
+def write_evaluation(path: Path, report: Report) -> None:
+    """Write the file that `evaluation` reads. Raises TrainingError."""
+    shares = report.shares
+    named = {
+        "accuracy": shares.accuracy,
+        "coverage": shares.coverage,
+        "wrong_announcement_rate": shares.wrong,
+        "false_announcement_rate": shares.false,
+    }
+    found = Evaluation(
+        n=shares.accuracy.of,
+        n_background=shares.false.of,
+        calibration_error=report.calibration_error,
+        ms_per_picture=report.ms_per_picture,
+        confusion=report.confusion,
+        intervals={name: (rate.low, rate.high) for name, rate in named.items()},
+        announced=shares.coverage.count,
+        wrong=shares.wrong.count,
+        false=shares.false.count,
+        broken=report.broken,
+        right=shares.accuracy.count,
+        **{name: rate.share for name, rate in named.items()},
+    )
+    write(path, msgspec.structs.asdict(found))
 
 
 def sequences(path: Path) -> Sequences:

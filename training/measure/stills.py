@@ -24,7 +24,7 @@ from training.errors import TrainingError
 from training.learn import calibrate
 from training.measure import specimens
 from training.measure.device import running
-from training.measure.rates import Rate, interval, rate
+from training.measure.rates import Rate, rate
 
 STILL_FRAMES = 10  # of one picture, over one second
 SILENT = "silent"
@@ -42,22 +42,23 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Report:
-    """The figures; rates are shares of what their name says, 0 where that is empty."""
+class Shares:
+    """What was counted of some pictures."""
 
-    n: int
-    accuracy: float
-    coverage: float
-    wrong_announcement_rate: float
-    n_background: int
-    false_announcement_rate: float
+    accuracy: Rate  # the most likely amount is the right one, of notes
+    coverage: Rate  # spoken to, of notes
+    wrong: Rate  # of what was spoken to notes
+    false: Rate  # an amount was said, of pictures without these notes
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures of all pictures."""
+
+    shares: Shares
     calibration_error: float
     ms_per_picture: float
     confusion: dict[str, dict[str, int]]  # truth -> most likely label or "silent" -> count
-    intervals: dict[str, tuple[float, float]]  # 95 % Clopper-Pearson, by the name of the rate
-    announced: int
-    wrong: int
-    false: int
     broken: list[str]  # pictures that could not be opened
 
 
@@ -124,47 +125,22 @@ def announced(looks: Sequence[Observation], bundle: Bundle) -> str:
 def report(outcomes: Iterable[Outcome], labels: tuple[str, ...], ms_per_picture: float, broken: list[str]) -> Report:
     """The figures of all outcomes."""
     outcomes = list(outcomes)
+    error = _calibration_error(outcomes, labels)
+    return Report(shares(outcomes), error, ms_per_picture, _confusion(outcomes, labels), broken)
+
+
+def shares(outcomes: Iterable[Outcome]) -> Shares:
+    """What is to be counted of these outcomes."""
+    outcomes = list(outcomes)
     notes = [o for o in outcomes if o.truth != BACKGROUND]
     rest = [o for o in outcomes if o.truth == BACKGROUND]
-    right = sum(o.best == o.truth for o in notes)
     spoken = [o for o in notes if o.said]
-    wrong = sum(o.said != o.truth for o in spoken)
-    false = sum(bool(o.said) for o in rest)
-    return Report(
-        n=len(notes),
-        accuracy=_share(right, len(notes)),
-        coverage=_share(len(spoken), len(notes)),
-        wrong_announcement_rate=_share(wrong, len(spoken)),
-        n_background=len(rest),
-        false_announcement_rate=_share(false, len(rest)),
-        calibration_error=_calibration_error(outcomes, labels),
-        ms_per_picture=ms_per_picture,
-        confusion=_confusion(outcomes, labels),
-        intervals={
-            "accuracy": interval(right, len(notes)),
-            "coverage": interval(len(spoken), len(notes)),
-            "wrong_announcement_rate": interval(wrong, len(spoken)),
-            "false_announcement_rate": interval(false, len(rest)),
-        },
-        announced=len(spoken),
-        wrong=wrong,
-        false=false,
-        broken=broken,
+    return Shares(
+        accuracy=rate(sum(o.best == o.truth for o in notes), len(notes)),
+        coverage=rate(len(spoken), len(notes)),
+        wrong=rate(sum(o.said != o.truth for o in spoken), len(spoken)),
+        false=rate(sum(bool(o.said) for o in rest), len(rest)),
     )
-
-
-def of_report(report: Report) -> dict[str, Rate]:
-    """What was counted: accuracy, coverage, wrong (of what was spoken to notes), false (of no notes)."""
-    return {
-        "accuracy": rate(round(report.accuracy * report.n), report.n),
-        "coverage": rate(report.announced, report.n),
-        "wrong": rate(report.wrong, report.announced),
-        "false": rate(report.false, report.n_background),
-    }
-
-
-def _share(count: int, of: int) -> float:
-    return count / of if of else 0.0
 
 
 def _calibration_error(outcomes: list[Outcome], labels: tuple[str, ...]) -> float:

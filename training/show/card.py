@@ -30,6 +30,7 @@ FEW = "Trained on few photographers' pictures; other light, cameras, wear and ol
 NO_TEST = "No independent test: nobody's photographs but those of the training's sources were measured, which flatters."
 DRAWN = "No photograph is part of the bundle: the self-test pictures are drawn play money."
 INDEPENDENT = "Independent test: "
+COUNTS = {"held_out_accuracy": "held_out_right", "int8_float_agreement": "int8_float_agreed"}  # of held_out_looks
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,7 +97,7 @@ def refresh(
     manifest = bundles.read(folder).manifest
     if sequences is not None and sequences.bundle["digest"] != manifest.digest:
         raise TrainingError(f"these sequences were measured on another bundle than {folder}")
-    figures = dict(manifest.figures)
+    figures = _with_looks(manifest)
     figures |= _of_evaluation(evaluation) if evaluation else {}
     figures |= _of_sequences(sequences) if sequences else {}
     manifest = msgspec.structs.replace(manifest, figures=figures)
@@ -107,6 +108,14 @@ def refresh(
     encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
     _replace(folder, {bundles.CARD: text.encode(), bundles.MANIFEST: encoded + b"\n"})
     return manifest
+
+
+def _with_looks(manifest: Manifest) -> dict[str, float]:
+    """The figures; older manifests do not say that each held-out picture was looked at once for each turn."""
+    figures = dict(manifest.figures)
+    if "held_out_pictures" in figures:
+        figures.setdefault("held_out_looks", figures["held_out_pictures"] * len(manifest.input.turns))
+    return figures
 
 
 def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
@@ -122,13 +131,15 @@ def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def _of_evaluation(report: Report) -> dict[str, float]:
+    shares = report.shares
     return {
-        "test_pictures": float(report.n),
-        "test_accuracy": round(report.accuracy, 4),
-        "test_announced": float(report.announced),
-        "test_wrong": float(report.wrong),
-        "test_background": float(report.n_background),
-        "test_false": float(report.false),
+        "test_pictures": float(shares.accuracy.of),
+        "test_right": float(shares.accuracy.count),
+        "test_accuracy": round(shares.accuracy.share, 4),
+        "test_announced": float(shares.coverage.count),
+        "test_wrong": float(shares.wrong.count),
+        "test_background": float(shares.false.of),
+        "test_false": float(shares.false.count),
         "test_calibration_error": round(report.calibration_error, 4),
     }
 
@@ -232,28 +243,34 @@ def _measured(figures: Mapping[str, float], independent: str) -> list[str]:
 
 
 def _held_out(figures: Mapping[str, float]) -> list[str]:
-    """Whatever training put there; shares of the held-out pictures get their interval."""
+    """What training counted, and whatever else it put there."""
     pictures = round(figures.get("held_out_pictures", 0))
+    looks = round(figures.get("held_out_looks", pictures))
     rows: dict[str, object] = {}
     for key, value in figures.items():
-        if key.startswith(("test_", "film_")):
+        if key.startswith(("test_", "film_")) or key in COUNTS.values():
             continue
-        counted = pictures and key in ("held_out_accuracy", "int8_float_agreement")
-        rows[key.replace("_", " ")] = rate(round(value * pictures), pictures) if counted else f"{value:g}"
+        counted = looks and key in COUNTS
+        rows[key.replace("_", " ")] = _right(figures, COUNTS[key], key, looks) if counted else f"{value:g}"
     if not rows:
         return []
     return [
-        "Pictures not trained on, int8, through the device's own stages:",
+        "Pictures not trained on, given to the int8 model once for each way in which a look is turned:",
         _table(rows),
         "They come from the same sources as the training's, which flatters any model.",
     ]
+
+
+def _right(figures: Mapping[str, float], count: str, share: str, of: int) -> Rate:
+    """The rate of a count; older manifests have its share alone."""
+    return rate(round(figures[count] if count in figures else figures[share] * of), of)
 
 
 def _test(figures: Mapping[str, float], independent: str) -> list[str]:
     pictures, announced = round(figures["test_pictures"]), round(figures["test_announced"])
     whose = f"{INDEPENDENT}{independent}" if independent else "Other photographs; whose, was not stated."
     rows: dict[str, object] = {
-        "right, most likely amount": rate(round(figures["test_accuracy"] * pictures), pictures),
+        "right, most likely amount": _right(figures, "test_right", "test_accuracy", pictures),
         "spoken at all": rate(announced, pictures),
         "wrong, of what was spoken": rate(round(figures["test_wrong"]), announced),
         "amounts said to pictures without these notes": rate(

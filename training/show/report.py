@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from training.learn import calibrate
 from training.measure import cost, figures, stills
 from training.measure.figures import Row
 from training.measure.films import Sequences
-from training.measure.rates import Rate, digits, rate
+from training.measure.rates import digits, rate
 from training.measure.specimens import Specimen
 from training.measure.stills import Outcome, Report
 from training.photos import dataset
@@ -89,7 +89,7 @@ def make(
         (out / PAGE).write_text(text, encoding="utf-8")
     except OSError as error:
         raise TrainingError(f"{out} cannot be written: {error.strerror}") from error
-    figures.write(out / FIGURES, asdict(found))
+    figures.write_evaluation(out / FIGURES, found)
     return out / PAGE
 
 
@@ -203,12 +203,12 @@ among n, the rule of three gives 3/n.</p>
 
 def _figures(subject: Subject) -> str:
     found = subject.report
-    shares = stills.of_report(found)
+    shares = found.shares
     rows: list[tuple[str, object, str]] = [
-        ("accuracy", shares["accuracy"], "the most likely amount is the right one"),
-        ("coverage", shares["coverage"], "notes that are spoken to"),
-        ("wrong announcements", shares["wrong"], "of what is spoken to notes"),
-        ("false announcements", shares["false"], "of pictures without these notes"),
+        ("accuracy", shares.accuracy, "the most likely amount is the right one"),
+        ("coverage", shares.coverage, "notes that are spoken to"),
+        ("wrong announcements", shares.wrong, "of what is spoken to notes"),
+        ("false announcements", shares.false, "of pictures without these notes"),
         ("calibration error", digits(found.calibration_error), f"ECE, {BINS} bins, all pictures"),
     ]
     figures_ = table("All photographs", ("figure", "value", "meaning"), rows)
@@ -268,7 +268,7 @@ def _sureness(subject: Subject) -> str:
     labels, found = subject.bundle.labels, subject.report
     wrong, false = curves(subject.outcomes, labels)
     drawn = charts.reliability(bins(subject.outcomes, labels))
-    swept = charts.risk_coverage(wrong, false, (found.coverage, found.wrong_announcement_rate))
+    swept = charts.risk_coverage(wrong, false, (found.shares.coverage.share, found.shares.wrong.share))
     return (
         f'<div class="pair"><figure>{drawn}<figcaption>Reliability: bars are what was right, the orange part how far '
         "that is from what was claimed, the number how many pictures. A perfect model follows the dashed line."
@@ -315,25 +315,13 @@ def _group(subject: Subject, name: str, of: Callable[[Specimen], str]) -> str:
         groups.setdefault((specimen and of(specimen)) or "not written down", []).append(outcome)
     if set(groups) <= {"not written down"}:
         return ""
-    notes = [(key, *_scores([o for o in group if o.truth != BACKGROUND])) for key, group in sorted(groups.items())]
-    empty = [(key, _said([o for o in group if o.truth == BACKGROUND])) for key, group in sorted(groups.items())]
+    found = {key: stills.shares(group) for key, group in sorted(groups.items())}
+    notes = [(key, s.accuracy, s.coverage, s.wrong) for key, s in found.items() if s.accuracy.of]
+    empty = [(key, s.false) for key, s in found.items() if s.false.of]
     heads = (name, "accuracy", "coverage", "wrong, of what is spoken")
-    return table(f"Notes by {name}", heads, [row for row in notes if row[1].of]) + (
-        table(f"Pictures without these notes by {name}", (name, "announced"), [row for row in empty if row[1].of])
-        if any(row[1].of for row in empty)
-        else ""
+    return table(f"Notes by {name}", heads, notes) + (
+        table(f"Pictures without these notes by {name}", (name, "announced"), empty) if empty else ""
     )
-
-
-def _scores(notes: Sequence[Outcome]) -> tuple[Rate, Rate, Rate]:
-    """Accuracy, coverage, wrong of what was spoken."""
-    spoken = [o for o in notes if o.said]
-    right, wrong = sum(o.best == o.truth for o in notes), sum(o.said != o.truth for o in spoken)
-    return rate(right, len(notes)), rate(len(spoken), len(notes)), rate(wrong, len(spoken))
-
-
-def _said(empty: Sequence[Outcome]) -> Rate:
-    return rate(sum(bool(o.said) for o in empty), len(empty))
 
 
 def _films(films: Sequences) -> str:

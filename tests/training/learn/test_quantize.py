@@ -67,8 +67,8 @@ def test_biases_of_another_network_are_refused() -> None:
         quantize.with_biases_corrected(bundles.read(XTS).model, reference, [])
 
 
-@pytest.mark.parametrize(("agreement", "lost"), [(0.989, 0.0), (0.995, 0.006)])
-def test_the_gate_stops_what_quantisation_spoilt(agreement: float, lost: float) -> None:
-    quantize.Parity(0.995, 0.99, 0.986).gate()
+@pytest.mark.parametrize(("agreed", "lost"), [(989, 0), (995, 6)])
+def test_the_gate_stops_what_quantisation_spoilt(agreed: int, lost: int) -> None:
+    quantize.Parity(1000, agreed=995, float_right=990, int8_right=986).gate()
     with pytest.raises(TrainingError, match="differs too much"):
-        quantize.Parity(agreement, 0.99, 0.99 - lost).gate()
+        quantize.Parity(1000, agreed=agreed, float_right=990, int8_right=990 - lost).gate()

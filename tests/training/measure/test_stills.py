@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from training.measure.rates import interval
-from training.measure.stills import Outcome, report
+from training.measure.rates import interval, rate
+from training.measure.stills import Outcome, Shares, report
 
 LABELS = ("10", "100", "background", "several")
 
@@ -24,11 +24,7 @@ def test_the_rates_are_shares_of_what_their_names_say() -> None:
         outcome("background", "10", ""),
     ]
     found = report(outcomes, LABELS, 1.0, [])
-    assert (found.n, found.n_background) == (4, 2)
-    assert found.accuracy == pytest.approx(3 / 4)
-    assert found.coverage == pytest.approx(3 / 4)
-    assert found.wrong_announcement_rate == pytest.approx(1 / 3)
-    assert found.false_announcement_rate == pytest.approx(1 / 2)
+    assert found.shares == Shares(accuracy=rate(3, 4), coverage=rate(3, 4), wrong=rate(1, 3), false=rate(1, 2))
 
 
 def test_nothing_wrong_of_840_is_bounded_by_about_three_in_840() -> None:
@@ -39,5 +35,4 @@ def test_nothing_wrong_of_840_is_bounded_by_about_three_in_840() -> None:
 
 def test_no_pictures_of_a_kind_give_no_rate_and_the_widest_interval() -> None:
     found = report([outcome("10", "10", "10")], LABELS, 1.0, [])
-    assert found.false_announcement_rate == 0
-    assert found.intervals["false_announcement_rate"] == (0, 1)
+    assert (found.shares.false.share, found.shares.false.low, found.shares.false.high) == (0, 0, 1)

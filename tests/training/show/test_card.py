@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -11,8 +12,8 @@ from edge.core import bundle as bundles
 from training.errors import TrainingError
 from training.measure import films
 from training.measure.films import Plan, Presence, Walk
-from training.measure.rates import interval, pace
-from training.measure.stills import Report
+from training.measure.rates import interval, pace, rate
+from training.measure.stills import Report, Shares
 from training.show import card
 
 XTS = Path(__file__).parents[3] / "edge" / "bundles" / "xts"
@@ -41,8 +42,9 @@ def sources(tmp_path: Path) -> card.Sources:
     return card.read_sources(path)
 
 
-def evaluation() -> Report:
-    return Report(100, 0.98, 0.95, 2 / 95, 40, 0.0, 0.0123, 2.0, {}, {}, 95, 2, 0, [])
+def evaluation(wrong: int = 2) -> Report:
+    shares = Shares(accuracy=rate(98, 100), coverage=rate(95, 100), wrong=rate(wrong, 95), false=rate(0, 40))
+    return Report(shares, 0.0123, 2.0, {}, [])
 
 
 def filmed(bundle: bundles.Bundle) -> films.Sequences:
@@ -79,6 +81,34 @@ def test_every_rate_has_its_interval_and_what_it_is_of(folder: Path) -> None:
     assert f"| held out accuracy | 0.967 ({low:.3f} to {high:.3f}), 580 of 600 |" in told
 
 
+def test_a_count_is_told_as_it_was_counted_however_many_pictures_there_are(folder: Path) -> None:
+    """A share of four digits would turn 19,999 of 20,000 into all of them."""
+    shares = Shares(accuracy=rate(19_999, 20_000), coverage=rate(0, 20_000), wrong=rate(0, 0), false=rate(0, 0))
+    card.refresh(folder, Report(shares, 0.0, 2.0, {}, []))
+    assert "19999 of 20000" in text(folder)
+
+
+def test_what_was_held_out_is_counted_in_looks_one_for_each_turn(folder: Path) -> None:
+    manifest = bundles.read(folder).manifest
+    figures = {"held_out_pictures": 9000.0, "held_out_looks": 18_000.0, "held_out_right": 17_999.0}
+    figures |= {"held_out_accuracy": 0.9999, "int8_float_agreed": 18_000.0, "int8_float_agreement": 1.0}
+    changed = msgspec.structs.replace(manifest, figures=figures)
+    (folder / bundles.MANIFEST).write_bytes(msgspec.json.encode(changed))
+    card.refresh(folder)
+    assert "17999 of 18000" in text(folder)
+    assert "18000 of 18000" in text(folder)
+
+
+def test_an_older_manifest_has_shares_of_looks_alone(folder: Path) -> None:
+    manifest = bundles.read(folder).manifest
+    figures = {"held_out_pictures": 300.0, "held_out_accuracy": 0.995}
+    turned = msgspec.structs.replace(manifest.input, turns=(0, 180))
+    assert card._with_looks(msgspec.structs.replace(manifest, figures=figures, input=turned)) == {
+        **figures,
+        "held_out_looks": 600.0,
+    }
+
+
 def test_the_card_says_what_the_bundle_cannot_do(folder: Path) -> None:
     card.refresh(folder)
     limits = card.limits((folder / bundles.CARD).read_text())
@@ -111,7 +141,7 @@ def test_what_is_not_given_again_stays(folder: Path, sources: card.Sources) -> N
     card.refresh(folder)
     assert (folder / bundles.CARD).read_text() == first
     assert made_from in text(folder)
-    card.refresh(folder, replace(evaluation(), wrong=0))
+    card.refresh(folder, evaluation(wrong=0))
     told = text(folder)
     assert "| wrong, of what was spoken | 0.000 (0.000 to 0.0381), 0 of 95; 3/n = 0.0316 |" in told
     assert "Independent test" in told
