@@ -96,12 +96,13 @@ def guidance(
     background: Annotated[Path, typer.Argument(help="Folder of pictures without these notes.")],
     scenes: Annotated[int, typer.Option(help="Scenes of each case, composed from held-out pictures.")] = 100,
     photographs: Annotated[bool, typer.Option(help="One scene of each photograph with a box instead.")] = False,
+    series: Series = None,
     seed: Seed = USUAL.seed,
 ) -> None:
     """Score the hints: is the right one said to scenes in which a note is held so that it cannot be read?"""
     with counting("showing scenes") as tick:
         outcomes = hints.evaluate(
-            bundle, data, background, scenes=scenes, seed=seed, photographs=photographs, tick=tick
+            bundle, data, background, scenes=scenes, seed=seed, photographs=photographs, series=series, tick=tick
         )
     tables.print_hints(hints.score(outcomes))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -17,29 +17,23 @@ import numpy as np
 from numpy.random import Generator
 
 from edge.core import bundle as bundles
-from edge.core.bundle import BACKGROUND, Bundle
-from edge.core.decide import Decider
-from edge.core.messages import Decision, Frame, Pixels, Verdict
-from edge.core.observe import Invoke, Observer
+from edge.core.bundle import Bundle
+from edge.core.messages import Decision, Frame, Verdict
+from edge.core.observe import Invoke
 from training.errors import TrainingError
-from training.measure.device import running
+from training.measure.device import Watcher, amounts, running
 from training.measure.rates import Pace, Rate, pace, rate
-from training.measure.specimens import Specimen, evenly
+from training.measure.specimens import Specimen
+from training.measure.stock import Stock, Tick, gather
 from training.photos import cutout, dataset
 from training.photos.cutout import Patch
-from training.photos.material import HANDS
-from training.playmoney import notes, scenes
 from training.synth import film, paper
 
 BEFORE_S = 0.4  # of bare ground before a note comes
 AFTER_REARM_S = 0.5  # of bare ground after the device has forgotten it
-MOST_GROUNDS = 400  # background pictures held in memory
-DRAWN_GROUNDS, DRAWN_STRANGERS = 60, 24  # where there is no photograph to stand behind
 TIGHT_SHARE = 0.7  # of a photograph in the hand: the middle, which is note
 RIGHT, WRONG, UNSURE, MISSED = "right", "wrong", "unsure", "missed"
 EVENTS = (RIGHT, WRONG, UNSURE, MISSED)
-
-Tick = Callable[[str, int, int], None]  # what is being done, how many, of how many
 
 
 @dataclass(frozen=True)
@@ -51,19 +45,6 @@ class Plan:
     notes: int = 0  # most presences, drawn evenly from the denominations; 0: every photograph
     empty_frames: int = 36_000  # an hour
     scenes: int = 40  # of each kind with more than one note
-
-
-@dataclass(frozen=True)
-class Stock:
-    """What films are made from."""
-
-    notes: list[Specimen]  # in the order they are shown
-    grounds: list[Pixels]
-    strangers: list[Patch]  # other money
-    hands: list[Patch]
-    several: list[Path] = field(default_factory=list)  # photographs of more than one note
-    drawn: bool = False  # grounds and strangers are drawings, for want of photographs
-    broken: list[str] = field(default_factory=list)  # pictures that cannot be opened
 
 
 @dataclass(frozen=True)
@@ -120,61 +101,6 @@ class Sequences:
     broken: list[str]
 
 
-def stock(
-    specimens: Sequence[Specimen], plan: Plan, several: Path | None = None, tick: Tick = lambda what, i, n: None
-) -> Stock:
-    """Open what lies behind the notes; the notes themselves are opened as they are shown. Raises TrainingError."""
-    if several is not None and not several.is_dir():
-        raise TrainingError(f"there is no folder {several}")
-    shown = evenly([s for s in specimens if s.truth != BACKGROUND], plan.notes, plan.seed)
-    if not shown:
-        raise TrainingError("none of these photographs shows a denomination of this bundle")
-    grounds: list[Pixels] = []
-    strangers, hands, broken = [], [], []
-    behind = _by_source([s for s in specimens if s.truth == BACKGROUND], plan.seed)[:MOST_GROUNDS]
-    for number, specimen in enumerate(behind):
-        tick("opening backgrounds", number + 1, len(behind))
-        try:
-            pixels = dataset.load(specimen.path)
-        except TrainingError:
-            broken.append(str(specimen.path))
-            continue
-        # Denominations the bundle does not know are strangers, as another country's money is.
-        if specimen.source.startswith("foreign") or dataset.is_denomination(
-            dataset.label_of(specimen.path.parent.name)
-        ):
-            strangers.append(cutout.whole(pixels))
-        elif specimen.source == HANDS:
-            hands += [hand] if (hand := cutout.hand(pixels)) else []
-        else:
-            grounds.append(pixels)
-    drawn = not grounds
-    if drawn:
-        grounds = [scenes.draw_scene(plan.seed * 1000 + i, (240, 320)) for i in range(DRAWN_GROUNDS)]
-    if not strangers:
-        strangers = [cutout.whole(notes.draw_stranger(plan.seed * 1000 + i, 320)) for i in range(DRAWN_STRANGERS)]
-    whole = [path for path in dataset.pictures_in(several) if _opens(path, broken)] if several else []
-    return Stock(shown, grounds, strangers, hands, whole, drawn, broken)
-
-
-def _opens(path: Path, broken: list[str]) -> bool:
-    try:
-        dataset.load(path)
-    except TrainingError:
-        broken.append(str(path))
-        return False
-    return True
-
-
-def _by_source(specimens: Sequence[Specimen], seed: int) -> list[Specimen]:
-    """Mixed, the sources taking turns."""
-    groups: dict[str, list[Specimen]] = defaultdict(list)
-    for specimen in evenly(specimens, 0, seed):
-        groups[specimen.source].append(specimen)
-    longest = max(map(len, groups.values()), default=0)
-    return [group[i] for i in range(longest) for group in groups.values() if i < len(group)]
-
-
 def run(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick: Tick = lambda what, i, n: None) -> Sequences:
     """Show the whole plan to `bundle`, whose model is run by `invoke`."""
     shown, broken = [], list(stock.broken)
@@ -196,14 +122,8 @@ def run(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick: Tick = l
 
 def read(bundle: Bundle, invoke: Invoke, frames: Iterable[Frame]) -> list[Decision]:
     """What a device that has just started says to these frames."""
-    observer = Observer(bundle, invoke, lambda: 0.0)
-    decider = Decider(bundle.labels, bundle.manifest.decision)
-    return [decision for frame in frames for decision in decider.step(observer.observe(frame))]
-
-
-def amounts(decisions: Iterable[Decision]) -> list[str]:
-    """The amounts among them, in order."""
-    return [d.label for d in decisions if d.verdict is Verdict.AMOUNT]
+    watcher = Watcher(bundle, invoke)
+    return [decision for frame in frames for decision in watcher.see(frame)]
 
 
 def judge(specimen: Specimen, decisions: Sequence[Decision], seen_from_s: float) -> Presence:
@@ -364,8 +284,7 @@ def _scene(name: str, counts: Counter[str], outcomes: Sequence[str]) -> Scene:
 
 def walk(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick: Tick = lambda what, i, n: None) -> Walk:
     """One device that is never switched off, past backgrounds, hands, other money and things held like money."""
-    observer = Observer(bundle, invoke, lambda: 0.0)
-    decider = Decider(bundle.labels, bundle.manifest.decision)
+    watcher = Watcher(bundle, invoke)
     done, said = 0, Counter[str]()
     frames_of, false_of = Counter[str](), Counter[str]()
     for number in range(plan.empty_frames):
@@ -373,7 +292,7 @@ def walk(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick: Tick = 
             break
         kind, shown = _nothing(stock, _rng(plan, 9, number))
         for frame in shown.frames(done, done / film.FRAMES_PER_S)[: plan.empty_frames - done]:
-            found = amounts(decider.step(observer.observe(frame)))
+            found = amounts(watcher.see(frame))
             said.update(found)
             frames_of[kind] += 1
             false_of[kind] += len(found)
@@ -472,6 +391,6 @@ def measure(
     """
     cv2.setNumThreads(1)  # pictures this small gain nothing from more
     bundle = bundles.read(folder)
-    shown = stock(specimens(bundle), plan, several, tick)
+    shown = gather(specimens(bundle), plan.notes, plan.seed, several, tick)
     with running(bundle) as invoke:
         return run(bundle, invoke, shown, plan, tick)

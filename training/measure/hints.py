@@ -7,9 +7,8 @@ hint: such scenes are counted apart.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,18 +16,21 @@ import numpy as np
 
 from edge.core import bundle as bundles
 from edge.core.bundle import BACKGROUND, Bundle
-from edge.core.decide import Decider
-from edge.core.guide import Guide
-from edge.core.messages import Frame, Hint, Pixels, Verdict
-from edge.core.observe import Observer
+from edge.core.messages import Frame, Hint, Pixels
+from edge.core.observe import Invoke
 from training.errors import TrainingError
-from training.measure.device import running
+from training.measure import specimens
+from training.measure.device import Watcher, amounts, running
 from training.measure.rates import interval
-from training.photos import cutout, dataset
+from training.measure.specimens import Specimen
+from training.photos import dataset
+from training.photos.material import HANDS
 from training.synth.staging import CASES, Case, Note, stage, with_surroundings
 
 FRAMES_PER_S = 10.0
 NOTHING = "nothing"
+
+Staged = Iterator[tuple[Case, str, Iterator[Pixels], int]]  # a scene, the amount in it, its frames, of how many scenes
 
 
 @dataclass(frozen=True)
@@ -93,47 +95,46 @@ def evaluate(
     scenes: int,
     seed: int,
     photographs: bool = False,
+    series: Path | None = None,
     tick: Callable[[int, int], None] = lambda i, n: None,
 ) -> list[Outcome]:
     """Score the bundle in `folder`: `scenes` of each case from held-out cut-outs, or one of each photograph with a box.
 
+    `series`: the table of series and corrected labels that it was trained with.
     Raises BundleError, and TrainingError where there is nothing to make scenes of.
     """
     bundle = bundles.read(folder)
+    if photographs:
+        staged = from_photographs(specimens.trained(data, background, bundle, series), seed)
+    else:
+        staged = from_cutouts(specimens.held_out(data, background, bundle, series=series), scenes, seed)
     with running(bundle) as invoke:
-        observer = Observer(bundle, invoke, time.perf_counter)
-        if photographs:
-            staged = from_photographs(data, background, seed)
-        else:
-            staged = from_cutouts(data, background, scenes, seed)
-        outcomes = []
-        for number, (case, truth, frames, total) in enumerate(staged):
-            tick(number + 1, total)
-            outcomes.append(judge(observer, bundle, case, truth, frames))
-        return outcomes
+        return show(bundle, invoke, staged, tick)
 
 
-def judge(observer: Observer, bundle: Bundle, case: Case, truth: str, frames: Iterator[Pixels]) -> Outcome:
-    """What the device would say to one scene."""
-    spec = bundle.manifest.decision
-    decider, guide = Decider(bundle.labels, spec), Guide(bundle.labels, visible_known=spec.visible_known)
-    said: list[Hint] = []
-    amount = ""
+def show(bundle: Bundle, invoke: Invoke, staged: Staged, tick: Callable[[int, int], None]) -> list[Outcome]:
+    """Every scene to a device of its own: what it says must not depend on the scenes before."""
+    outcomes = []
+    for number, (case, truth, frames, total) in enumerate(staged):
+        tick(number + 1, total)
+        outcomes.append(judge(Watcher(bundle, invoke), case, truth, frames))
+    return outcomes
+
+
+def judge(watcher: Watcher, case: Case, truth: str, frames: Iterable[Pixels]) -> Outcome:
+    """What a device that has just been switched on would say to one scene."""
+    said: list[str] = []
     for seq, pixels in enumerate(frames):
-        observation = observer.observe(Frame(seq, seq / FRAMES_PER_S, pixels))
-        decisions = decider.step(observation)
-        amount = amount or next((d.label for d in decisions if d.verdict is Verdict.AMOUNT), "")
-        if guidance := guide.step(observation, decisions):
-            said.append(guidance.hint)
-    return Outcome(case, tuple(said), amount, truth)
+        said += amounts(watcher.see(Frame(seq, seq / FRAMES_PER_S, pixels)))
+    return Outcome(case, tuple(watcher.hints), said[0] if said else "", truth)
 
 
-Staged = Iterator[tuple[Case, str, Iterator[Pixels], int]]
+def from_cutouts(held_out: Sequence[Specimen], scenes: int, seed: int) -> Staged:
+    """`scenes` scenes of each case; each depends on the seed and its number alone.
 
-
-def from_cutouts(data: Path, background: Path, scenes: int, seed: int) -> Staged:
-    """`scenes` scenes of each case; each depends on the seed and its number alone."""
-    props = gather(data, background)
+    Raises TrainingError where there is no note to be cut out, or nothing to lie behind it.
+    """
+    props = gather(held_out)
     for index, case in enumerate(CASES):
         for number in range(scenes):
             rng = np.random.default_rng((seed, index, number))
@@ -142,29 +143,32 @@ def from_cutouts(data: Path, background: Path, scenes: int, seed: int) -> Staged
             yield case, label, stage(case, note, ground, rng), len(CASES) * scenes
 
 
-def gather(data: Path, background: Path) -> Props:
-    """Cut-outs and backgrounds of the clusters that training holds out. Raises TrainingError where there are none."""
-    photos = dataset.clustered(dataset.scan(data, background))
-    _, held = dataset.split(photos, dataset.HELD_OUT_SHARE)
+def gather(held_out: Sequence[Specimen]) -> Props:
+    """Cut-outs and backgrounds. Raises TrainingError where there are none."""
     notes, backgrounds = [], []
-    for photo in (photos[i] for i in held):
-        if photo.label == BACKGROUND and photo.source != "hands":
-            backgrounds.append(dataset.load(photo.path))
-        elif photo.box and (patch := cutout.cut(dataset.load(photo.path), photo.box)):
-            notes.append((photo.label, Note.alone(patch)))
+    for specimen in held_out:
+        if specimen.truth != BACKGROUND and specimen.box:
+            patch = specimen.patch()
+            notes += [(specimen.truth, Note.alone(patch))] if patch.exact else []
+        elif specimen.truth == BACKGROUND and specimen.source != HANDS and not specimen.unknown_amount:
+            backgrounds.append(dataset.load(specimen.path))
     if not notes or not backgrounds:
-        raise TrainingError(f"{data} holds out no photograph with a box, or {background} no background: no scenes")
+        lacks = "background" if notes else "photograph of a note with a box"
+        raise TrainingError(f"training holds out no {lacks} of these: no scenes")
     return Props(notes, backgrounds)
 
 
-def from_photographs(data: Path, background: Path, seed: int) -> Staged:
-    """A scene for each photograph whose box is known, the cases in turn, moved about on more of its own ground."""
-    photos = [photo for photo in dataset.scan(data, background) if photo.box]
-    if not photos:
-        raise TrainingError(f"{data} has no photograph with a box in its manifest.csv: no scenes")
+def from_photographs(shown: Sequence[Specimen], seed: int) -> Staged:
+    """A scene for each note whose box is known, the cases in turn, moved about on more of its own ground.
+
+    Raises TrainingError where there is none.
+    """
+    boxed = [(s, s.box) for s in shown if s.box and s.truth != BACKGROUND]
+    if not boxed:
+        raise TrainingError("no photograph of a note has a box in manifest.csv: no scenes")
     cases = [case for case in CASES if case.on_photograph]
-    for number, photo in enumerate(photos):
+    for number, (specimen, box) in enumerate(boxed):
         rng = np.random.default_rng((seed, number))
-        note, ground = with_surroundings(dataset.load(photo.path), photo.box)
+        note, ground = with_surroundings(dataset.load(specimen.path), box)
         case = cases[number % len(cases)]
-        yield case, photo.label, stage(case, note, ground, rng), len(photos)
+        yield case, specimen.truth, stage(case, note, ground, rng), len(boxed)

@@ -17,6 +17,7 @@ from edge.core.bundle import BACKGROUND, Bundle
 from training.errors import TrainingError
 from training.photos import cutout, dataset
 from training.photos.cutout import Patch
+from training.photos.dataset import Photo
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Specimen:
     source: str = ""  # who took it, "" where nobody wrote it down
     series: str = ""  # "new", "old" ..., "" where nobody wrote it down
     box: tuple[float, float, float, float] | None = None  # centre x, y, width, height in 0..1
+
+    @property
+    def unknown_amount(self) -> bool:
+        """Whether it shows a note whose amount the bundle does not know: background, but money all the same."""
+        return self.truth == BACKGROUND and dataset.is_denomination(dataset.label_of(self.path.parent.name))
 
     def patch(self) -> Patch:
         """The note alone where its place is known, else the whole photograph. Raises TrainingError if broken."""
@@ -64,22 +70,28 @@ def gather(data: Path, background: Path | None, bundle: Bundle) -> list[Specimen
     return found
 
 
+def trained(data: Path, background: Path | None, bundle: Bundle, series: Path | None = None) -> list[Specimen]:
+    """Every photograph that training on these folders reads, as training reads it.
+
+    `series`: the table of series and corrected labels that it was trained with. Raises TrainingError.
+    """
+    return [_of(photo, bundle) for photo in dataset.scan(data, background, series)]
+
+
 def held_out(
     data: Path, background: Path | None, bundle: Bundle, source: str | None = None, series: Path | None = None
 ) -> list[Specimen]:
-    """Only what training on these folders holds out: its share of the clusters, or everything of one source.
-
-    `series`: the table of series and corrected labels that it was trained with.
-    """
+    """Only what of these training holds out: its share of the clusters, or everything of one source."""
     photos = dataset.clustered(dataset.scan(data, background, series))
     _, held = dataset.split(photos, dataset.HELD_OUT_SHARE, source)
-    found = []
-    for photo in (photos[index] for index in held):
-        truth = photo.label if photo.label in bundle.denominations else BACKGROUND
-        found.append(Specimen(photo.path, truth, photo.source, photo.series, photo.box))
-    if not found:
+    if not held:
         raise TrainingError(f"{data}: training holds none of these photographs out")
-    return found
+    return [_of(photos[index], bundle) for index in held]
+
+
+def _of(photo: Photo, bundle: Bundle) -> Specimen:
+    truth = photo.label if photo.label in bundle.denominations else BACKGROUND
+    return Specimen(photo.path, truth, photo.source, photo.series, photo.box)
 
 
 def _described(path: Path, truth: str, rows: dict[str, dict[str, str]]) -> Specimen:

@@ -16,14 +16,13 @@ import cv2
 import numpy as np
 
 from edge.core import bundle as bundles
-from edge.core.bundle import BACKGROUND, RESERVED, Bundle
-from edge.core.decide import Decider, fuse
-from edge.core.messages import Frame, Observation, Pixels, Verdict
-from edge.core.observe import Observer
+from edge.core.bundle import BACKGROUND, Bundle
+from edge.core.decide import fuse
+from edge.core.messages import Frame, Observation, Pixels
 from training.errors import TrainingError
 from training.learn import calibrate
 from training.measure import specimens
-from training.measure.device import running
+from training.measure.device import Watcher, amounts, running
 from training.measure.rates import Rate, rate
 
 STILL_FRAMES = 10  # of one picture, over one second
@@ -75,7 +74,6 @@ def score(
 ) -> tuple[Report, list[Outcome]]:
     """Score `bundle` on pictures with their truths. Raises BundleError, TrainingError."""
     with running(bundle) as invoke:
-        observer = Observer(bundle, invoke, time.perf_counter)
         outcomes, broken, spent_s = [], [], 0.0
         for number, (path, truth) in enumerate(pictures):
             tick(number + 1, len(pictures))
@@ -84,7 +82,7 @@ def score(
                 broken.append(str(path))
                 continue
             started = time.perf_counter()
-            outcomes.append(judge(observer, bundle, pixels, path, truth))
+            outcomes.append(judge(Watcher(bundle, invoke), bundle, pixels, path, truth))
             spent_s += time.perf_counter() - started
     if not outcomes:
         raise TrainingError(f"there is no picture that can be opened among the {len(pictures)} to score on")
@@ -98,27 +96,24 @@ def _open(path: Path) -> Pixels | None:
     return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-def judge(observer: Observer, bundle: Bundle, pixels: Pixels, path: Path, truth: str) -> Outcome:
-    """What the device would say to one second of this picture."""
-    looks = [observer.observe(Frame(0, 0.0, pixels)) for _ in bundle.manifest.input.turns]
-    said = announced(looks, bundle)
+def judge(watcher: Watcher, bundle: Bundle, pixels: Pixels, path: Path, truth: str) -> Outcome:
+    """What a device that has just been switched on would say to one second of this picture."""
+    looks = [watcher.observe(Frame(0, 0.0, pixels)) for _ in bundle.manifest.input.turns]
+    said = announced(watcher, looks)
     scores = [look.scores for look in looks if look.scores is not None]
     if not scores:
         return Outcome(path, truth, "", said)
     fused = fuse(np.stack(scores))
-    amounts = [label for label in bundle.labels if label not in RESERVED]
-    best = max(amounts, key=lambda label: float(fused[bundle.labels.index(label)]))
+    best = max(bundle.denominations, key=lambda label: float(fused[bundle.labels.index(label)]))
     return Outcome(path, truth, best, said, fused)
 
 
-def announced(looks: Sequence[Observation], bundle: Bundle) -> str:
+def announced(watcher: Watcher, looks: Sequence[Observation]) -> str:
     """The amount announced when `looks` over and over are all there is to see for a second, "" for none."""
-    decider = Decider(bundle.labels, bundle.manifest.decision)
     for number in range(STILL_FRAMES + 1):
         still = replace(looks[number % len(looks)], seq=number, t_s=number / STILL_FRAMES)
-        for decision in decider.step(still):
-            if decision.verdict is Verdict.AMOUNT:
-                return decision.label
+        for amount in amounts(watcher.decide(still)):
+            return amount
     return ""
 
 

@@ -16,6 +16,7 @@ from training.photos import cutout, dataset
 from training.photos.cutout import Patch
 from training.photos.dataset import Photo
 
+FOREIGN = "foreign"  # a background source whose name begins so shows other money
 HANDS = "hands"  # a background source of this name holds bare hands on a plain ground
 
 
@@ -48,7 +49,7 @@ def gather(photos: Iterable[Photo], strangers: Iterable[Photo], tick: Callable[[
                 notes[photo.label][f"{key} cut" if patch.exact else key].append(patch)
             continue
         backgrounds.append(pixels)
-        if photo.source.startswith("foreign"):
+        if photo.source.startswith(FOREIGN):
             others.append(cutout.whole(pixels))
         if photo.source == HANDS and (hand := cutout.hand(pixels)):
             hands.append(hand)

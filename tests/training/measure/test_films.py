@@ -16,10 +16,11 @@ from edge.core.bundle import Bundle, DecisionSpec, InputSpec, Manifest
 from edge.core.messages import Decision, Verdict
 from training.errors import TrainingError
 from training.measure import figures, films
-from training.measure.films import MISSED, RIGHT, UNSURE, WRONG, Plan, Stock, judge, judge_several, judge_swap
+from training.measure.films import MISSED, RIGHT, UNSURE, WRONG, Plan, judge, judge_several, judge_swap
 from training.measure.specimens import Specimen
+from training.measure.stock import Stock, gather
 from training.photos import cutout
-from training.playmoney import notes, scenes
+from training.playmoney import notes
 
 Save = Callable[[Path, np.ndarray], Path]
 Engine = Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
@@ -211,28 +212,6 @@ def test_any_amount_for_several_notes_is_one_too_many() -> None:
     assert judge_several(said("", verdict=Verdict.UNSURE)) == "nothing, or not sure"
 
 
-def test_denominations_the_bundle_does_not_know_and_other_countries_money_are_strangers(
-    tmp_path: Path, save: Save
-) -> None:
-    grey = scenes.draw_scene(1, (48, 64))
-    places = {"2000/a.png": "", "grocery/a.png": "grocery", "foreign_x/a.png": "foreign_x"}
-    behind = [Specimen(save(tmp_path / place, grey), "background", source) for place, source in places.items()]
-    found = films.stock([Specimen(tmp_path / "10.png", "10"), *behind], Plan())
-    assert (len(found.strangers), len(found.grounds), found.drawn) == (2, 1, False)
-
-
-def test_without_any_background_it_is_drawn(tmp_path: Path) -> None:
-    found = films.stock([Specimen(tmp_path / "10.png", "10")], Plan())
-    assert found.drawn
-    assert len(found.grounds) == films.DRAWN_GROUNDS
-    assert found.strangers
-
-
-def test_without_a_note_of_the_bundle_there_is_nothing_to_show(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="none of these photographs shows a denomination"):
-        films.stock([Specimen(tmp_path / "a.png", "background")], Plan())
-
-
 def test_photographs_of_several_notes_are_a_scene_and_a_torn_one_is_named(
     bundle: Bundle, tmp_path: Path, save: Save
 ) -> None:
@@ -241,7 +220,7 @@ def test_photographs_of_several_notes_are_a_scene_and_a_torn_one_is_named(
     (tmp_path / "several" / "b.png").write_bytes(b"torn")
     one = Specimen(save(tmp_path / "10" / "0.png", coloured(RED, 3)), "10")
     plan = Plan(seed=3, empty_frames=0, scenes=0)
-    stock = films.stock([one], plan, tmp_path / "several")
+    stock = gather([one], plan.notes, plan.seed, tmp_path / "several")
     (scene,) = films.run(bundle, honest, stock, plan).scenes
     assert scene.name == "photographs of several notes"
     assert scene.outcomes["one note at a time"].count == scene.of == 1

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from edge import app
+from edge.core import preprocess
+from edge.core.bundle import Bundle, DecisionSpec, InputSpec, Manifest
 from edge.core.messages import Hint
 from training.errors import TrainingError
 from training.measure import hints
 from training.measure.hints import Outcome
+from training.measure.specimens import Specimen
 from training.playmoney import notes, scenes
 from training.synth.staging import CASES
 
@@ -86,8 +89,49 @@ def test_the_devices_own_stages_are_scored_on_every_case(boxed: Path, photograph
         assert rows[name].right == rows[name].judged, name
 
 
+def test_every_scene_is_shown_to_a_device_of_its_own() -> None:
+    """Whose turn it is must not be left over from the scene before: each begins with an upright look."""
+    decision = DecisionSpec(1.0, {"10": 0.8}, 0.6, 3, 0.0, 1.5, 0.7)
+    manifest = Manifest(
+        1, "turned", "1", "XTS", InputSpec(48, 48, "squash", (0, 180)), decision, "2.14.0", False, 0.1, {}, "d" * 64
+    )
+    nothing = np.zeros((1, 48, 48, 3), np.uint8)
+    bundle = Bundle(Path("turned"), manifest, ("10", "background", "several"), b"", nothing, np.zeros((1, 3)))
+    picture = notes.draw(50, "front", 1, 200)
+    upright: list[bool] = []
+    expected = preprocess.to_tensor(picture, manifest.input)
+
+    def invoke(tensor: np.ndarray) -> list[np.ndarray]:
+        upright.append(bool(np.array_equal(tensor, expected)))
+        return [np.array([[9.0, 0.0, 0.0]], np.float32)]
+
+    staged = [(BY_NAME["well placed"], "10", iter([picture] * 5), 2) for _ in range(2)]
+    outcomes = hints.show(bundle, invoke, iter(staged), lambda i, n: None)
+    assert upright == [True, False, True, False, True] * 2
+    assert [o.amount for o in outcomes] == ["10", "10"]
+
+
+def test_notes_whose_amount_the_bundle_does_not_know_are_neither_shown_nor_scenery(tmp_path: Path, save: Save) -> None:
+    ground = scenes.draw_scene(1, (120, 160))
+    white = np.full((160, 240, 3), 245, np.uint8)
+    note = notes.draw(50, "front", 1, 180)
+    white[30 : 30 + note.shape[0], 30:210] = note
+    height = note.shape[0] / 160
+    box = 0.5, 30 / 160 + height / 2, 0.75, height
+    known = Specimen(save(tmp_path / "50" / "a.png", white), "50", box=box)
+    unknown = Specimen(save(tmp_path / "2000" / "a.png", white), "background", box=box)
+    hand = Specimen(save(tmp_path / "hands" / "a.png", ground), "background", "hands")
+    scenery = Specimen(save(tmp_path / "drawn" / "a.png", ground), "background", "drawn")
+    props = hints.gather([known, unknown, hand, scenery])
+    assert [label for label, _ in props.notes] == ["50"]
+    assert len(props.backgrounds) == 1
+    shown = list(hints.from_photographs([known, unknown, scenery], 1))
+    assert [truth for _, truth, _, _ in shown] == ["50"]
+    with pytest.raises(TrainingError, match="holds out no background"):
+        hints.gather([known, unknown, hand])
+
+
 def test_data_without_boxes_is_refused_in_words(photos: Path) -> None:
-    with pytest.raises(TrainingError, match="no scenes"):
-        next(hints.from_photographs(photos, photos / "background", 1))
-    with pytest.raises(TrainingError, match="no scenes"):
-        next(hints.from_cutouts(photos, photos / "background", 1, 1))
+    for found in (True, False):
+        with pytest.raises(TrainingError, match="no scenes"):
+            hints.evaluate(app.BUNDLES / "xts", photos, photos / "background", scenes=1, seed=1, photographs=found)
