@@ -55,10 +55,6 @@ def train(
     """
     describe(prepared, run)
     composer = Composer(prepared.material, prepared.labels, settings.size, settings.seed, recipe or Recipe())
-
-    def begin(model: keras.Model) -> None:
-        warmstart.begin(model, start, prepared.labels, composer.unseen(SETTLING))
-
     with Supply(composer, settings.batch, workers=workers) as supply:
         model = fit(
             settings,
@@ -66,7 +62,7 @@ def train(
             weights,
             supply.batches,
             run / "fit",
-            start=begin if start else None,
+            start=_going_on(start, prepared, composer) if start else None,
             resume=resume,
             minutes=minutes,
             tick=tick,
@@ -74,6 +70,10 @@ def train(
         )
     made = replace(settings, steps=steps_of(run / "fit") - settings.head_steps)
     return _write(export.decide(model, prepared, composer, run, say), prepared, made, identity, out)
+
+
+def _going_on(start: Path, prepared: Prepared, composer: Composer) -> Callable[[keras.Model], None]:
+    return lambda model: warmstart.begin(model, start, prepared.labels, composer.unseen(SETTLING))
 
 
 def _write(decided: Decided, prepared: Prepared, settings: FitSettings, identity: Identity, out: Path) -> Manifest:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from scipy.optimize import minimize
 from training.errors import TrainingError
 
 Features = NDArray[np.float32]  # (n, values)
+Chances = NDArray[np.floating[Any]]  # (n, labels) probabilities
 FOLDS = 5
 DIRECTIONS = 256  # principal directions kept: beyond them the descriptions hold backgrounds and noise
 PENALTY = 1e-3  # on the squared weights
@@ -57,10 +59,10 @@ def reduced(features: Features) -> Features:
     rows = rows - rows.mean(axis=0)
     _, directions = np.linalg.eigh(rows.T @ rows)
     kept = rows @ directions[:, ::-1][:, :DIRECTIONS]
-    return (kept / max(float(kept.std(axis=0).max()), 1e-9)).astype(np.float32)
+    return np.asarray(kept / max(float(kept.std(axis=0).max()), 1e-9)).astype(np.float32)
 
 
-def out_of_fold(features: Features, labels: NDArray[np.int64], clusters: Sequence[str], seed: int) -> NDArray:
+def out_of_fold(features: Features, labels: NDArray[np.int64], clusters: Sequence[str], seed: int) -> Chances:
     """(n, labels) probabilities, each by a model that never saw the picture or a near-duplicate of it."""
     names, cluster = np.unique(np.asarray(clusters), return_inverse=True)
     folds = np.random.default_rng(seed).permutation(len(names))[cluster] % FOLDS
@@ -72,12 +74,12 @@ def out_of_fold(features: Features, labels: NDArray[np.int64], clusters: Sequenc
     return result
 
 
-def learnt(features: Features, labels: NDArray[np.int64], count: int) -> Callable[[Features], NDArray]:
+def learnt(features: Features, labels: NDArray[np.int64], count: int) -> Callable[[Features], Chances]:
     """A function from descriptions to (n, count) probabilities, learnt from these labels."""
     ones = np.ones((len(features), 1), np.float32)
     rows, truth = np.hstack([features, ones]), np.eye(count, dtype=np.float32)[labels]
 
-    def loss(flat: NDArray) -> tuple[float, NDArray]:
+    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weights = flat.reshape(-1, count)
         chance = _softmax(rows @ weights.astype(np.float32))
         slope = rows.T @ (chance - truth) / len(rows)
@@ -90,16 +92,16 @@ def learnt(features: Features, labels: NDArray[np.int64], count: int) -> Callabl
     return lambda new: _softmax(new @ weights[:-1] + weights[-1])
 
 
-def _softmax(logits: NDArray) -> NDArray:
+def _softmax(logits: NDArray[Any]) -> Chances:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def grouped(features: Features, count: int, seed: int) -> NDArray[np.int64]:
     """For each picture the number of its group, of at most `count`, by k-means."""
     count = min(count, len(features))
     _, group = kmeans2(features[:, :48].astype(np.float64), count, minit="++", seed=seed, iter=40, missing="warn")
-    return group.astype(np.int64)
+    return np.asarray(group).astype(np.int64)
 
 
 def spread(features: Features, names: Sequence[str]) -> list[str]:

@@ -23,6 +23,7 @@ from training.check.findings import FEWEST_CLUSTERS, IMBALANCE, SMALL_NOTE, SOUN
 from training.errors import TrainingError
 from training.photos import dataset
 from training.photos.dataset import Photo
+from training.pixels import as_pixels
 
 Tick = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 SUSPECT_BELOW = 0.1  # probability of the given label; above it the network is more often wrong than the label
@@ -98,11 +99,11 @@ def _open_all(photos: Sequence[Photo], report: Report, bundle: Path | None, tick
         for number, photo in enumerate(photos):
             examined = condition.examine(photo.path)
             report.findings += examined.findings
-            if examined.pixels is not None:
+            if (pixels := examined.pixels) is not None:
                 logits = None
                 if read and engine:
-                    logits = engine.invoke(preprocess.to_tensor(examined.pixels, read.manifest.input))[0][0]
-                seen.append(_keep(photo, examined, logits))
+                    logits = engine.invoke(preprocess.to_tensor(pixels, read.manifest.input))[0][0]
+                seen.append(_keep(photo, pixels, None if examined.blank else lookalikes.take(pixels), logits))
             tick("reading photographs", number + 1, len(photos))
     finally:
         if engine:
@@ -110,10 +111,12 @@ def _open_all(photos: Sequence[Photo], report: Report, bundle: Path | None, tick
     return seen
 
 
-def _keep(photo: Photo, examined: condition.Examined, logits: NDArray[np.float32] | None) -> _Seen:
+def _keep(
+    photo: Photo, pixels: NDArray[np.uint8], print_: lookalikes.Print | None, logits: NDArray[np.float32] | None
+) -> _Seen:
     side = disagreement.SIDE_PX
-    small = cv2.resize(examined.pixels, (side, side), interpolation=cv2.INTER_AREA)
-    return _Seen(photo, small, None if examined.blank else lookalikes.take(examined.pixels), logits)
+    small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
+    return _Seen(photo, as_pixels(small), print_, logits)
 
 
 def _missing(data: Path, series: Path | None, photos: Sequence[Photo]) -> list[Finding]:
@@ -190,9 +193,9 @@ def _leaks(seen: Sequence[_Seen], tests: Sequence[Photo], tick: Tick) -> list[Fi
             kept.append(photo)
             prints.append(lookalikes.take(examined.pixels))
         tick("reading the test folder", number + 1, len(tests))
-    comparable = [s for s in seen if s.print is not None]
-    for i, j in lookalikes.pairs_between([s.print for s in comparable], prints):
-        one, two = comparable[i].photo, kept[j]
+    comparable = [(s.photo, s.print) for s in seen if s.print is not None]
+    for i, j in lookalikes.pairs_between([print_ for _, print_ in comparable], prints):
+        one, two = comparable[i][0], kept[j]
         result.append(_pair("leak", one, two, f"{one.label} here, {two.label} there"))
     return result
 
@@ -235,9 +238,8 @@ def _features(seen: Sequence[_Seen], weights: Path | None, tick: Tick) -> disagr
         small = [s.small for s in seen]
         described = disagreement.describe(small, weights, lambda n: tick("describing photographs", n, len(seen)))
         return disagreement.reduced(described)
-    if any(s.logits is not None for s in seen):
-        return disagreement.reduced(np.stack([s.logits for s in seen]).astype(np.float32))
-    return None
+    logits = [s.logits for s in seen if s.logits is not None]
+    return disagreement.reduced(np.stack(logits).astype(np.float32)) if logits else None
 
 
 def _suspects(features: disagreement.Features, photos: Sequence[Photo], seed: int) -> tuple[float, list[Suspect]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import imagehash
@@ -46,7 +47,7 @@ def take(pixels: NDArray[np.uint8]) -> Print:
     return Print(np.reshape(hashes, (WAYS, HASH_BITS)) * np.float32(2) - np.float32(1), small.astype(np.float32))
 
 
-def turned(pixels: NDArray, way: int) -> NDArray:
+def turned(pixels: NDArray[Any], way: int) -> NDArray[Any]:
     """A picture in one of the eight ways it can lie; way 0 is as it is."""
     return np.ascontiguousarray(np.rot90(pixels[:, ::-1] if way >= 4 else pixels, way % 4))
 
@@ -64,7 +65,8 @@ def pairs_between(prints: list[Print], others: list[Print]) -> list[tuple[int, i
 def groups(count: int, alike: list[tuple[int, int]]) -> list[int]:
     """For each of `count` pictures the number of its group: those joined by pairs are in one."""
     rows, columns = np.array(alike, np.int64).reshape(-1, 2).T
-    return connected_components(coo_array((np.ones(len(rows)), (rows, columns)), (count, count)))[1].tolist()
+    _, group = connected_components(coo_array((np.ones(len(rows)), (rows, columns)), (count, count)))
+    return [int(number) for number in group]
 
 
 def _matches(prints: list[Print], others: list[Print]) -> Iterable[tuple[int, int]]:
@@ -89,4 +91,4 @@ def _normalised(smalls: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     """(n, values) without brightness and contrast, so that a product of two rows is their correlation."""
     rows = np.stack(smalls).reshape(len(smalls), -1)
     rows = rows - rows.mean(axis=1, keepdims=True)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6), np.float32)

@@ -53,7 +53,7 @@ def probabilities(logits: NDArray[np.float32], temperature_: float) -> NDArray[n
     """(n, labels) softmax of logits over the temperature."""
     scaled = logits / temperature_
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def cost(said: str, truth: str) -> float:

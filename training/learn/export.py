@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import keras
 import numpy as np
@@ -22,8 +23,10 @@ from training.learn.quantize import Parity
 from training.synth.compose import Composer
 from training.synth.recipe import Recipe
 
+Turn = Literal[0, 90, 180, 270]
+
 REPRESENTATIVE = 300  # pictures that set the int8 ranges
-TURNS = (0, 180)  # of one look after the other: docs/decisions/0004
+TURNS: tuple[Turn, ...] = (0, 180)  # of one look after the other: docs/decisions/0004
 CALIBRATION = 4000  # composed pictures on which thresholds are chosen, besides the held-out ones
 # What a hand shows, near enough: milder than what training sees, none at arm's length. Two notes at once are left out:
 # a network that takes them for one is as sure of it at 0.99 as at 0.8, so they would raise thresholds for nothing.
@@ -35,7 +38,7 @@ class Decided:
     """What a network has become."""
 
     model: bytes  # int8
-    turns: tuple[int, ...]  # of one look after the other
+    turns: tuple[Turn, ...]  # of one look after the other
     decision: DecisionSpec
     figures: dict[str, float]  # of the held-out pictures
 
@@ -112,9 +115,12 @@ def _figures(parity: Parity, probs: NDArray[np.float32], truth: NDArray[np.int64
     }
 
 
-def _fused_logits(int8: bytes, pictures: NDArray[np.uint8], turns: tuple[int, ...]) -> NDArray[np.float32]:
+def _fused_logits(int8: bytes, pictures: NDArray[np.uint8], turns: tuple[Turn, ...]) -> NDArray[np.float32]:
     """(n, labels): the mean over the turns, as the device fuses them."""
-    return np.mean([quantize.int8_outputs(int8, preprocess.turned(pictures, turn))[0] for turn in turns], axis=0)
+    return np.asarray(
+        np.mean([quantize.int8_outputs(int8, preprocess.turned(pictures, turn))[0] for turn in turns], axis=0),
+        np.float32,
+    )
 
 
 def _composed(prepared: Prepared, trained: Composer) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -175,7 +175,7 @@ def _compile(model: keras.Model, settings: FitSettings) -> None:
     )
 
 
-@keras.saving.register_keras_serializable("saynote")
+@keras.saving.register_keras_serializable("saynote")  # type: ignore[untyped-decorator]  # Keras has no types
 def known_error(truth: Any, predicted: Any) -> Any:
     """Mean absolute error (n,) of the place (n, 5); `truth` (n, 10) holds it and what of it is known, 0 or 1."""
     return keras.ops.mean(keras.ops.abs(truth[:, :5] - predicted) * truth[:, 5:], axis=-1)
@@ -282,7 +282,7 @@ class _Log:
             self._board.close()
 
 
-def _board(folder: Path):
+def _board(folder: Path) -> Any:
     try:
         from tensorboardX import SummaryWriter
     except ImportError:

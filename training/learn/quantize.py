@@ -163,7 +163,7 @@ def _as_input(tensor: NDArray[np.float32], entry: dict[str, Any]) -> NDArray[Any
     if entry["dtype"] != np.int8:
         return tensor
     scale, zero = entry["quantization"]
-    return np.clip(np.round(tensor / scale) + zero, -128, 127).astype(np.int8)
+    return np.asarray(np.clip(np.round(tensor / scale) + zero, -128, 127)).astype(np.int8)
 
 
 def int8_outputs(model: bytes, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edge.core import bundle as bundles
@@ -58,9 +59,7 @@ def compare(
     names = _names(folders)
     reports, outcomes = [], []
     for folder, name in zip(folders, names, strict=True):
-        report, each = stills.evaluate(
-            folder, data, background, lambda i, n, name=name: tick(f"evaluating {name}", i, n)
-        )
+        report, each = stills.evaluate(folder, data, background, partial(tick, f"evaluating {name}"))
         reports.append(report)
         outcomes.append(each)
     times = _times(found, names, lambda i, n: tick("timing", i, n))

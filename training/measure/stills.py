@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.core import bundle as bundles
 from edge.core.bundle import BACKGROUND, Bundle
@@ -24,6 +25,7 @@ from training.learn import calibrate
 from training.measure import specimens
 from training.measure.device import Watcher, amounts, running
 from training.measure.rates import Rate, rate
+from training.pixels import as_pixels
 
 STILL_FRAMES = 10  # of one picture, over one second
 SILENT = "silent"
@@ -37,7 +39,7 @@ class Outcome:
     truth: str  # a denomination, or "background"
     best: str  # most likely denomination, "" where the scene gate stopped the picture
     said: str  # announced denomination, "" for none
-    probabilities: np.ndarray | None = field(repr=False, default=None)  # (labels,)
+    probabilities: NDArray[np.float32] | None = field(repr=False, default=None)  # (labels,)
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def _open(path: Path) -> Pixels | None:
     """As the device's own recordings are opened: in full size."""
     data = np.fromfile(path, np.uint8)
     picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return None if picture is None else as_pixels(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
 
 
 def judge(watcher: Watcher, bundle: Bundle, pixels: Pixels, path: Path, truth: str) -> Outcome:

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.pixels import as_pixels
+
 PAPER_DISTANCE = 22.0  # in CIE Lab units: a note on white paper differs at least so much somewhere
 LEAST_FILL = 0.35  # of its box: a turned note fills less, a failed cut still less
 
@@ -71,8 +73,8 @@ def cut(pixels: NDArray[np.uint8], box: tuple[float, float, float, float]) -> Pa
     if fill < LEAST_FILL:
         return None
     mask = np.zeros(inside.shape[:2], np.uint8)
-    cv2.fillConvexPoly(mask, hull, 255)
-    return Patch(inside, cv2.erode(mask, np.ones((3, 3), np.uint8)), exact=True)
+    cv2.fillConvexPoly(mask, hull, (255,))
+    return Patch(inside, as_pixels(cv2.erode(mask, np.ones((3, 3), np.uint8))), exact=True)
 
 
 def find(pixels: NDArray[np.uint8]) -> Patch | None:
@@ -94,9 +96,9 @@ def outline(pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
 def along(pixels: NDArray[np.uint8], outline: NDArray[np.float32]) -> Patch:
     """What lies within the outline, without its outermost pixels: they are as often ground as note."""
     mask = np.zeros(pixels.shape[:2], np.uint8)
-    cv2.fillConvexPoly(mask, np.round(outline).astype(np.int32), 255)
+    cv2.fillConvexPoly(mask, np.round(outline).astype(np.int32), (255,))
     inside = max(1, round(0.5 * max(mask.shape) / FIND_SIDE_PX))
-    mask = cv2.erode(mask, np.ones((2 * inside + 1, 2 * inside + 1), np.uint8))
+    mask = as_pixels(cv2.erode(mask, np.ones((2 * inside + 1, 2 * inside + 1), np.uint8)))
     x, y, width, height = cv2.boundingRect(mask)
     window = slice(y, y + height), slice(x, x + width)
     return Patch(pixels[window], mask[window], exact=True)
@@ -109,7 +111,7 @@ def _parted(pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     small = cv2.GaussianBlur(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), (3, 3), 0)
     if small.std() < LEAST_CONTRAST:
         return None
-    contours, _ = cv2.findContours(_foreground(small), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    contours, _ = cv2.findContours(_foreground(as_pixels(small)), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if not contours:
         return None
     largest = max(contours, key=cv2.contourArea)
@@ -118,7 +120,9 @@ def _parted(pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     if not AREAS[0] < area / (size[0] * size[1]) < AREAS[1] or cv2.contourArea(largest) < LEAST_SOLID * area:
         return None
     points: NDArray[np.float32] = hull[:, 0].astype(np.float32)
-    if not any(_note_like(c) and _agreement(points, c) > LEAST_FOUR_SIDED for c in _four_sided(hull)):
+    if not any(
+        _note_like(c) and _agreement(points, c) > LEAST_FOUR_SIDED for c in _four_sided(np.asarray(hull, np.int32))
+    ):
         return None
     return np.asarray((points + 0.5) / np.array(size) * pixels.shape[1::-1], np.float32)
 
@@ -130,15 +134,16 @@ def _foreground(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
     mask[rim:-rim, rim:-rim] = cv2.GC_PR_FGD
     # GrabCut draws from OpenCV's generator of this thread: the same photograph gives the same outline.
     cv2.setRNGSeed(1)
-    cv2.grabCut(small, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
+    # The rectangle is ignored where there is a mask.
+    cv2.grabCut(small, mask, (0, 0, 1, 1), np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
     found = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.uint8) * 255
     found = cv2.morphologyEx(found, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-    return cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8))
+    return as_pixels(cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8)))
 
 
 def _four_sided(hull: NDArray[np.int32]) -> list[NDArray[np.float32]]:
     """Corners (4, 2) that may be the outline's: the narrowest rectangle's, and those left by drawing it coarser."""
-    found: list[NDArray[np.float32]] = [cv2.boxPoints(cv2.minAreaRect(hull))]
+    found: list[NDArray[np.float32]] = [np.asarray(cv2.boxPoints(cv2.minAreaRect(hull)), np.float32)]
     length = cv2.arcLength(hull, True)
     for coarse in np.linspace(0.01, 0.12, 23):
         corners = cv2.approxPolyDP(hull, coarse * length, True)
@@ -198,4 +203,4 @@ def hand(pixels: NDArray[np.uint8]) -> Patch | None:
     _, mask = cv2.threshold(cv2.GaussianBlur(saturation, (5, 5), 0), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     share = mask.mean() / 255
-    return Patch(pixels, mask, exact=True) if 0.08 < share < 0.6 else None
+    return Patch(pixels, as_pixels(mask), exact=True) if 0.08 < share < 0.6 else None

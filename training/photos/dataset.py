@@ -23,6 +23,7 @@ from PIL import Image
 
 from edge.core.bundle import BACKGROUND
 from training.errors import TrainingError
+from training.pixels import as_pixels
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 LEFT_OUT = "-"
@@ -236,7 +237,7 @@ def load(path: Path, longest_px: int = LONGEST_SIDE_PX) -> NDArray[np.uint8]:
     if scale < 1:
         size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return as_pixels(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
 
 
 def with_clusters(photos: list[Photo], pictures: list[NDArray[np.uint8]]) -> list[Photo]:
@@ -274,7 +275,8 @@ def split(
     photos = list(photos)
     if held_out_source is not None and held_out_source not in {p.source for p in photos if p.label != BACKGROUND}:
         raise TrainingError(f"no photograph of a note is from the source {held_out_source}")
-    train, held = [], []
+    train: list[int] = []
+    held: list[int] = []
     for index, photo in enumerate(photos):
         if held_out_source is not None and photo.label != BACKGROUND:
             out = photo.source == held_out_source

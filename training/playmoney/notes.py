@@ -10,7 +10,9 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from training.playmoney.engraving import Plate
+from edge.core.messages import Pixels
+from training.pixels import as_pixels
+from training.playmoney.engraving import Ink, Plate
 from training.playmoney.plates import RGB, WIDTH, Design, Inks, Layout, Plates, engrave
 from training.playmoney.vignettes import BEARD, BUILDINGS, HAIR_BEHIND, HAT, Sitter
 
@@ -53,7 +55,7 @@ PAPER_MARK: RGB = (206, 200, 186)
 SERIAL_RED: RGB = (150, 30, 40)
 
 
-def draw(denomination: int, face: str, seed: int, width_px: int = 640) -> np.ndarray:
+def draw(denomination: int, face: str, seed: int, width_px: int = 640) -> Pixels:
     """Draw one play crown note as RGB (height, width, 3) uint8.
 
     The seed, 0 or more, changes what differs from note to note: serial number, tints and the fit of the plates.
@@ -67,7 +69,7 @@ def draw(denomination: int, face: str, seed: int, width_px: int = 640) -> np.nda
     return _print(DESIGNS[denomination], plates, face, rng, width_px)
 
 
-def draw_stranger(seed: int, width_px: int = 640) -> np.ndarray:
+def draw_stranger(seed: int, width_px: int = 640) -> Pixels:
     """Draw a note of no known currency as RGB uint8: the same craft, another layout, to be rejected by a reader."""
     design, rng = stranger(seed), np.random.default_rng((1, seed))
     face = FACES[rng.integers(2)]
@@ -139,7 +141,7 @@ def _crown_plates(denomination: int, face: str, scale: float) -> Plates:
     return engrave(DESIGNS[denomination], face, scale)
 
 
-def _print(design: Design, plates: Plates, face: str, rng: np.random.Generator, width_px: int) -> np.ndarray:
+def _print(design: Design, plates: Plates, face: str, rng: np.random.Generator, width_px: int) -> Pixels:
     """Lay the inks over each other on paper and bring the sheet to the width asked for."""
     layers = [*_misfit(plates, rng, _scale(width_px)), _serial(design.layout, face, rng, _scale(width_px))]
     inks = design.inks
@@ -152,20 +154,21 @@ def _print(design: Design, plates: Plates, face: str, rng: np.random.Generator, 
     light = cv2.exp(cover @ density).reshape(*layers[0].shape, 3) * paper.astype(np.float32)
     sheet = np.clip(light, 0, 255).astype(np.uint8)
     size = (width_px, round(width_px * design.layout.height / WIDTH))
-    return sheet if sheet.shape[1::-1] == size else cv2.resize(sheet, size, interpolation=cv2.INTER_AREA)
+    return as_pixels(sheet if sheet.shape[1::-1] == size else cv2.resize(sheet, size, interpolation=cv2.INTER_AREA))
 
 
-def _misfit(plates: Plates, rng: np.random.Generator, scale: float) -> list[np.ndarray]:
+def _misfit(plates: Plates, rng: np.random.Generator, scale: float) -> list[Ink]:
     """Shift each plate by less than a point against the others, and the paper's own mark by more."""
     shifted = []
     for plate, reach in zip(plates, (0.8, 0.8, 0.8, 0.5, 3.0), strict=True):
         right, down = rng.uniform(-reach, reach, 2) * scale
         move = np.array([[1, 0, right], [0, 1, down]], np.float32)
-        shifted.append(cv2.warpAffine(plate, move, plate.shape[::-1], borderMode=cv2.BORDER_REPLICATE))
+        moved = cv2.warpAffine(plate, move, plate.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+        shifted.append(as_pixels(moved))
     return shifted
 
 
-def _serial(layout: Layout, face: str, rng: np.random.Generator, scale: float) -> np.ndarray:
+def _serial(layout: Layout, face: str, rng: np.random.Generator, scale: float) -> Ink:
     """The plate of the numbering wheel: two letters and seven digits, on the front above and on the back below."""
     plate = Plate(WIDTH, layout.height, scale)
     number = f"{''.join(rng.choice(list('ABCDEFGHJKLMNPRSTUVWXYZ'), 2))} {rng.integers(10_000_000):07d}"

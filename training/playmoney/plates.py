@@ -11,7 +11,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from training.playmoney.engraving import Plate, braid, figure, oval, rosette, waves
+from training.pixels import as_pixels
+from training.playmoney.engraving import Ink, Plate, braid, figure, oval, rosette, waves
 from training.playmoney.vignettes import Sitter, landscape, portrait
 
 WIDTH = 640.0
@@ -63,11 +64,11 @@ class Design:
 class Plates(NamedTuple):
     """How much of each ink lands where, one plate an ink; `mark` is the thickness of the paper itself."""
 
-    left: np.ndarray
-    right: np.ndarray
-    lace: np.ndarray
-    dark: np.ndarray
-    mark: np.ndarray
+    left: Ink
+    right: Ink
+    lace: Ink
+    dark: Ink
+    mark: Ink
 
 
 class _Sheet:
@@ -93,7 +94,7 @@ def engrave(design: Design, face: str, scale: float) -> Plates:
     blend = (127.5 + 127.5 * np.cos(np.pi * ramp)).astype(np.uint8)
     leftward = np.ascontiguousarray(np.broadcast_to(blend, sheet.tint.ink.shape))
     left, right = (cv2.multiply(sheet.tint.ink, share, scale=1 / 255) for share in (leftward, 255 - leftward))
-    plates = Plates(left, right, sheet.lace.ink, sheet.dark.ink, sheet.mark.ink)
+    plates = Plates(as_pixels(left), as_pixels(right), sheet.lace.ink, sheet.dark.ink, sheet.mark.ink)
     for plate in plates:
         plate.flags.writeable = False
     return plates
@@ -125,7 +126,7 @@ def _back(sheet: _Sheet) -> None:
     sheet.lace.fade(field, 0.1, softness=16)
     sheet.tint.fade(field, 0.45, softness=16)
     sheet.lace.stamp(engraving, x, y)
-    sheet.dark.stamp(cv2.min(engraving, solid), x, y)
+    sheet.dark.stamp(as_pixels(cv2.min(engraving, solid)), x, y)
     side = 554.0 if x < 200 else 86.0
     _medallion(sheet, side, 66)
     _value(sheet, side, sheet.middle, 48, 0.5, widest=118)
@@ -210,7 +211,7 @@ def _window(sheet: _Sheet) -> None:
     sheet.lace.stroke(rim, 150, closed=True)
     sheet.lace.stroke(rosette(sheet.layout.window_x, sheet.middle, 51, 58, 44, 3, squash=1.43), 150, closed=True)
     _, body = portrait(sheet.design.sitter, 112, sheet.scale)
-    sheet.mark.stamp(cv2.blur(body, (5, 5)) // 2, sheet.layout.window_x - 40, sheet.middle - 60)
+    sheet.mark.stamp(as_pixels(cv2.blur(body, (5, 5)) // 2), sheet.layout.window_x - 40, sheet.middle - 60)
 
 
 def _thread(sheet: _Sheet, x: float) -> None:

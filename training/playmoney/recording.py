@@ -13,9 +13,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from edge.core.messages import Pixels
 from training.playmoney import notes, scenes
-
-Pixels = NDArray[np.uint8]
 
 FRAMES_PER_S = 10
 SIZE_PX = (240, 320)  # height, width
@@ -77,13 +76,13 @@ def _presence(ground: Pixels, note: Pixels, rng: Generator) -> Iterator[Pixels]:
 
 def _laid(ground: Pixels, note: Pixels, centre: NDArray[np.float64], angle: float, scale: float) -> Pixels:
     size = SIZE_PX[1], SIZE_PX[0]
-    matrix = cv2.getRotationMatrix2D((note.shape[1] / 2, note.shape[0] / 2), angle, scale)
+    matrix = np.asarray(cv2.getRotationMatrix2D((note.shape[1] / 2, note.shape[0] / 2), angle, scale), np.float64)
     matrix[:, 2] += centre - np.array([note.shape[1], note.shape[0]]) / 2
     small = cv2.GaussianBlur(note, (0, 0), 0.35 / scale)  # averaged before it shrinks: fine print must not alias
     drawn = cv2.warpAffine(small, matrix, size)
     alpha = cv2.warpAffine(np.full(note.shape[:2], 255, np.uint8), matrix, size)[..., None] / 255.0
     shadow = 1 - 0.35 * cv2.GaussianBlur(np.roll(alpha[..., 0], (5, 4), (0, 1)), (0, 0), 4)[..., None]
-    return (drawn * alpha + ground * shadow * (1 - alpha)).astype(np.uint8)
+    return np.asarray(drawn * alpha + ground * shadow * (1 - alpha)).astype(np.uint8)
 
 
 def _sensed(picture: Pixels, rng: Generator) -> Pixels:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from training.playmoney.engraving import Plate, hatch, odd, oval
+from training.pixels import as_pixels
+from training.playmoney.engraving import Curves, Floats, Ink, Plate, hatch, odd, oval
 
 Points = tuple[tuple[float, float], ...]
 
@@ -71,7 +72,7 @@ class _Copper:
         self.body = Plate(width, height, scale)
         self._line_scale = line_scale
 
-    def shadows(self, blobs: tuple[tuple[float, ...], ...], base: float) -> np.ndarray:
+    def shadows(self, blobs: tuple[tuple[float, ...], ...], base: float) -> Floats:
         """A tone over the whole picture: an even base and soft spots of shadow or light."""
         rows, columns = self.cover.ink.shape
         x, y = np.arange(columns) / self.cover.scale, np.arange(rows) / self.cover.scale
@@ -81,9 +82,7 @@ class _Copper:
             tone += amount * np.outer(down, across)
         return tone.astype(np.float32)
 
-    def lay(
-        self, outline: np.ndarray, tone: np.ndarray | float, angle: float, bend: float = 0.0, rim: int = 255
-    ) -> None:
+    def lay(self, outline: Curves, tone: Floats | float, angle: float, bend: float = 0.0, rim: int = 255) -> None:
         """Hatch the inside of an outline and draw its rim."""
         rows, columns = self.cover.ink.shape
         left, top = (outline.min(axis=0) * self.cover.scale - 1).clip(0).astype(int)
@@ -98,7 +97,7 @@ class _Copper:
             self.cover.stroke(outline, rim, self._line_scale / self.cover.scale, closed=True)
 
 
-def rounded(points: Points, rounds: int = 3) -> np.ndarray:
+def rounded(points: Points, rounds: int = 3) -> Curves:
     """A closed soft outline near the given corners (Chaikin's corner cutting)."""
     outline = np.asarray(points, np.float64)
     for _ in range(rounds):
@@ -107,7 +106,7 @@ def rounded(points: Points, rounds: int = 3) -> np.ndarray:
     return outline
 
 
-def portrait(sitter: Sitter, height: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
+def portrait(sitter: Sitter, height: float, scale: float) -> tuple[Ink, Ink]:
     """A head with shoulders, `height` points tall, as (engraving, silhouette) of the same shape."""
     copper = _Copper(100, 140, height / 140 * scale, scale)
     skin = copper.shadows(FACE_SHADOWS, base=0.12)
@@ -151,7 +150,7 @@ def _glasses(face: Plate) -> None:
     face.stroke(np.array([(48.5, 54), (51.5, 54)]), 255, 2.0)
 
 
-def landscape(name: str, height: float, scale: float, variant: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def landscape(name: str, height: float, scale: float, variant: int = 0) -> tuple[Ink, Ink]:
     """A building in its country, `height` points tall, as (engraving, silhouette of all but the sky)."""
     copper = _Copper(220, 100, height / 100 * scale, scale)
     sky = copper.shadows(((110, -14, 300, 40, 0.3), (50, 20, 26, 6, -0.3), (172, 15, 24, 5, -0.3)), base=0.06)
@@ -167,14 +166,15 @@ def landscape(name: str, height: float, scale: float, variant: int = 0) -> tuple
     margin = odd(7 * height / 100 * scale)
     fringe = np.zeros_like(copper.cover.ink)
     fringe[margin:-margin, margin:-margin] = 255
-    return cv2.multiply(copper.cover.ink, cv2.blur(fringe, (margin, margin)), scale=1 / 255), copper.body.ink
+    engraving = cv2.multiply(copper.cover.ink, cv2.blur(fringe, (margin, margin)), scale=1 / 255)
+    return as_pixels(engraving), copper.body.ink
 
 
-Facet = tuple[np.ndarray, float, float]
+Facet = tuple[Curves, float, float]
 """One flat part of a building: its outline, how dark it is (0 to 1) and which way its lines run (radians)."""
 
 
-def _rectangle(x: float, y: float, width: float, height: float) -> np.ndarray:
+def _rectangle(x: float, y: float, width: float, height: float) -> Curves:
     return np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)], np.float64)
 
 
@@ -182,7 +182,7 @@ def _part(tone: float, angle: float, *points: tuple[float, float]) -> Facet:
     return np.asarray(points, np.float64), tone, angle
 
 
-def _arch(x: float, base: float, width: float, height: float) -> np.ndarray:
+def _arch(x: float, base: float, width: float, height: float) -> Curves:
     turn = np.linspace(np.pi, 2 * np.pi, 20)
     top = np.stack([x + width / 2 * np.cos(turn), base - height * (0.4 - 0.6 * np.sin(turn))], axis=1)
     return np.vstack([[(x - width / 2, base)], top, [(x + width / 2, base)]])

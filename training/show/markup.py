@@ -40,7 +40,7 @@ figure { margin: 0; } svg.chart { width: 100%; height: auto; }
 def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[object]], kind: str = "") -> str:
     """The first cell of each row is its heading; cells that are Rates show how many of how many below."""
     rows = [list(row) for row in rows]
-    numbers = [any(not isinstance(row[i], str) or _numeric(row[i]) for row in rows) for i in range(len(heads))]
+    numbers = [any(not isinstance(cell := row[i], str) or _numeric(cell) for row in rows) for i in range(len(heads))]
     top = "".join(
         f'<th scope="col"{_class("number", i and number)}>{escape(head)}</th>'
         for i, (head, number) in enumerate(zip(heads, numbers, strict=True))

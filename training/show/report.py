@@ -303,9 +303,7 @@ def _print(outcome: Outcome, labels: Sequence[str]) -> str:
 
 
 def _groups(subject: Subject) -> str:
-    return "".join(
-        _group(subject, name, lambda specimen, name=name: getattr(specimen, name)) for name in ("source", "series")
-    )
+    return _group(subject, "source", lambda s: s.source) + _group(subject, "series", lambda s: s.series)
 
 
 def _group(subject: Subject, name: str, of: Callable[[Specimen], str]) -> str:

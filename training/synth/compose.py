@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from training.photos import cutout
 from training.photos.cutout import Patch
 from training.photos.material import Material
+from training.pixels import as_pixels
 from training.synth import paper, photometry, recolour
 from training.synth.photometry import blend
 from training.synth.recipe import FAMILIES, Recipe
@@ -261,19 +262,19 @@ class Composer:
         target += much * rng.normal(0, 0.05, (4, 2)) * unit * min(height, width)
         target += centre
         start = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-        return cv2.getPerspectiveTransform(start, target.astype(np.float32))
+        return np.asarray(cv2.getPerspectiveTransform(start, target.astype(np.float32)), np.float64)
 
     def _paste(
         self, canvas: NDArray[np.uint8], patch: Patch, warp: NDArray[np.float64], draw: _Draw
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         rng, side = draw["paste"], (self.size, self.size)
         drawn = cv2.warpPerspective(patch.pixels, warp, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        alpha = cv2.warpPerspective(patch.mask, warp, side, flags=cv2.INTER_LINEAR)
+        alpha = as_pixels(cv2.warpPerspective(patch.mask, warp, side, flags=cv2.INTER_LINEAR))
         if not patch.exact and rng.random() < 0.3:
-            alpha = cv2.GaussianBlur(alpha, (0, 0), self.size * rng.uniform(0.005, 0.03))
+            alpha = as_pixels(cv2.GaussianBlur(alpha, (0, 0), self.size * rng.uniform(0.005, 0.03)))
         if patch.exact and draw.happens("shadows", 0.5, "drop_shadow"):
             canvas = photometry.drop_shadow(canvas, alpha, draw["shadows"])
-        return blend(canvas, drawn, alpha), alpha
+        return blend(canvas, as_pixels(drawn), alpha), alpha
 
     def _cover(self, canvas: NDArray[np.uint8], alpha: NDArray[np.uint8], draw: _Draw) -> float:
         """Put fingers or things over the picture, in place; the share of the note they hide."""
@@ -288,7 +289,7 @@ class Composer:
             if 1 - (float(free.sum()) - hidden) / area > MOST_COVERED and alpha.any():
                 continue
             canvas[:] = blend(canvas, pixels, mask)
-            free = cv2.multiply(free, 255 - mask, scale=1 / 255)
+            free = as_pixels(cv2.multiply(free, 255 - mask, scale=1 / 255))
             draw.done.append(name)
         return 1 - float(free.sum()) / area if alpha.any() else 0.0
 
@@ -313,7 +314,7 @@ class Composer:
     def _drawn_outline(self, outline: NDArray[np.float32], warp: NDArray[np.float64]) -> NDArray[np.uint8]:
         mask = np.zeros((self.size, self.size), np.uint8)
         placed = cv2.perspectiveTransform(outline[None], warp)[0]
-        cv2.fillConvexPoly(mask, np.round(placed).astype(np.int32), 255)
+        cv2.fillConvexPoly(mask, np.round(placed).astype(np.int32), (255,))
         return mask
 
     def _finish(

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from edge.core.messages import Frame, Pixels
 from training.photos.cutout import Patch
-from training.synth.photometry import blend
+from training.pixels import as_pixels
+from training.synth.photometry import blend, times
 
 FRAMES_PER_S = 10
 HEIGHT_PX, WIDTH_PX = 240, 320
@@ -55,13 +56,13 @@ class Ground:
         before, matrix, after = (self._matrix(t_s + shift) for shift in (-EXPOSURE_S / 2, 0.0, EXPOSURE_S / 2))
         drawn = cv2.warpAffine(self._picture, matrix, (WIDTH_PX, HEIGHT_PX), borderMode=cv2.BORDER_REFLECT_101)
         middle = np.array([self._picture.shape[1] / 2, self._picture.shape[0] / 2, 1.0])
-        return _smeared(drawn, after @ middle - before @ middle)
+        return _smeared(as_pixels(drawn), after @ middle - before @ middle)
 
     def _matrix(self, t_s: float) -> NDArray[np.float64]:
         height, width = self._picture.shape[:2]
-        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), self._angle(t_s), self._unit)
+        matrix = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), self._angle(t_s), self._unit), np.float64)
         matrix[:, 2] += WIDTH_PX / 2 - width / 2 + self._x(t_s), HEIGHT_PX / 2 - height / 2 + self._y(t_s)
-        return np.asarray(matrix)
+        return matrix
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Carried:
         angle = np.deg2rad(self.hold.angle_deg + self._turn(t_s))
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         size = self.hold.size_px * np.exp(self._size(t_s))
-        return (signs * self._half * tilt[:, None] * size) @ turn.T + self._centre(t_s)
+        return np.asarray((signs * self._half * tilt[:, None] * size) @ turn.T + self._centre(t_s), np.float64)
 
     def _centre(self, t_s: float) -> NDArray[np.float64]:
         x = self.hold.centre[0] + self._x(t_s) + self._tremor[0](t_s)
@@ -106,7 +107,7 @@ class Carried:
         side = np.deg2rad(self.hold.side_deg)
         way = (np.hypot(WIDTH_PX, HEIGHT_PX) + self.hold.size_px) / 2 * 1.1
         away = np.array([np.cos(side), np.sin(side)]) * way * self._away(t_s)
-        return np.array([x * WIDTH_PX, y * HEIGHT_PX]) + away
+        return np.asarray(np.array([x * WIDTH_PX, y * HEIGHT_PX]) + away, np.float64)
 
     def _away(self, t_s: float) -> float:
         """1 out of view, 0 in its place; a hand brakes as it arrives."""
@@ -130,13 +131,14 @@ class Carried:
         start = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
         warp = cv2.getPerspectiveTransform(start, self.corners(t_s).astype(np.float32))
         frame = WIDTH_PX, HEIGHT_PX
-        drawn = cv2.warpPerspective(self._patch.pixels, warp, frame, borderMode=cv2.BORDER_REPLICATE)
-        alpha = cv2.warpPerspective(self._patch.mask, warp, frame)
+        drawn = as_pixels(cv2.warpPerspective(self._patch.pixels, warp, frame, borderMode=cv2.BORDER_REPLICATE))
+        alpha = as_pixels(cv2.warpPerspective(self._patch.mask, warp, frame))
         way = self._centre(t_s + EXPOSURE_S / 2) - self._centre(t_s - EXPOSURE_S / 2)
         drawn, alpha = _smeared(drawn, way), _smeared(alpha, way)
         soft = self._soft * np.exp(-max(0.0, t_s - self.hold.start_s) / FOCUS_S)
         if soft > 0.3:
-            drawn, alpha = cv2.GaussianBlur(drawn, (0, 0), soft), cv2.GaussianBlur(alpha, (0, 0), soft)
+            drawn = as_pixels(cv2.GaussianBlur(drawn, (0, 0), soft))
+            alpha = as_pixels(cv2.GaussianBlur(alpha, (0, 0), soft))
         return blend(_shaded(canvas, alpha, self._shadow), drawn, alpha)
 
 
@@ -160,7 +162,7 @@ class Light:
         gain = np.float32(np.exp(self._drift(t_s) + self._rng.normal(0, self._pumping)))
         top, left = self._rng.integers(NOISE_MARGIN_PX, size=2)
         lit = picture * (self._field * gain) + self._noise[top : top + HEIGHT_PX, left : left + WIDTH_PX]
-        return np.clip(lit, 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(lit, 0, 255)).astype(np.uint8)
 
 
 class Film:
@@ -210,7 +212,7 @@ def _fitted(patch: Patch, longest_px: float) -> Patch:
         mask[[0, -1]] = 0
         mask[:, [0, -1]] = 0
         mask = cv2.GaussianBlur(mask, (0, 0), 2.0)
-    return Patch(pixels, mask, patch.exact)
+    return Patch(as_pixels(pixels), as_pixels(mask), patch.exact)
 
 
 def _smeared(picture: NDArray[np.uint8], way: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -222,13 +224,13 @@ def _smeared(picture: NDArray[np.uint8], way: NDArray[np.float64]) -> NDArray[np
     kernel = np.zeros((side, side), np.float32)
     middle, reach = side // 2, way / 2
     start, end = np.round(middle - reach).astype(int), np.round(middle + reach).astype(int)
-    cv2.line(kernel, (int(start[0]), int(start[1])), (int(end[0]), int(end[1])), 1.0)
-    return np.asarray(cv2.filter2D(picture, -1, kernel / kernel.sum()), np.uint8)
+    cv2.line(kernel, (int(start[0]), int(start[1])), (int(end[0]), int(end[1])), (1.0,))
+    return as_pixels(cv2.filter2D(picture, -1, kernel / kernel.sum()))
 
 
 def _shaded(canvas: Pixels, alpha: NDArray[np.uint8], depth: float) -> Pixels:
     """The thing's own shadow on what lies under it."""
     shift = np.array([[1.0, 0, 4], [0, 1, 5]])
     soft = cv2.GaussianBlur(cv2.warpAffine(alpha, shift, (WIDTH_PX, HEIGHT_PX)), (0, 0), 4)
-    light = 255 - cv2.multiply(soft, depth)
-    return np.asarray(cv2.multiply(canvas, cv2.merge([light, light, light]), scale=1 / 255), np.uint8)
+    light = 255 - times(soft, depth)
+    return as_pixels(cv2.multiply(canvas, cv2.merge([light, light, light]), scale=1 / 255))

@@ -14,6 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from training.photos.cutout import Patch
+from training.pixels import as_pixels
 
 Points = NDArray[np.float64]
 
@@ -32,7 +33,11 @@ def bent(patch: Patch, rng: Generator) -> Patch:
     flap = cv2.warpAffine(cv2.bitwise_and(patch.mask, beyond), map_, size)
     pixels = cv2.warpAffine(patch.pixels, map_, size, borderMode=cv2.BORDER_REPLICATE)
     pixels = cv2.convertScaleAbs(pixels, alpha=rng.uniform(0.6, 1.15))
-    return replace(patch, pixels=_over(patch.pixels, pixels, flap), mask=cv2.max(kept, flap))
+    return replace(
+        patch,
+        pixels=_over(patch.pixels, as_pixels(pixels), as_pixels(flap)),
+        mask=as_pixels(cv2.max(kept, flap)),
+    )
 
 
 def folded_over(patch: Patch, back: Patch, rng: Generator) -> Patch:
@@ -70,7 +75,7 @@ def crumpled(patch: Patch, rng: Generator) -> Patch:
     pixels = cv2.remap(patch.pixels, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     mask = cv2.remap(patch.mask, map_x, map_y, cv2.INTER_LINEAR)
     light = cv2.merge([_facets(height, width, rng)] * 3)
-    return replace(patch, pixels=cv2.multiply(pixels, light, scale=1 / 128), mask=mask)
+    return replace(patch, pixels=as_pixels(cv2.multiply(pixels, light, scale=1 / 128)), mask=as_pixels(mask))
 
 
 def _facets(height: int, width: int, rng: Generator) -> NDArray[np.uint8]:
@@ -85,7 +90,7 @@ def _facets(height: int, width: int, rng: Generator) -> NDArray[np.uint8]:
     light = cv2.resize(light, (cells[0] * 3, cells[1] * 3), interpolation=cv2.INTER_NEAREST)
     turn = cv2.getRotationMatrix2D((cells[0] * 1.5, cells[1] * 1.5), rng.uniform(-40, 40), 1.3)
     light = cv2.warpAffine(light, turn, (cells[0] * 3, cells[1] * 3), borderMode=cv2.BORDER_REFLECT)
-    return cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR)
+    return as_pixels(cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def torn(patch: Patch, rng: Generator) -> Patch:
@@ -105,7 +110,7 @@ def torn(patch: Patch, rng: Generator) -> Patch:
     # Well past the corner, so that a round outline loses it too.
     gone = np.vstack([edge, corners[corner] + (corners[corner] - (start + end) / 2) * 0.6])
     mask, pixels = patch.mask.copy(), patch.pixels.copy()
-    cv2.fillPoly(mask, [np.round(gone).astype(np.int32)], 0)
+    cv2.fillPoly(mask, [np.round(gone).astype(np.int32)], (0,))
     fibre = max(1, round(0.012 * max(mask.shape)))
     cv2.polylines(pixels, [np.round(edge).astype(np.int32)], False, (228, 224, 214), fibre, cv2.LINE_AA)
     return replace(patch, pixels=pixels, mask=mask, share=patch.share * _area(mask) / max(1.0, _area(patch.mask)))
@@ -148,7 +153,10 @@ def smaller(patch: Patch, shrink: float) -> Patch:
         outline = np.asarray(outline * np.array([size[0] / width, size[1] / height]), np.float32)
     pixels = cv2.resize(patch.pixels, size, interpolation=cv2.INTER_AREA)
     return replace(
-        patch, pixels=pixels, mask=cv2.resize(patch.mask, size, interpolation=cv2.INTER_AREA), outline=outline
+        patch,
+        pixels=as_pixels(pixels),
+        mask=as_pixels(cv2.resize(patch.mask, size, interpolation=cv2.INTER_AREA)),
+        outline=outline,
     )
 
 
@@ -165,11 +173,16 @@ def _folded(patch: Patch, back: Patch, middle: Points, across: Points, rng: Gene
     pixels = cv2.warpAffine(back.pixels, to_flap, size, borderMode=cv2.BORDER_REPLICATE)
     pixels = cv2.convertScaleAbs(pixels, alpha=rng.uniform(0.75, 1.1))
     reach = max(3, max(size) // 25)
-    shade = 255 - cv2.multiply(cv2.blur(flap, (reach, reach)), rng.uniform(0.15, 0.5))
+    shade = 255 - as_pixels(cv2.multiply(cv2.blur(flap, (reach, reach)), np.array([rng.uniform(0.15, 0.5)])))
     under = cv2.multiply(patch.pixels, cv2.merge([shade] * 3), scale=1 / 255)
     mask = cv2.max(kept, flap)
-    share = patch.share * min(1.0, _area(mask) / max(1.0, _area(patch.mask)))
-    return replace(patch, pixels=_over(under, pixels, flap), mask=mask, share=share)
+    share = patch.share * min(1.0, _area(as_pixels(mask)) / max(1.0, _area(patch.mask)))
+    return replace(
+        patch,
+        pixels=_over(as_pixels(under), as_pixels(pixels), as_pixels(flap)),
+        mask=as_pixels(mask),
+        share=share,
+    )
 
 
 def _fold_line(patch: Patch, rng: Generator, low: float, high: float) -> tuple[Points, Points]:
@@ -192,9 +205,10 @@ def rectangle(mask: NDArray[np.uint8]) -> tuple[tuple[float, float], tuple[float
     """The narrowest rectangle around the note: middle, width and height in pixels, and angle, as `cv2.minAreaRect`."""
     points = cv2.findNonZero(cv2.threshold(mask, 127, 255, cv2.THRESH_BINARY)[1])
     if points is None:
-        height, width = mask.shape
-        points = np.array([[[0, 0]], [[width, 0]], [[width, height]], [[0, height]]], np.int32)
-    return cv2.minAreaRect(points)
+        right, bottom = mask.shape[::-1]
+        points = np.array([[[0, 0]], [[right, 0]], [[right, bottom]], [[0, bottom]]], np.int32)
+    (x, y), (width, height), angle = cv2.minAreaRect(points)
+    return (x, y), (width, height), angle
 
 
 def _corners(mask: NDArray[np.uint8]) -> Points:
@@ -210,7 +224,7 @@ def _beyond(shape: tuple[int, ...], middle: Points, across: Points) -> NDArray[n
     along = np.array([-across[1], across[0]]) * far
     corners = np.array([middle - along, middle + along, middle + along + across * far, middle - along + across * far])
     mask = np.zeros(shape, np.uint8)
-    cv2.fillConvexPoly(mask, np.round(corners).astype(np.int32), 255)
+    cv2.fillConvexPoly(mask, np.round(corners).astype(np.int32), (255,))
     return mask
 
 
@@ -224,8 +238,8 @@ def _with_room(patch: Patch, margin: float) -> Patch:
     room = max(2, round(margin * max(patch.mask.shape)))
     return replace(
         patch,
-        pixels=cv2.copyMakeBorder(patch.pixels, *[room] * 4, cv2.BORDER_REPLICATE),
-        mask=cv2.copyMakeBorder(patch.mask, *[room] * 4, cv2.BORDER_CONSTANT, value=0),
+        pixels=as_pixels(cv2.copyMakeBorder(patch.pixels, room, room, room, room, cv2.BORDER_REPLICATE)),
+        mask=as_pixels(cv2.copyMakeBorder(patch.mask, room, room, room, room, cv2.BORDER_CONSTANT, value=(0,))),
         outline=None if patch.outline is None else patch.outline + np.float32(room),
     )
 

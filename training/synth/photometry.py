@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from edge.core.messages import Pixels
 from training.photos.cutout import Patch
+from training.pixels import as_pixels
 
-Pixels = NDArray[np.uint8]
 NOISE_SIDE_PX = 512  # of the sheet of noise that samples cut their own piece from
 
 
@@ -43,7 +45,7 @@ def faded(pixels: Pixels, rng: Generator) -> Pixels:
     """Washed out towards the colour of old paper."""
     share = rng.uniform(0.05, 0.35)
     paper = np.array([205, 190, 160]) * rng.uniform(0.6, 1.1)
-    return cv2.addWeighted(pixels, 1 - share, np.full_like(pixels, np.clip(paper, 0, 255)), share, 0)
+    return as_pixels(cv2.addWeighted(pixels, 1 - share, np.full_like(pixels, np.clip(paper, 0, 255)), share, 0))
 
 
 def dirty(pixels: Pixels, rng: Generator) -> Pixels:
@@ -51,8 +53,8 @@ def dirty(pixels: Pixels, rng: Generator) -> Pixels:
     height, width = pixels.shape[:2]
     clouds = rng.uniform(0, rng.uniform(20, 90), (4, 7)).astype(np.uint8)
     depth = cv2.resize(clouds, (width, height), interpolation=cv2.INTER_CUBIC)
-    brown = cv2.merge([255 - depth, 255 - cv2.multiply(depth, 1.15), 255 - cv2.multiply(depth, 1.45)])
-    return cv2.multiply(pixels, brown, scale=1 / 255)
+    brown = cv2.merge([255 - depth, 255 - times(depth, 1.15), 255 - times(depth, 1.45)])
+    return as_pixels(cv2.multiply(pixels, brown, scale=1 / 255))
 
 
 def stained(pixels: Pixels, rng: Generator) -> Pixels:
@@ -66,8 +68,8 @@ def stained(pixels: Pixels, rng: Generator) -> Pixels:
         # A drop dries from the middle: some leave a ring only.
         thick = -1 if rng.random() < 0.7 else max(1, axes[1] // 4)
         cv2.ellipse(stain, middle, axes, rng.uniform(0, 180), 0, 360, colours[rng.integers(len(colours))], thick)
-    stain = cv2.GaussianBlur(stain, (0, 0), max(0.6, width * rng.uniform(0.004, 0.02)))
-    return cv2.addWeighted(pixels, 0.25, cv2.multiply(pixels, stain, scale=1 / 255), 0.75, 0)
+    stain = as_pixels(cv2.GaussianBlur(stain, (0, 0), max(0.6, width * rng.uniform(0.004, 0.02))))
+    return as_pixels(cv2.addWeighted(pixels, 0.25, cv2.multiply(pixels, stain, scale=1 / 255), 0.75, 0))
 
 
 def creased(pixels: Pixels, rng: Generator) -> Pixels:
@@ -77,11 +79,11 @@ def creased(pixels: Pixels, rng: Generator) -> Pixels:
     for _ in range(rng.integers(1, 4)):
         start, end = _line_across(width, height, rng)
         side = np.full_like(light, 128)
-        cv2.fillPoly(side, [_half_plane(start, end, width + height)], int(128 * (1 + rng.normal(0, 0.13))))
-        light = cv2.multiply(light, cv2.blur(side, (max(1, width // 24),) * 2), scale=1 / 128)
+        cv2.fillPoly(side, [_half_plane(start, end, width + height)], (int(128 * (1 + rng.normal(0, 0.13))),))
+        light = as_pixels(cv2.multiply(light, cv2.blur(side, (max(1, width // 24),) * 2), scale=1 / 128))
         worn = int(128 * (1 + rng.uniform(-0.3, 0.35)))
-        cv2.line(light, start.astype(int).tolist(), end.astype(int).tolist(), worn, 1, cv2.LINE_AA)
-    return cv2.multiply(pixels, cv2.merge([light] * 3), scale=1 / 128)
+        cv2.line(light, start.astype(int).tolist(), end.astype(int).tolist(), (worn,), 1, cv2.LINE_AA)
+    return as_pixels(cv2.multiply(pixels, cv2.merge([light] * 3), scale=1 / 128))
 
 
 def written(pixels: Pixels, rng: Generator) -> Pixels:
@@ -92,9 +94,9 @@ def written(pixels: Pixels, rng: Generator) -> Pixels:
     ink = np.zeros((height, width), np.uint8)
     place = int(width * rng.uniform(0.02, 0.6)), int(height * rng.uniform(0.25, 0.95))
     font = cv2.FONT_HERSHEY_SCRIPT_SIMPLEX if rng.random() < 0.7 else cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(ink, words, place, font, height * rng.uniform(0.004, 0.009), 255, 1, cv2.LINE_AA)
+    cv2.putText(ink, words, place, font, height * rng.uniform(0.004, 0.009), (255,), 1, cv2.LINE_AA)
     turn = cv2.getRotationMatrix2D(place, rng.normal(0, 14), 1)
-    return blend(pixels, np.full_like(pixels, pen), cv2.warpAffine(ink, turn, (width, height)))
+    return blend(pixels, np.full_like(pixels, pen), as_pixels(cv2.warpAffine(ink, turn, (width, height))))
 
 
 def taped(pixels: Pixels, rng: Generator) -> Pixels:
@@ -103,7 +105,7 @@ def taped(pixels: Pixels, rng: Generator) -> Pixels:
     start, end = _line_across(width, height, rng)
     strip = np.zeros((height, width), np.uint8)
     thick = max(2, int(height * rng.uniform(0.1, 0.25)))
-    cv2.line(strip, start.astype(int).tolist(), end.astype(int).tolist(), int(255 * rng.uniform(0.2, 0.5)), thick)
+    cv2.line(strip, start.astype(int).tolist(), end.astype(int).tolist(), (int(255 * rng.uniform(0.2, 0.5)),), thick)
     return blend(pixels, np.full_like(pixels, rng.uniform([200, 190, 150], [245, 240, 225])), strip)
 
 
@@ -120,7 +122,7 @@ def _half_plane(start: NDArray[np.float64], end: NDArray[np.float64], far: float
     """Corners of all that lies on one side of the line."""
     along = (end - start) / np.linalg.norm(end - start)
     away = np.array([-along[1], along[0]]) * far
-    return np.round(np.array([start, end, end + away, start + away])).astype(np.int32)
+    return np.asarray(np.round(np.array([start, end, end + away, start + away]))).astype(np.int32)
 
 
 # ---- light ----
@@ -140,11 +142,11 @@ def edged_shadow(pixels: Pixels, rng: Generator) -> Pixels:
         shape = _half_plane(middle - along, middle + along, 4 * half)
     else:
         corners = middle + rng.normal(0, half * 0.35, (rng.integers(3, 7), 2))
-        shape = cv2.convexHull(corners.astype(np.int32))
-    cv2.fillPoly(light, [shape], depth, cv2.LINE_AA)
-    light = cv2.blur(light, (1 + 2 * int(half * rng.uniform(0, 0.12) ** 1.5),) * 2)
-    light = cv2.resize(light, (size, size), interpolation=cv2.INTER_LINEAR)
-    return cv2.multiply(pixels, cv2.merge([light] * 3), scale=1 / 255)
+        shape = np.asarray(cv2.convexHull(corners.astype(np.int32)), np.int32)
+    cv2.fillPoly(light, [shape], (depth,), cv2.LINE_AA)
+    light = as_pixels(cv2.blur(light, (1 + 2 * int(half * rng.uniform(0, 0.12) ** 1.5),) * 2))
+    light = as_pixels(cv2.resize(light, (size, size), interpolation=cv2.INTER_LINEAR))
+    return as_pixels(cv2.multiply(pixels, cv2.merge([light] * 3), scale=1 / 255))
 
 
 def light_from_one_side(pixels: Pixels, rng: Generator) -> Pixels:
@@ -154,7 +156,7 @@ def light_from_one_side(pixels: Pixels, rng: Generator) -> Pixels:
     across = np.linspace(-1, 1, 8, dtype=np.float32)
     plane = across * np.cos(angle) + across[:, None] * np.sin(angle) + rng.uniform(-0.6, 0.6)
     light = cv2.resize(np.clip(128 * (1 + fall * plane), 0, 255).astype(np.uint8), (size, size))
-    return cv2.multiply(pixels, cv2.merge([light] * 3), scale=1 / 128)
+    return as_pixels(cv2.multiply(pixels, cv2.merge([light] * 3), scale=1 / 128))
 
 
 def glare_spot(pixels: Pixels, rng: Generator) -> Pixels:
@@ -167,7 +169,7 @@ def glare_spot(pixels: Pixels, rng: Generator) -> Pixels:
         -(((along - centre[1]) / radius[1]) ** 2)[:, None] / 2
     )
     bright = cv2.resize((rng.uniform(60, 255) * spot).astype(np.uint8), (size, size), interpolation=cv2.INTER_CUBIC)
-    return cv2.add(pixels, cv2.merge([bright] * 3))
+    return as_pixels(cv2.add(pixels, cv2.merge([bright] * 3)))
 
 
 def glare_streak(pixels: Pixels, rng: Generator) -> Pixels:
@@ -180,21 +182,21 @@ def glare_streak(pixels: Pixels, rng: Generator) -> Pixels:
         middle, reach = size * rng.uniform(0.1, 0.9, 2), size * rng.uniform(0.1, 0.8) * along
         ends = (middle - reach).astype(int).tolist(), (middle + reach).astype(int).tolist()
         thick = max(1, int(size * rng.uniform(0.006, 0.05)))
-        cv2.line(bright, *ends, int(rng.uniform(60, 230)), thick, cv2.LINE_AA)
-    bright = cv2.GaussianBlur(bright, (0, 0), size * rng.uniform(0.003, 0.015))
-    return cv2.add(pixels, cv2.merge([bright] * 3))
+        cv2.line(bright, ends[0], ends[1], (int(rng.uniform(60, 230)),), thick, cv2.LINE_AA)
+    bright = as_pixels(cv2.GaussianBlur(bright, (0, 0), size * rng.uniform(0.003, 0.015)))
+    return as_pixels(cv2.add(pixels, cv2.merge([bright] * 3)))
 
 
 def in_sleeve(pixels: Pixels, rng: Generator) -> Pixels:
     """Behind clear plastic: a haze over all, a few wavy reflections, an edge of the sleeve."""
     haze = rng.uniform(0.04, 0.22)
     hazy = cv2.addWeighted(pixels, 1 - haze, np.full_like(pixels, 235), haze, 0)
-    hazy = glare_streak(hazy, rng)
+    hazy = glare_streak(as_pixels(hazy), rng)
     size = pixels.shape[0]
     start, end = _line_across(size, size, rng)
     edge = np.zeros((size, size), np.uint8)
-    cv2.line(edge, start.astype(int).tolist(), end.astype(int).tolist(), int(rng.uniform(30, 110)), 1, cv2.LINE_AA)
-    return cv2.add(hazy, cv2.merge([edge] * 3))
+    cv2.line(edge, start.astype(int).tolist(), end.astype(int).tolist(), (int(rng.uniform(30, 110)),), 1, cv2.LINE_AA)
+    return as_pixels(cv2.add(hazy, cv2.merge([edge] * 3)))
 
 
 def coloured_light(pixels: Pixels, rng: Generator) -> Pixels:
@@ -203,7 +205,7 @@ def coloured_light(pixels: Pixels, rng: Generator) -> Pixels:
     left = rng.beta(1.3, 4.0)  # most cameras take most of the cast back, some hardly any
     gains = light_gains(kelvin) ** left
     gains[1] *= np.exp(rng.normal(0, 0.025))  # tubes and LEDs lie off the line of glowing bodies, green or magenta
-    return cv2.transform(pixels, np.diag(gains / (gains @ LUMA)))
+    return as_pixels(cv2.transform(pixels, np.diag(gains / (gains @ LUMA))))
 
 
 def light_gains(kelvin: float) -> NDArray[np.float64]:
@@ -224,7 +226,7 @@ LUMA = np.array([0.299, 0.587, 0.114])
 def saturated(pixels: Pixels, rng: Generator) -> Pixels:
     """Paler or more garish colours."""
     amount = float(np.exp(rng.normal(0, 0.32)))
-    return cv2.transform(pixels, amount * np.eye(3) + (1 - amount) * LUMA[None, :])
+    return as_pixels(cv2.transform(pixels, amount * np.eye(3) + (1 - amount) * LUMA[None, :]))
 
 
 def exposed(pixels: Pixels, rng: Generator) -> Pixels:
@@ -232,7 +234,7 @@ def exposed(pixels: Pixels, rng: Generator) -> Pixels:
     value = np.linspace(0, 1, 256) ** np.exp(rng.normal(0, 0.28))
     middle = pixels[::4, ::4].mean() / 255 if rng.random() < 0.5 else 0.5
     value = (value - middle) * np.exp(rng.normal(0.05, 0.25)) + middle + rng.normal(0, 0.06)
-    return cv2.LUT(pixels, np.clip(value * 255, 0, 255).astype(np.uint8))
+    return as_pixels(cv2.LUT(pixels, np.clip(value * 255, 0, 255).astype(np.uint8)))
 
 
 # ---- lens and sensor ----
@@ -240,7 +242,7 @@ def exposed(pixels: Pixels, rng: Generator) -> Pixels:
 
 def out_of_focus(pixels: Pixels, rng: Generator) -> Pixels:
     """Blurred evenly, as by a lens that focused elsewhere."""
-    return cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.4, 2.0) * _per_192(pixels))
+    return as_pixels(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.4, 2.0) * _per_192(pixels)))
 
 
 def moved(pixels: Pixels, rng: Generator) -> Pixels:
@@ -250,8 +252,8 @@ def moved(pixels: Pixels, rng: Generator) -> Pixels:
     angle, middle = rng.uniform(0, np.pi), (length - 1) / 2
     reach = np.array([np.cos(angle), np.sin(angle)]) * middle
     start, end = np.round(middle - reach).astype(int), np.round(middle + reach).astype(int)
-    cv2.line(kernel, start.tolist(), end.tolist(), 1.0)
-    return cv2.filter2D(pixels, -1, kernel / kernel.sum())
+    cv2.line(kernel, start.tolist(), end.tolist(), (1.0,))
+    return as_pixels(cv2.filter2D(pixels, -1, kernel / kernel.sum()))
 
 
 def sharpened(pixels: Pixels, rng: Generator) -> Pixels:
@@ -261,7 +263,7 @@ def sharpened(pixels: Pixels, rng: Generator) -> Pixels:
     few = max(2, int(size / max(1.0, reach / 1.5)))  # a wide blur is as good on a small picture
     soft = cv2.GaussianBlur(cv2.resize(pixels, (few, few), interpolation=cv2.INTER_AREA), (0, 0), 1.5 * min(1, reach))
     soft = cv2.resize(soft, (size, size), interpolation=cv2.INTER_LINEAR)
-    return cv2.addWeighted(pixels, 1 + amount, soft, -amount, 0)
+    return as_pixels(cv2.addWeighted(pixels, 1 + amount, soft, -amount, 0))
 
 
 def sensor_noise(pixels: Pixels, rng: Generator) -> Pixels:
@@ -272,14 +274,14 @@ def sensor_noise(pixels: Pixels, rng: Generator) -> Pixels:
     sheet = _noise(smooth=bool(rng.random() < 0.4))
     top, left = rng.integers(NOISE_SIDE_PX - size, size=2) if size < NOISE_SIDE_PX else (0, 0)
     piece = sheet[top : top + size, left : left + pixels.shape[1]]
-    return cv2.add(pixels, cv2.multiply(cv2.LUT(pixels, spread), piece), dtype=cv2.CV_8U)
+    return as_pixels(cv2.add(pixels, cv2.multiply(cv2.LUT(pixels, spread), piece), dtype=cv2.CV_8U))
 
 
 def packed_as_jpeg(pixels: Pixels, rng: Generator) -> Pixels:
     """Through JPEG at a quality of 25 to 90."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
     _, packed = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), quality)
-    return cv2.cvtColor(cv2.imdecode(packed, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return as_pixels(cv2.cvtColor(cv2.imdecode(packed, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
 
 
 def _per_192(pixels: Pixels) -> float:
@@ -292,7 +294,7 @@ def _noise(smooth: bool) -> NDArray[np.float32]:
     """A sheet of normal noise, always the same; `smooth` as left by a camera's own noise filter."""
     sheet = np.random.default_rng(20).standard_normal((NOISE_SIDE_PX, NOISE_SIDE_PX, 3), np.float32)
     if smooth:
-        sheet = cv2.GaussianBlur(sheet, (0, 0), 0.9)
+        sheet = np.asarray(cv2.GaussianBlur(sheet, (0, 0), 0.9), np.float32)
         sheet /= sheet.std()
     return sheet
 
@@ -306,14 +308,19 @@ def drop_shadow(canvas: Pixels, alpha: NDArray[np.uint8], rng: Generator) -> Pix
     shift = rng.normal(0, size * 0.02, 2)
     moved_ = cv2.warpAffine(alpha, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), (size, size))
     soft = cv2.blur(moved_, (1 + 2 * int(size * rng.uniform(0.004, 0.03)),) * 2)
-    light = 255 - cv2.multiply(soft, rng.uniform(0.2, 0.7))
-    return cv2.multiply(canvas, cv2.merge([light] * 3), scale=1 / 255)
+    light = 255 - times(soft, rng.uniform(0.2, 0.7))
+    return as_pixels(cv2.multiply(canvas, cv2.merge([light] * 3), scale=1 / 255))
+
+
+def times(picture: NDArray[Any], factor: float) -> Pixels:
+    """Every value times a number, rounded as OpenCV does; its types know no numbers beside pictures."""
+    return as_pixels(cv2.multiply(picture, np.array([factor])))
 
 
 def blend(under: Pixels, over: Pixels, alpha: NDArray[np.uint8]) -> Pixels:
     """`over` where alpha is 255, `under` where it is 0."""
     wide = cv2.merge([alpha] * 3)
-    return cv2.add(cv2.multiply(over, wide, scale=1 / 255), cv2.multiply(under, 255 - wide, scale=1 / 255))
+    return as_pixels(cv2.add(cv2.multiply(over, wide, scale=1 / 255), cv2.multiply(under, 255 - wide, scale=1 / 255)))
 
 
 # ---- notes that are none ----
@@ -327,7 +334,7 @@ def unreadable(patch: Patch, rng: Generator) -> Patch:
         max(2, round(height / max(height, width) * rng.integers(4, 9))),
     )
     small = cv2.resize(patch.pixels, few, interpolation=cv2.INTER_AREA)
-    return Patch(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), patch.mask, exact=False)
+    return Patch(as_pixels(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)), patch.mask, exact=False)
 
 
 WEAR = (

@@ -14,6 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from training.photos.cutout import Patch
+from training.pixels import as_pixels
 
 HUE_APART_DEG = 25.0  # between a free hue and any denomination's: coloured light turns hues by up to as much
 LEAST_SHARE = 0.035  # of a denomination's colour that must lie in a bin to call its hues taken
@@ -36,7 +37,7 @@ def recoloured(patch: Patch, hue_deg: float, rng: Generator) -> Patch:
     mean = max(1.0, float(saturation[patch.mask > 127].mean())) if (patch.mask > 127).any() else 60.0
     saturation = cv2.convertScaleAbs(saturation, alpha=max(1.0, rng.uniform(60, 110) / mean), beta=8)
     pixels = cv2.cvtColor(cv2.merge([hue, saturation, value]), cv2.COLOR_HSV2RGB)
-    return Patch(pixels, patch.mask, patch.exact, patch.share, patch.outline)
+    return Patch(as_pixels(pixels), patch.mask, patch.exact, patch.share, patch.outline)
 
 
 def free_hues(notes: Mapping[str, Mapping[str, Sequence[Patch]]]) -> list[float]:

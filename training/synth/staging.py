@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge.core.messages import Hint, Pixels
 from training.photos.cutout import Patch
+from training.pixels import as_pixels
 from training.synth import paper
 from training.synth.photometry import blend
 
@@ -54,12 +55,12 @@ class Note:
     def alone(cls, patch: Patch) -> Note:
         """A cut-out, turned so that its sides are those of the note: what is in view of it is a share of the note."""
         middle, (width, height), angle = paper.rectangle(patch.mask)
-        turn = cv2.getRotationMatrix2D(middle, angle, 1.0)
+        turn = np.asarray(cv2.getRotationMatrix2D(middle, angle, 1.0), np.float64)
         turn[:, 2] += width / 2 - middle[0], height / 2 - middle[1]
         size = round(width) + 1, round(height) + 1  # the rectangle goes through the middles of the outermost pixels
         pixels = cv2.warpAffine(patch.pixels, turn, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         mask = cv2.warpAffine(patch.mask, turn, size, flags=cv2.INTER_LINEAR)
-        return cls(replace(patch, pixels=pixels, mask=mask), 0, 0, *size)
+        return cls(replace(patch, pixels=as_pixels(pixels), mask=as_pixels(mask)), 0, 0, *size)
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def stage(case: Case, note: Note, ground: Pixels, rng: Generator) -> Iterator[Pi
         wobble = 1.0 if case.name == "table" else 1 + rng.normal(0, 0.02)
         lit = light.on(picture)
         level = dark / max(1.0, float(lit.mean())) if case.name == "too dark" else 1.0
-        yield noise.on(cv2.convertScaleAbs(lit, alpha=level * wobble), rng)
+        yield noise.on(as_pixels(cv2.convertScaleAbs(lit, alpha=level * wobble)), rng)
 
 
 class _Walk:
@@ -142,7 +143,9 @@ class _Scenery:
         scale = SIDE_PX / self._size[0], SIDE_PX / self._size[1]
         warp = np.array([[scale[0], 0, -x * scale[0]], [0, scale[1], -y * scale[1]]])
         side = SIDE_PX, SIDE_PX
-        return cv2.warpAffine(self._ground, warp, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        return as_pixels(
+            cv2.warpAffine(self._ground, warp, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        )
 
 
 def _place(case: Case, note: Note, rng: Generator) -> Place | None:
@@ -177,7 +180,9 @@ def _extent(note: Note, place: Place) -> tuple[float, float]:
 def _outline(note: Note, place: Place) -> NDArray[np.float32]:
     left, top, right, bottom = note.left, note.top, note.left + note.width, note.top + note.height
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
-    return (corners @ _warp(note, place)[:, :2].T + _warp(note, place)[:, 2]).astype(np.float32) / SIDE_PX
+    return np.asarray(
+        (corners @ _warp(note, place)[:, :2].T + _warp(note, place)[:, 2]).astype(np.float32) / SIDE_PX, np.float32
+    )
 
 
 def _visible(note: Note, place: Place) -> float:
@@ -216,7 +221,7 @@ def _show(case: Case, picture: Pixels, note: Note, place: Place, rng: Generator,
     if case.name == "moving":
         return _swept(picture, note, place, number, rng)
     shown = paste(picture, note, place)
-    return cv2.GaussianBlur(shown, (0, 0), 1.5) if case.name == "too large" else shown
+    return as_pixels(cv2.GaussianBlur(shown, (0, 0), 1.5) if case.name == "too large" else shown)
 
 
 def _swept(picture: Pixels, note: Note, place: Place, number: int, rng: Generator) -> Pixels:
@@ -237,7 +242,11 @@ def paste(picture: Pixels, note: Note, place: Place) -> Pixels:
     warp = np.column_stack([warp[:, 0] / factor[0], warp[:, 1] / factor[1], warp[:, 2]])
     side = SIDE_PX, SIDE_PX
     drawn = cv2.warpAffine(shown.pixels, warp, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return blend(picture, drawn, cv2.warpAffine(shown.mask, warp, side, flags=cv2.INTER_LINEAR))
+    return blend(
+        picture,
+        as_pixels(drawn),
+        as_pixels(cv2.warpAffine(shown.mask, warp, side, flags=cv2.INTER_LINEAR)),
+    )
 
 
 class _Light:
@@ -258,8 +267,8 @@ class _Light:
     def on(self, picture: Pixels) -> Pixels:
         """The picture in this light."""
         if self._blur:
-            picture = cv2.GaussianBlur(picture, (0, 0), self._blur)
-        return cv2.multiply(cv2.LUT(picture, self._curve), self._shade, scale=1 / 255)
+            picture = as_pixels(cv2.GaussianBlur(picture, (0, 0), self._blur))
+        return as_pixels(cv2.multiply(cv2.LUT(picture, self._curve), self._shade, scale=1 / 255))
 
 
 class _Noise:
@@ -286,7 +295,7 @@ class _Thumb:
     def next(self) -> Pixels:
         """The next picture."""
         self._number += 1
-        return np.clip(self._glow * (1 + 0.06 * np.sin(self._number)), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(self._glow * (1 + 0.06 * np.sin(self._number)), 0, 255)).astype(np.uint8)
 
 
 def with_surroundings(pixels: Pixels, box: tuple[float, float, float, float]) -> tuple[Note, Pixels]:
@@ -296,7 +305,7 @@ def with_surroundings(pixels: Pixels, box: tuple[float, float, float, float]) ->
     mask = np.zeros((height, width), np.uint8)
     rim = max(2, min(height, width) // 24)
     mask[rim:-rim, rim:-rim] = 255
-    mask = cv2.blur(mask, (rim, rim))
+    mask = as_pixels(cv2.blur(mask, (rim, rim)))
     left, top = max(0.0, x - w / 2), max(0.0, y - h / 2)
     note = Note(Patch(pixels, mask, exact=False), left * width, top * height, w * width, h * height)
     edge = np.concatenate([pixels[:rim].reshape(-1, 3), pixels[-rim:].reshape(-1, 3), pixels[:, :rim].reshape(-1, 3)])

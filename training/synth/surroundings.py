@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edge.core import preprocess
 from training.photos.material import Material
+from training.pixels import as_pixels
 
 
 class Surroundings:
@@ -27,8 +28,8 @@ class Surroundings:
         ground = cv2.resize(
             picture[top : top + keep_h, left : left + keep_w], (self._size, self._size), interpolation=cv2.INTER_LINEAR
         )
-        ground = preprocess.turned(ground[None], 90 * int(rng.integers(4)))[0]
-        return cv2.flip(ground, 1) if rng.random() < 0.5 else ground
+        ground = preprocess.turned(as_pixels(ground[None]), 90 * int(rng.integers(4)))[0]
+        return as_pixels(cv2.flip(ground, 1) if rng.random() < 0.5 else ground)
 
     def covering(
         self, rng: Generator, canvas: NDArray[np.uint8], alpha: NDArray[np.uint8]
@@ -47,7 +48,7 @@ class Surroundings:
         height, width = patch.mask.shape
         angle = rng.uniform(0, 360)
         scale = self._size / max(height, width) * rng.uniform(0.7, 1.6)
-        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale)
+        matrix = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale), np.float64)
         away = np.deg2rad(-angle + 90)
         reach = self._size * rng.uniform(0.35, 0.75)
         matrix[:, 2] += np.array(
@@ -56,9 +57,8 @@ class Surroundings:
         side = self._size, self._size
         tone = rng.uniform(0.35, 1.25)
         pixels = cv2.transform(patch.pixels, np.diag([1.0, 0.96, 0.9]) * tone)
-        return cv2.warpAffine(pixels, matrix, side, borderMode=cv2.BORDER_REPLICATE), cv2.warpAffine(
-            patch.mask, matrix, side
-        )
+        drawn = cv2.warpAffine(pixels, matrix, side, borderMode=cv2.BORDER_REPLICATE)
+        return as_pixels(drawn), as_pixels(cv2.warpAffine(patch.mask, matrix, side))
 
     def _fingers(
         self, rng: Generator, canvas: NDArray[np.uint8], alpha: NDArray[np.uint8]
@@ -80,20 +80,20 @@ class Surroundings:
             along = out * np.cos(lean) + beside * np.sin(lean + rng.normal(0, 0.06))
             tip = centre + out * rim * rng.uniform(0.66, 0.95) + beside * (finger - (count - 1) / 2) * thick * 1.1
             base = tip + along * self._size * 1.5
-            cv2.line(mask, tip.astype(int).tolist(), base.astype(int).tolist(), 255, thick, cv2.LINE_AA)
+            cv2.line(mask, tip.astype(int).tolist(), base.astype(int).tolist(), (255,), thick, cv2.LINE_AA)
             under_nail = tip + along * thick * 0.1
             axes = max(1, int(thick * 0.36)), max(1, int(thick * 0.26))
             turn = float(np.degrees(np.arctan2(along[1], along[0])))
             cv2.ellipse(pixels, under_nail.astype(int).tolist(), axes, turn, 0, 360, nail, -1, cv2.LINE_AA)
         # The blurred mask is bright in the middle of a finger and dark at its sides: as round things are.
-        round_ = cv2.blur(mask, (thick | 1, thick | 1))
-        return cv2.multiply(pixels, cv2.merge([cv2.max(round_, 40)] * 3), scale=1.15 / 255), mask
+        round_ = np.maximum(cv2.blur(mask, (thick | 1, thick | 1)), 40)
+        return as_pixels(cv2.multiply(pixels, cv2.merge([round_] * 3), scale=1.15 / 255)), mask
 
     def _thing(self, rng: Generator, canvas: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         mask = np.zeros((self._size, self._size), np.uint8)
         centre = rng.uniform(0, self._size, 2)
         corners = centre + rng.normal(0, self._size * 0.16, (rng.integers(3, 7), 2))
-        cv2.fillConvexPoly(mask, cv2.convexHull(corners.astype(np.int32)), 255, lineType=cv2.LINE_AA)
+        cv2.fillConvexPoly(mask, cv2.convexHull(corners.astype(np.int32)), (255,), lineType=cv2.LINE_AA)
         if rng.random() < 0.7:
             return self.ground(rng), mask
         return np.full_like(canvas, rng.uniform(0, 255, 3)), mask
