@@ -182,7 +182,7 @@ def _pairs(stock: Stock, plan: Plan, count: int, what: int) -> Iterator[tuple[li
 def _cut_out(specimens: Sequence[Specimen], rng: Generator) -> Patch:
     """Any of them, one whose note could be cut out where there is one."""
     boxed = [specimen for specimen in specimens if specimen.box] or specimens
-    return boxed[rng.integers(len(boxed))].patch()
+    return boxed[int(rng.integers(len(boxed)))].patch()
 
 
 def _tight(patch: Patch) -> Patch:

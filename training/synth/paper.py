@@ -130,7 +130,8 @@ def part(patch: Patch, rng: Generator, low: float, high: float, *, along: bool) 
         frame = np.array([[left, top], [left + keep_w, top], [left + keep_w, top + keep_h], [left, top + keep_h]])
         common, cut = cv2.intersectConvexConvex(outline, frame.astype(np.float32))
         left_over = common / max(1.0, cv2.contourArea(outline))
-        outline = cut[:, 0] - np.array([left, top], np.float32) if cut is not None and len(cut) > 2 else None
+        some = cut is not None and len(cut) > 2
+        outline = np.asarray(cut[:, 0] - np.array([left, top], np.float32), np.float32) if some else None
     return replace(patch, pixels=patch.pixels[window], mask=mask, share=patch.share * left_over, outline=outline)
 
 

@@ -280,7 +280,8 @@ class _Noise:
     def on(self, picture: Pixels, rng: Generator) -> Pixels:
         """The picture with noise."""
         x, y = rng.integers(0, 64, 2)
-        return np.clip(picture + self._sheet[y : y + SIDE_PX, x : x + SIDE_PX], 0, 255).astype(np.uint8)
+        noisy = picture + self._sheet[y : y + SIDE_PX, x : x + SIDE_PX]
+        return np.asarray(np.clip(noisy, 0, 255)).astype(np.uint8)
 
 
 class _Thumb:
