@@ -92,6 +92,24 @@ def test_corrected_labels_are_those_of_what_training_holds_out(
     assert "--series goes with --held-out" in said
 
 
+def test_samples_are_shown_on_a_sheet_with_how_they_are_spread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "sys.argv", ["training", "synth", str(tmp_path / "sheet.png"), "--count", "4", "--size", "64", "--stats"]
+    )
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert not ended.value.code
+    assert "4 samples in" in told.err
+    assert "all four: larger than the frame" in told.out
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
+    code, said = run(monkeypatch, capsys, "synth", tmp_path / "nowhere" / "sheet.png", "--count", "1", "--size", "64")
+    assert code == 1
+    assert "cannot be written" in said
+
+
 def test_a_damaged_bundle_is_not_evaluated(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -88,6 +88,11 @@ def test_weights_of_what_is_not_picked_are_not_asked_for(tmp_path: Path) -> None
         sweep.read(tmp_path / "a.toml", pick=["c"])
 
 
+def test_keras_is_not_imported_before_the_trainings_are_forked() -> None:
+    program = "import sys, training.__main__, training.sweep; sys.exit(int('keras' in sys.modules))"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120, cwd=Path(sweep.__file__).parents[1])
+
+
 @pytest.mark.integration
 def test_each_training_leaves_its_run_and_its_figures_or_is_said_to_have_failed(
     file: Path, photos: Path, tmp_path: Path

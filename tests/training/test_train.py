@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge.core import bundle as bundles
+from edge.core import preprocess
+from edge.core.bundle import InputSpec
+from training.learn import calibrate
+from training.learn.prepare import from_play_money
+from training.learn.settings import Identity, for_play_money
+from training.measure.device import running
 from training.playmoney import recording
+from training.synth.recipe import GENTLE
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
@@ -30,15 +40,44 @@ def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def make(folder: Path) -> None:
-    done = training(*PLAY, "--steps", "600", "--out", folder / "bundle", "--run", folder / "run")
+def make(folder: Path, *more: str) -> None:
+    done = training(*PLAY, *more, "--steps", "600", "--out", folder / "bundle", "--run", folder / "run")
     assert done.returncode == 0, done.stderr
 
 
-def test_the_same_seed_makes_the_same_bundle(miniature: Path, tmp_path: Path) -> None:
-    make(tmp_path)
+def test_the_same_network_becomes_the_same_bundle(miniature: Path, tmp_path: Path) -> None:
+    """That the same seed becomes the same network is learn/test_fit.py's."""
+    shutil.copytree(miniature / "run", tmp_path / "run")
+    make(tmp_path, "--resume")
     first, again = (bundles.read(folder / "bundle").manifest for folder in (miniature, tmp_path))
     assert first.digest == again.digest
+
+
+def test_a_network_that_saw_turned_notes_is_asked_both_ways_and_decides_on_what_both_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import train
+    from training.learn import export
+
+    monkeypatch.setattr(export, "CALIBRATION", 300)
+    turning = replace(GENTLE, off=GENTLE.off - {"turns"})
+    prepared = from_play_money(InputSpec(64, 64, "squash"), 1, (5, 100), turning)
+    settings = replace(for_play_money("tiny", 1.0, 64, 150, 1, from_scratch=True), batch=16)
+    identity = Identity("turned", "1.0.0", "XTS")
+    manifest = train.train(prepared, settings, identity, None, tmp_path / "run", tmp_path / "out", recipe=turning)
+
+    bundle = bundles.read(tmp_path / "out")
+    assert bundle.manifest == manifest
+    assert manifest.input.turns == (0, 180)
+    held, truth = prepared.held_pictures, prepared.held_truth
+    with running(bundle) as invoke:
+        ways = [np.concatenate([invoke(preprocess.turned(p[None], turn))[0] for p in held]) for turn in (0, 180)]
+    assert not np.array_equal(*ways)
+    assert manifest.figures["held_out_looks"] == 2 * len(held)
+    assert manifest.figures["held_out_right"] == sum(int((way.argmax(axis=1) == truth).sum()) for way in ways)
+    together = round(calibrate.temperature(np.mean(ways, axis=0), truth), 4)
+    assert manifest.decision.temperature == together
+    assert together not in [round(calibrate.temperature(way, truth), 4) for way in ways]
 
 
 def test_the_bundle_is_whole_and_was_measured(miniature: Path) -> None:

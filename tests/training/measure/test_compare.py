@@ -10,7 +10,7 @@ import pytest
 
 from edge.core import bundle as bundles
 from training.__main__ import main
-from training.measure.compare import Comparison, Entry, worse
+from training.measure.compare import Comparison, Entry, front, worse
 from training.measure.rates import rate
 from training.measure.stills import Outcome
 from training.playmoney import notes, scenes
@@ -167,3 +167,13 @@ def test_the_baseline_may_be_a_copy_elsewhere(tmp_path: Path, monkeypatch: pytes
         from training.measure.compare import _names
 
         assert _names([XTS, tmp_path / "a" / "xts"]) == ["bundles/xts", "a/xts"]
+
+
+def test_the_front_is_what_nothing_else_beats() -> None:
+    costs, values = [1, 2, 3, 4], [0.90, 0.95, 0.94, 0.99]
+    assert front(costs, values) == [True, True, False, True]
+
+
+def test_a_tie_leaves_both_on_the_front_only_where_they_are_the_same() -> None:
+    assert front([1, 1], [0.9, 0.9]) == [True, True]
+    assert front([1, 2], [0.9, 0.9]) == [True, False]

@@ -4,18 +4,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from training.measure.compare import front
 from training.show.charts import Bin, Point, reliability, risk_coverage, scatter, standalone, ticks
-
-
-def test_the_front_is_what_nothing_else_beats() -> None:
-    costs, values = [1, 2, 3, 4], [0.90, 0.95, 0.94, 0.99]
-    assert front(costs, values) == [True, True, False, True]
-
-
-def test_a_tie_leaves_both_on_the_front_only_where_they_are_the_same() -> None:
-    assert front([1, 1], [0.9, 0.9]) == [True, True]
-    assert front([1, 2], [0.9, 0.9]) == [True, False]
 
 
 @pytest.mark.parametrize(
