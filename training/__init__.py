@@ -1,1 +1,1 @@
-"""From photographs to a model bundle: prepare > fit > quantize > evaluate > export. Never runs on a device."""
+"""From photographs to a model bundle: photos > synth > learn > measure > show. Never runs on a device."""

@@ -1,1 +1,1 @@
-"""From material to a network and its numbers; the only room that needs Keras."""
+"""From material to a network and its numbers. The only room that needs Keras."""

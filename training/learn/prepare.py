@@ -165,7 +165,7 @@ def _drawn(denomination: int, face: str, seed: int) -> cutout.Patch:
 
 
 def describe(prepared: Prepared, folder: Path) -> None:
-    """Write what was prepared, for people and for `--resume`, to `folder`/prepared.json."""
+    """Write what was prepared, for people, to `folder`/prepared.json; no program reads it."""
     folder.mkdir(parents=True, exist_ok=True)
     facts = {
         "labels": prepared.labels,
