@@ -10,6 +10,7 @@ import pytest
 from edge.core import bundle as bundles
 from training.errors import TrainingError
 from training.measure import specimens
+from training.measure.specimens import Specimen
 from training.photos import dataset
 from training.photos.dataset import HELD_OUT_SHARE
 from training.playmoney import notes, scenes
@@ -75,6 +76,23 @@ def test_held_out_photographs_have_the_labels_that_training_gave_them(
     assert (seen[wrong.path].truth, seen[wrong.path].series) == ("50", "old")
     assert nothing.path not in seen
     assert all(seen[s.path].truth == "5" for s in rest)
+
+
+def test_what_training_reads_has_the_labels_that_training_gave_it(
+    data: Path, bundle: bundles.Bundle, tmp_path: Path
+) -> None:
+    table = tmp_path / "series.csv"
+    table.write_text("file,series,label\ntrain/5/3.png,old,50\ntrain/5/4.png,,-\n")
+    seen = {dataset.name_of(s.path): s for s in specimens.trained(data, None, bundle, table)}
+    assert Counter(s.truth for s in seen.values()) == {"5": 38, "50": 41, "background": 30}
+    assert (seen["train/5/3.png"].truth, seen["train/5/3.png"].series) == ("50", "old")
+    assert len(specimens.trained(data, None, bundle)) == 110
+
+
+def test_a_note_of_an_amount_that_the_bundle_does_not_know_is_no_mere_background() -> None:
+    assert Specimen(Path("train/2000_1/a.png"), "background").unknown_amount
+    assert not Specimen(Path("background/rooms/a.png"), "background").unknown_amount
+    assert not Specimen(Path("train/50/a.png"), "50").unknown_amount
 
 
 def test_a_sample_is_drawn_evenly_and_by_the_seed(data: Path, bundle: bundles.Bundle) -> None:
