@@ -68,6 +68,9 @@ class Speaker(Protocol):
     def wait(self, timeout_s: float) -> bool:
         """True once nothing is playing, False when `timeout_s` ran out first."""
 
+    def check(self) -> None:
+        """Raise HardwareError when the device has gone, which may happen in the middle of a sound."""
+
     def close(self) -> None:
         """Let the device go."""
 

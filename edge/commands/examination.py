@@ -190,7 +190,7 @@ def _sound(patient: Patient) -> Finding:
         speaker.play(_chime(patient.quiet))
         if not speaker.wait(CHIME_S + 2):
             raise HardwareError("speaker", Reason.STOPPED, "the sound card takes no samples")
-        speaker.play(_chime(True))  # refused by a card that died meanwhile
+        speaker.check()
     if voice.driver == "wav":
         to_do = 'For a sound card set voice.driver = "audio".'
         return Finding("sound", State.WARNING, f"speech goes into the file {voice.path}, nobody hears it", to_do)

@@ -3,12 +3,17 @@
 The stream is opened once and never stops: a card that sleeps swallows the first second of speech, and opening one
 takes up to half a second. Between phrases it plays silence. Some cards (HDMI, Bluetooth) sleep all the same when they
 get nothing but zeros: for those each phrase that comes into silence is led in by noise that nobody hears.
+
+PortAudio lists the cards once, at its start, by number; a card that is plugged in again has another one, and its old
+one may be another card's. So the list is made anew for every opening.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
+import sys
 import threading
 from typing import Any
 
@@ -28,14 +33,17 @@ SPEECH_HZ = 22_050  # what espeak-ng gives: asked for first, so that nothing nee
 LATENCY_S = 0.06  # shorter ones stutter on a Pi
 WHISPER = 3  # of 32768: the loudest sample of the lead-in, -80 dB
 UNAVAILABLE = -9985  # PortAudio's code for a card that another program holds
-STALLED_AFTER_S = 1.0  # a card that asks for no samples for so long is dead
+STALLED_AFTER_S = 2.0  # a card that asks for no samples for so long is dead
 
 
 class AudioSpeaker:
-    """Plays samples from memory; `backend` stands in for the sounddevice module."""
+    """Plays samples from memory; `backend` stands in for the sounddevice module.
+
+    One at a time in a process: the list of cards cannot be made anew without ending every stream.
+    """
 
     def __init__(self, config: VoiceConfig, backend: Any = None, clock: Clock | None = None) -> None:
-        self._sound = backend or _import_sounddevice()
+        self._sound = _with_cards_of_now(backend)
         self._clock = clock or SystemClock()
         self._change = threading.Condition()
         self._samples = np.zeros(0, np.int16)
@@ -51,7 +59,7 @@ class AudioSpeaker:
 
     def play(self, pcm: Pcm) -> None:
         """Start `pcm` now, cutting off what is still playing."""
-        self._check()
+        self.check()
         samples = resample(pcm, self._rate_hz)
         lead_in = self._lead_in()
         # What lies in the card's own buffer is not heard yet: the phrase lasts until that has gone, too.
@@ -66,6 +74,13 @@ class AudioSpeaker:
         """True once nothing is playing: at its end, or because the card died."""
         with self._change:
             return self._change.wait_for(lambda: self._dead or self._position >= len(self._samples), timeout_s)
+
+    def check(self) -> None:
+        """Raise HardwareError(STOPPED) when the card has gone or stands still."""
+        if self._dead or self._stream is None:
+            raise HardwareError("speaker", Reason.STOPPED, "the sound card is gone")
+        if self._clock.now_s() - self._asked_s > STALLED_AFTER_S:
+            raise HardwareError("speaker", Reason.STOPPED, "the sound card takes no more samples")
 
     def close(self) -> None:
         """Cut off and let the card go."""
@@ -86,12 +101,6 @@ class AudioSpeaker:
         with self._change:
             self._samples, self._position, self._leading = samples, 0, leading
             self._change.notify_all()
-
-    def _check(self) -> None:
-        if self._dead or self._stream is None:
-            raise HardwareError("speaker", Reason.STOPPED, "the sound card is gone")
-        if self._clock.now_s() - self._asked_s > STALLED_AFTER_S:
-            raise HardwareError("speaker", Reason.STOPPED, "the sound card takes no more samples")
 
     def _open(self, card: dict[str, Any]) -> Any:
         channels = min(2, card["max_output_channels"])
@@ -143,6 +152,21 @@ class AudioSpeaker:
             self._change.notify_all()
 
 
+def _with_cards_of_now(backend: Any) -> Any:
+    """The sounddevice module, or what stands in for it, knowing the cards that are there now."""
+    fresh = backend is None and "sounddevice" not in sys.modules  # an import makes the list
+    sound = backend or _import_sounddevice()
+    if fresh:
+        return sound
+    with contextlib.suppress(sound.PortAudioError):  # it is down where its last start failed
+        sound._terminate()
+    try:
+        sound._initialize()
+    except sound.PortAudioError as error:
+        raise HardwareError("speaker", Reason.BROKEN, f"PortAudio does not start: {error}") from error
+    return sound
+
+
 def _import_sounddevice() -> Any:
     try:
         return importlib.import_module("sounddevice")
@@ -163,11 +187,6 @@ def _refusal(name: str, error: Exception) -> HardwareError:
 def _find_card(sound: Any, part: str) -> dict[str, Any]:
     """The first card whose name holds `part`, the system's default where `part` is empty."""
     card, names = _look_up(sound, part)
-    if card is None:
-        # PortAudio lists cards once, at its start; one that was plugged in since needs a new start.
-        sound._terminate()
-        sound._initialize()
-        card, names = _look_up(sound, part)
     if card is None:
         wanted = f"no sound card is called {part!r}" if part else "there is no sound card"
         known = f"; there are: {', '.join(names)}" if names else ""

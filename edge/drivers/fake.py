@@ -164,15 +164,12 @@ class FakeSpeaker:
     def __init__(self, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock()
         self.heard: list[Heard] = []
-        self.fail: HardwareError | None = None  # raised by every play while set
+        self.fail: HardwareError | None = None  # raised by every play and check while set
         self.closed = False
 
     def play(self, pcm: Pcm) -> None:
         """Begin `pcm`, cutting off what sounds."""
-        if self.fail is not None:
-            raise self.fail
-        if self.closed:
-            raise HardwareError("speaker", Reason.STOPPED, "it was closed")
+        self.check()
         self.stop()
         now_s = self.clock.now_s()
         self.heard.append(Heard(pcm, now_s, now_s + pcm.seconds))
@@ -187,6 +184,13 @@ class FakeSpeaker:
         left_s = self.heard[-1].until_s - self.clock.now_s() if self.heard else 0.0
         self.clock.advance(max(0.0, min(left_s, timeout_s)))
         return left_s <= timeout_s
+
+    def check(self) -> None:
+        """Fail as told, or because it was closed."""
+        if self.fail is not None:
+            raise self.fail
+        if self.closed:
+            raise HardwareError("speaker", Reason.STOPPED, "it was closed")
 
     def close(self) -> None:
         """Silence, for good."""
@@ -207,6 +211,12 @@ class FakeCard:
         self.loud = threading.Event()
         self.loud_s = 0.0  # on time.perf_counter, when the sample was due
         self.listening_s = 0.0  # what was asked for before is no answer
+
+    def _terminate(self) -> None:
+        """Nothing to forget."""
+
+    def _initialize(self) -> None:
+        """The same card, every time."""
 
     def listen(self) -> None:
         """Wait for the next loud sample."""
@@ -268,6 +278,9 @@ class SilentSpeaker:
     def wait(self, timeout_s: float) -> bool:
         """Nothing is playing."""
         return True
+
+    def check(self) -> None:
+        """Nothing can be gone."""
 
     def close(self) -> None:
         """There is no device."""

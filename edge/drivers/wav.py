@@ -51,6 +51,11 @@ class WavSpeaker:
         """Always done."""
         return True
 
+    def check(self) -> None:
+        """A file that was closed is gone."""
+        if self._file is None:
+            raise HardwareError("speaker", Reason.STOPPED, "it was closed")
+
     def close(self) -> None:
         """Let the file go."""
         with self._lock:
@@ -59,8 +64,8 @@ class WavSpeaker:
                 self._file = None
 
     def _append(self, samples: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> None:
-        if self._file is None:
-            raise HardwareError("speaker", Reason.STOPPED, "it was closed")
+        self.check()
+        assert self._file is not None
         data = samples.astype("<i2").tobytes()
         try:
             self._file.seek(HEADER.size + self._bytes)

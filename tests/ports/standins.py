@@ -193,7 +193,10 @@ class FakePicamera2:
 
 
 class FakeSoundDevice:
-    """As much of sounddevice as the driver uses: cards, and a stream that asks for samples from a thread of its own."""
+    """As much of sounddevice as the driver uses: cards, and a stream that asks for samples from a thread of its own.
+
+    Like PortAudio it knows the cards of its last start, by number, whatever was plugged in or out since.
+    """
 
     class PortAudioError(Exception):
         pass
@@ -204,12 +207,24 @@ class FakeSoundDevice:
             {"index": 1, "name": "bcm2835 Headphones", "max_output_channels": 8, "default_samplerate": 48_000.0},
             {"index": 2, "name": "USB Audio Device", "max_output_channels": 2, "default_samplerate": 48_000.0},
         ]
-        self.hidden: list[dict[str, Any]] = []  # plugged in since PortAudio started
+        self.plugged = list(self.cards)  # those that are there now
         self.rates = rates
         self.streams: list[FakeStream] = []
+        self.opened: list[str] = []  # the names of the cards that were opened
         self.refuse: Exception | None = None  # raised instead of opening a stream
+        self.no_start: Exception | None = None  # raised when it is started again
+        self._up = True
+
+    def plug(self, *cards: tuple[int, str]) -> None:
+        """Only these are there from now on: number and name."""
+        self.plugged = [
+            {"index": index, "name": name, "max_output_channels": 2, "default_samplerate": 44_100.0}
+            for index, name in cards
+        ]
 
     def query_devices(self, kind: str | None = None) -> Any:
+        if not self._up:
+            raise self.PortAudioError("PortAudio not initialized")
         if kind is None:
             return self.cards
         outputs = [card for card in self.cards if card["max_output_channels"] > 0]
@@ -224,16 +239,23 @@ class FakeSoundDevice:
     def OutputStream(self, **settings: Any) -> FakeStream:  # noqa: N802 -- sounddevice's name
         if self.refuse is not None:
             raise self.refuse
+        now = {card["index"]: card["name"] for card in self.plugged}
+        if settings["device"] not in now:
+            raise self.PortAudioError("Error opening OutputStream: Illegal combination of I/O devices", -9993)
+        self.opened.append(now[settings["device"]])
         stream = FakeStream(settings)
         self.streams.append(stream)
         return stream
 
     def _terminate(self) -> None:
-        self.cards = []
+        if not self._up:
+            raise self.PortAudioError("PortAudio not initialized")
+        self._up, self.cards = False, []
 
     def _initialize(self) -> None:
-        fresh = FakeSoundDevice()
-        self.cards = fresh.cards + self.hidden
+        if self.no_start is not None:
+            raise self.no_start
+        self._up, self.cards = True, list(self.plugged)
 
 
 class FakeStream:
@@ -248,7 +270,7 @@ class FakeStream:
         self._end = threading.Event()
         self._hold = threading.Event()
         self._hold.set()
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
         self._thread.start()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -98,6 +101,15 @@ def test_a_closed_speaker_says_so(speaker: Speaker) -> None:
     assert (caught.value.device, caught.value.reason) == ("speaker", Reason.STOPPED)
 
 
+@pytest.mark.parametrize("speaker", ["fake", "wav", "audio"], indirect=True)
+def test_a_look_at_it_tells_whether_it_is_still_there(speaker: Speaker) -> None:
+    speaker.check()
+    speaker.close()
+    with pytest.raises(HardwareError) as caught:
+        speaker.check()
+    assert (caught.value.device, caught.value.reason) == ("speaker", Reason.STOPPED)
+
+
 @pytest.mark.parametrize("speaker", ["fake", "audio"], indirect=True)
 def test_waiting_gives_up_when_told(speaker: Speaker) -> None:
     speaker.play(tone(60))
@@ -154,9 +166,82 @@ def test_the_card_is_chosen_by_a_part_of_its_name(card: FakeSoundDevice) -> None
 
 
 def test_a_card_plugged_in_later_is_found(card: FakeSoundDevice) -> None:
-    card.hidden = [{"index": 3, "name": "Fancy DAC", "max_output_channels": 2, "default_samplerate": 44_100.0}]
+    card.plug((1, "bcm2835 Headphones"), (3, "Fancy DAC"))
     AudioSpeaker(VoiceConfig(device="fancy"), backend=card).close()
-    assert card.streams[0].settings["device"] == 3
+    assert card.opened == ["Fancy DAC"]
+
+
+def reopened(card: FakeSoundDevice, device: str, *cards: tuple[int, str]) -> str:
+    """The card that is opened after the one in use was pulled out and `cards` are what is there."""
+    first = AudioSpeaker(VoiceConfig(device=device), backend=card)
+    card.streams[-1].die()
+    card.plug(*cards)
+    first.close()
+    AudioSpeaker(VoiceConfig(device=device), backend=card).close()
+    return card.opened[-1]
+
+
+def test_a_card_that_comes_back_under_another_number_is_found(card: FakeSoundDevice) -> None:
+    assert reopened(card, "usb", (1, "bcm2835 Headphones"), (5, "USB Audio Device")) == "USB Audio Device"
+
+
+def test_another_card_under_the_old_number_is_not_taken_for_it(card: FakeSoundDevice) -> None:
+    assert reopened(card, "usb", (2, "HDMI"), (3, "USB Audio Device")) == "USB Audio Device"
+
+
+def test_the_default_card_comes_back_under_another_number_too(card: FakeSoundDevice) -> None:
+    assert reopened(card, "", (7, "bcm2835 Headphones")) == "bcm2835 Headphones"
+
+
+def test_a_portaudio_that_does_not_start_is_tried_again(card: FakeSoundDevice) -> None:
+    card.no_start = card.PortAudioError("Error initializing PortAudio")
+    for _ in range(2):
+        with pytest.raises(HardwareError, match="PortAudio does not start") as caught:
+            AudioSpeaker(VoiceConfig(), backend=card)
+        assert caught.value.reason is Reason.BROKEN
+    card.no_start = None
+    AudioSpeaker(VoiceConfig(), backend=card).close()
+
+
+ALSA_CARD = (
+    'pcm.{0} {{ type file slave.pcm "null" file "/dev/null" format raw hint {{ show on description "USB" }} }}\n'
+)
+
+
+def test_real_portaudio_finds_a_card_that_comes_back_under_another_number(tmp_path: Path) -> None:
+    """In a process of its own: PortAudio reads the configuration of ALSA from where it is first told."""
+    if not Path("/usr/share/alsa/alsa.conf").exists():
+        pytest.skip("install libasound2-data to run this test")
+    settings = tmp_path / "alsa.conf"
+    settings.write_text("</usr/share/alsa/alsa.conf>\n" + ALSA_CARD.format("usb_hw1"))
+    program = f"""
+import os, pathlib
+from edge.config import VoiceConfig
+from edge.drivers.audio import AudioSpeaker
+first = AudioSpeaker(VoiceConfig(device="usb"))
+settings = pathlib.Path({str(settings)!r})
+settings.write_text(settings.read_text().replace("usb_hw1", "usb_hw22"))
+os.utime(settings, (1, 1))  # ALSA looks at the file's time
+first.close()
+AudioSpeaker(VoiceConfig(device="usb")).close()
+"""
+    environment = {**os.environ, "ALSA_CONFIG_PATH": str(settings), "PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    if "PortAudio is missing" in done.stderr:
+        pytest.skip("install libportaudio2 to run this test")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_card_that_vanishes_while_it_sounds_is_noticed_without_another_sound(
+    audio: AudioSpeaker, card: FakeSoundDevice
+) -> None:
+    audio.play(tone(60))
+    audio.check()
+    card.streams[0].die()
+    with pytest.raises(HardwareError, match="the sound card is gone"):
+        audio.check()
 
 
 def test_an_unknown_card_is_missing_and_the_known_ones_are_named(card: FakeSoundDevice) -> None:
