@@ -23,7 +23,8 @@ def describe(item: Decision | Guidance | Fault | Recovered | Utterance) -> str:
     if isinstance(item, Guidance):
         return f"hint: {item.hint.value}"
     if isinstance(item, Fault):
-        return f"fault: {item.device} {item.reason} {item.detail}".rstrip()
+        text = f"fault: {item.device} {item.reason} {item.detail}".rstrip()
+        return text.encode("utf-8", "replace").decode()  # a file's name need not be Unicode
     return f"works again: {item.device}"
 
 

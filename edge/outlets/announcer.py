@@ -12,10 +12,11 @@ that it cannot be heard, once, until it has been heard again.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 from edge.core import earcons
@@ -42,6 +43,7 @@ from edge.core.session import Answer, Repeat, Session, Total
 from edge.core.speech import Speech
 from edge.outlets.inbox import Inbox
 from edge.outlets.phrases import Phrases, joined
+from edge.outlets.worker import Mishaps, serve
 from edge.ports import Clock, Speaker
 
 log = logging.getLogger(__name__)
@@ -52,7 +54,7 @@ STALE_HINT_S = 1.0  # a hint that waited longer speaks of a picture that is gone
 STALE_TONE_S = 0.3
 TONE_HZ = 22_050
 PAUSE_S = 0.12  # within one utterance of several phrases
-REOPEN_AFTER_S = 5.0  # between two tries to open a sound card that failed
+REOPEN_AFTER_S = 5.0  # between two tries to open a sound card
 CLOSE_S = 5.0  # to finish what sounds and waits at the end; systemd waits ten
 IDLE_TURN_S = 0.5  # a turn at least so often, so that the watchdog sees it alive
 
@@ -94,6 +96,7 @@ class Announcer:
         self._inbox: Inbox[tuple[Item, float]] = Inbox(INBOX_SIZE, drop="oldest")
         self._waiting: deque[str] = deque(maxlen=8)
         self._news: str | None = None  # fault or notice that sounds, None for anything else
+        self._mishaps = Mishaps("announcer")
         self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
 
     def start(self) -> None:
@@ -113,14 +116,9 @@ class Announcer:
             self._speaker.close()
 
     def _run(self) -> None:
-        try:
-            while not self._inbox.ended:
-                taken = self._inbox.take(self._patience_s())
-                self.turn(taken)
+        serve(self._inbox, self.turn, self._patience_s, mishaps=self._mishaps)
+        with self._mishaps:
             self._finish()
-        except Exception:
-            # The outermost frame of this thread: it turns no more, and the watchdog restarts us.
-            log.exception("announcer stopped")
 
     def _finish(self) -> None:
         until_s = self._clock.now_s() + CLOSE_S
@@ -136,9 +134,12 @@ class Announcer:
         return IDLE_TURN_S if due_s is None else min(IDLE_TURN_S, max(0.0, due_s - self._clock.now_s()))
 
     def turn(self, taken: tuple[Item, float] | None) -> None:
-        """One turn of the thread: handle `taken` (an item and when it was offered), and what has become due."""
+        """One turn of the thread: handle `taken` (an item and when it was offered), and what has become due.
+
+        One that raises is not posted: turns that all fail are as good as none, and the watchdog restarts us.
+        """
         now = self._clock.now_s()
-        self._post(Turn("announcer"))
+        self._look_after_card(now)
         if taken is not None:
             self._handle(taken[0], now - taken[1])
         # While edges wait in the inbox it is too early to say what the button did by now.
@@ -151,6 +152,25 @@ class Announcer:
             self._open(now)
         if self._waiting and self._idle():
             self._sound(self._waiting.popleft(), Rank.NEWS)
+        self._post(Turn("announcer"))
+
+    def _look_after_card(self, now: float) -> None:
+        """Notice a card that has gone before somebody needs it, and what it cut off."""
+        if self._speaker is None:
+            return
+        with self._losing_card(now):
+            idle = self._speaker.wait(0)
+            self._speaker.check()
+            if idle:
+                self._news = None  # heard to its end
+
+    @contextlib.contextmanager
+    def _losing_card(self, now: float) -> Iterator[None]:
+        """Whatever the card's driver raises within means that the card is lost."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 -- written down where it is no HardwareError
+            self._lose_speaker(self._mishaps.as_hardware("speaker", error), now)
 
     def _handle(self, item: Item, age_s: float) -> None:
         if isinstance(item, Edge):
@@ -231,9 +251,13 @@ class Announcer:
         """Say `text` now; `pieces`: the phrases that it is put together from, where it is no phrase itself."""
         if self._news is not None and not self._idle():
             self._waiting.appendleft(self._news)
-        self._news = text if rank is Rank.NEWS else None
+        self._news = None
         self._tone = False
         sounded = self._play(pieces or (text,), self._tones.get(tone) if tone else None)
+        if rank is Rank.NEWS and sounded:
+            self._news = text
+        elif rank is Rank.NEWS and self._lost:
+            self._waiting.appendleft(text)
         self._post(Utterance(text, rank, self._clock.now_s(), sounded))
 
     def _play(self, pieces: Sequence[str], tone: Pcm | None) -> bool:
@@ -248,20 +272,22 @@ class Announcer:
 
     def _give(self, pcm: Pcm) -> bool:
         now = self._clock.now_s()
-        if self._speaker is None and now >= self._retry_at_s:
-            self._open(now)
-        if self._speaker is None:
-            return False
-        try:
-            self._speaker.play(pcm)
-        except HardwareError as error:
-            self._lose_speaker(error, now)
-            return False
+        for _ in range(2):  # a card that has gone and come back is opened anew, for this very sound
+            if self._speaker is None and now >= self._retry_at_s:
+                self._open(now)
+            if self._speaker is None:
+                return False
+            with self._losing_card(now):
+                self._speaker.play(pcm)
+                self._tell_of_the_card()
+                return True
+        return False
+
+    def _tell_of_the_card(self) -> None:
         if self._unheard:
             self._unheard = False
             log.info("the sound card works again")
             self._post(Recovered("speaker"))
-        return True
 
     def _tell_of_the_voice(self) -> None:
         failure = self._phrases.failure
@@ -271,10 +297,10 @@ class Announcer:
         self._post(Recovered("speech") if failure is None else Fault.of(failure))
 
     def _open(self, now: float) -> None:
-        try:
+        self._retry_at_s = now + REOPEN_AFTER_S
+        with self._losing_card(now):
             self._speaker = self._open_speaker()
-        except HardwareError as error:
-            self._lose_speaker(error, now)
+        if self._speaker is None:
             return
         again = self._speech.recovered(Recovered("speaker"))
         if self._lost and again and again not in self._waiting:
@@ -283,11 +309,11 @@ class Announcer:
 
     def _lose_speaker(self, error: HardwareError, now: float) -> None:
         log.log(logging.DEBUG if self._unheard else logging.ERROR, "nothing can be heard, trying again: %s", error)
-        if self._speaker is not None:
-            self._speaker.close()
-        self._speaker = None
+        speaker, self._speaker = self._speaker, None
+        if speaker is not None:
+            with self._mishaps:
+                speaker.close()
         self._lost = True
-        self._retry_at_s = now + REOPEN_AFTER_S
         if self._news is not None:
             self._waiting.appendleft(self._news)
             self._news = None

@@ -32,6 +32,7 @@ from edge.core.errors import HardwareError, Reason
 from edge.core.messages import Decision, Frame, Observation, Sight, Verdict
 from edge.outlets.album import Album
 from edge.outlets.inbox import Inbox
+from edge.outlets.worker import Mishaps, serve
 from edge.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -129,16 +130,11 @@ class Capture:
         return nearest is None or self._inbox.offer(Picked("near", *nearest))
 
     def _run(self) -> None:
-        while not self._inbox.ended:
-            picked = self._inbox.take()
-            if picked is None:
-                continue
-            try:
-                self._keep(picked)
-            except Exception:  # this thread's outermost frame: one picture that cannot be kept must not end the rest
-                log.exception("a picture was not kept")
+        serve(self._inbox, self._keep, mishaps=Mishaps("captures"))
 
-    def _keep(self, picked: Picked) -> None:
+    def _keep(self, picked: Picked | None) -> None:
+        if picked is None:
+            return
         line = msgspec.json.encode(self._line(picked)) + b"\n"
         try:
             self._album.add(picture.jpeg(picked.frame.pixels, quality=QUALITY), line, self._today())

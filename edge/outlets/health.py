@@ -19,6 +19,7 @@ from typing import TypeAlias
 from edge.core import wire
 from edge.core.care import Care, Vitals
 from edge.core.messages import Decision, Fault, Health, Observation, Recovered, Turn, Verdict
+from edge.outlets.worker import Mishaps
 from edge.ports import Board, Clock, Supervisor
 
 log = logging.getLogger(__name__)
@@ -146,13 +147,13 @@ class HealthMonitor:
     def _run(self) -> None:
         pause_s = min(self._interval_s, LOOK_EVERY_S)
         left_s = 0.0  # until the next report
+        mishaps = Mishaps("health")
         while not self._stopping.is_set():
-            try:
+            with mishaps:
                 self.look()
+            with mishaps:  # apart: a look that fails costs no report
                 if left_s <= 0:
                     left_s = self._interval_s
                     self._post(self.measure())
-            except Exception:  # this thread's outermost frame: a report may fail, the next one is due
-                log.exception("no health report")
             self._stopping.wait(pause_s)
             left_s -= pause_s

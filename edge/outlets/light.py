@@ -9,17 +9,15 @@ lying on a table it does not blink.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from typing import TypeAlias
 
-from edge.core.errors import HardwareError
-from edge.core.messages import Decision, Fault, Guidance, Hint, Verdict
+from edge.core.messages import Decision, Fault, Guidance, Hint, Recovered, Verdict
 from edge.outlets.inbox import Inbox
+from edge.outlets.switch import Switch
+from edge.outlets.worker import Mishaps, serve
 from edge.ports import Clock, Pulser
-
-log = logging.getLogger(__name__)
 
 INBOX_SIZE = 16
 FIRST_REST_S, LONGEST_REST_S = 3.0, 60.0
@@ -76,7 +74,10 @@ class Lamp:
 
 
 class Light:
-    """Switches the lamp; `start` it once, `offer` it events, `close` it. It posts that its pin fails."""
+    """Switches the lamp; `start` it once, `offer` it events, `close` it.
+
+    It posts that its pin fails, once, and that it works again, once it has been lit again.
+    """
 
     def __init__(
         self,
@@ -84,13 +85,12 @@ class Light:
         open_switch: Callable[[], Pulser],
         clock: Clock,
         *,
-        post: Callable[[Fault], object] = lambda event: None,
+        post: Callable[[Fault | Recovered], object] = lambda event: None,
     ) -> None:
-        self._lamp = Lamp(hold_s)
-        self._open_switch, self._clock, self._post = open_switch, clock, post
-        self._switch: Pulser | None = None
-        self._on = False
-        self._broken = False
+        self._hold_s, self._lamp = hold_s, Lamp(hold_s)
+        self._clock = clock
+        self._mishaps = Mishaps("light")
+        self._switch = Switch("light", open_switch, clock, post, self._mishaps)
         self._inbox: Inbox[Item] = Inbox(INBOX_SIZE, drop="oldest")
         self._thread = threading.Thread(target=self._run, name="light", daemon=True)
 
@@ -107,43 +107,27 @@ class Light:
         self._inbox.close()
         if self._thread.is_alive():
             self._thread.join(1.0)
-        if self._switch is not None:
-            self._switch.close()
+        self._switch.close()
 
     def _run(self) -> None:
-        try:
-            self._open()
-            while not self._inbox.ended and not self._broken:
-                due_s = self._lamp.due_s()
-                self.turn(self._inbox.take(None if due_s is None else max(0.0, due_s - self._clock.now_s())))
-        except Exception:
-            # The outermost frame of this thread; `close` switches off.
-            log.exception("light stopped")
+        serve(self._inbox, self.turn, self._patience_s, mishaps=self._mishaps)
+
+    def _patience_s(self) -> float | None:
+        dues = [due_s for due_s in (self._lamp.due_s(), self._switch.due_s()) if due_s is not None]
+        return max(0.0, min(dues) - self._clock.now_s()) if dues else None
 
     def turn(self, item: Item | None) -> None:
         """One turn of the thread."""
-        now = self._clock.now_s()
+        try:
+            self._step(item, self._clock.now_s())
+        except Exception:
+            self._lamp = Lamp(self._hold_s)  # nobody would switch it off
+            self._switch.set(on=False)
+            raise
+
+    def _step(self, item: Item | None, now: float) -> None:
         if item is not None:
             self._lamp.take(item, now)
         self._lamp.advance(now)
-        if self._switch is not None and self._lamp.on != self._on:
-            self._set(self._switch, on=self._lamp.on)
-
-    def _open(self) -> None:
-        try:
-            self._switch = self._open_switch()
-        except HardwareError as error:
-            self._fail(error)
-
-    def _set(self, switch: Pulser, *, on: bool) -> None:
-        try:
-            switch.set(on)
-            self._on = on
-        except HardwareError as error:
-            self._fail(error)
-
-    def _fail(self, error: HardwareError) -> None:
-        # Said once and given up: a room light does instead.
-        log.error("%s", error)
-        self._broken = True
-        self._post(Fault.of(error))
+        self._switch.open()  # also while it is off: a pin that cannot be opened is told now
+        self._switch.set(on=self._lamp.on)

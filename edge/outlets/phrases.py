@@ -26,6 +26,7 @@ from edge.core.bundle import UNREADABLE_ARRAYS
 from edge.core.errors import HardwareError
 from edge.core.messages import Pcm
 from edge.outlets.inbox import Inbox
+from edge.outlets.worker import Mishaps, serve
 from edge.ports import Synth
 
 log = logging.getLogger(__name__)
@@ -98,12 +99,14 @@ class Phrases:
 
     def _run(self) -> None:
         later = list(reversed(self._later))
-        while not self._inbox.ended:
-            text = self._inbox.take(0 if later else None)
+
+        def turn(text: str | None) -> None:
             if text is not None:
                 self._try(text)
             elif later:
                 self._try(later.pop(), keep=True)
+
+        serve(self._inbox, turn, lambda: 0.0 if later else None, mishaps=Mishaps("phrases"))
 
     def _try(self, text: str, *, keep: bool = False) -> None:
         try:

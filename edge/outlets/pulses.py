@@ -9,24 +9,21 @@ total holds both). Doubts and hints are felt only while nothing else is, and nev
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
-from edge.core.errors import HardwareError
 from edge.core.messages import Decision, Fault, Guidance, Hold, Holding, Notice, Recovered, Verdict
 from edge.core.pulsecode import HOLDS, READY, Player, PulseCode, Rhythm
 from edge.core.session import Answer
 from edge.outlets.inbox import Inbox
+from edge.outlets.switch import Switch
+from edge.outlets.worker import Mishaps, serve
 from edge.ports import Clock, Pulser
-
-log = logging.getLogger(__name__)
 
 INBOX_SIZE = 32
 STALE_S = 1.0  # a doubt, a hint or a tick that waited longer speaks of what is gone
-REOPEN_AFTER_S = 5.0  # between two tries to open a pin that failed
 HELD_S = 6.0  # for so long after a press has come a step further nothing else begins: its answer is on its way
 CLOSE_S = 4.0  # to finish at the end
 
@@ -48,13 +45,10 @@ class Pulses:
         *,
         post: Callable[[Fault | Recovered], object] = lambda event: None,
     ) -> None:
-        self._code, self._clock, self._post = code, clock, post
-        self._open_pulser = open_pulser
-        self._pulser: Pulser | None = None
-        self._told = False  # that the pin does not work; it has pulsed nothing since
-        self._retry_at_s = float("-inf")
+        self._code, self._clock, self._rhythm = code, clock, rhythm
+        self._mishaps = Mishaps("pulses")
+        self._switch = Switch("pulses", open_pulser, clock, post, self._mishaps)
         self._player = Player(rhythm)
-        self._on = False  # as last set
         self._answer = ""
         self._amount = ""
         self._held_until_s = float("-inf")
@@ -76,30 +70,23 @@ class Pulses:
         self._inbox.close()
         if self._thread.is_alive():
             self._thread.join(CLOSE_S + 1)
-        if self._pulser is not None:
-            self._pulser.close()
+        self._switch.close()
 
     def _run(self) -> None:
-        try:
-            self.turn(None)  # a pin that cannot be opened is told now, not at the first note
-            while not self._inbox.ended:
-                self.turn(self._inbox.take(self._patience_s()))
+        serve(self._inbox, self.turn, self._patience_s, mishaps=self._mishaps)
+        with self._mishaps:
             self._finish()
-        except Exception:
-            # The outermost frame of this thread. A motor must not run on.
-            log.exception("pulses stopped")
-            self._set(on=False)
 
     def _finish(self) -> None:
         until_s = self._clock.now_s() + CLOSE_S
         while (due_s := self._player.due_s()) is not None and due_s <= until_s:
             self._clock.sleep(max(0.0, due_s - self._clock.now_s()))
             self.turn(None)
-        self._set(on=False)
+        self._switch.set(on=False)
 
     def _patience_s(self) -> float | None:
         now = self._clock.now_s()
-        dues = [self._player.due_s(), self._retry_at_s if self._pulser is None else None]
+        dues = [self._player.due_s(), self._switch.due_s()]
         if now < self._held_until_s:
             dues.append(self._held_until_s)
         waits = [max(0.0, due_s - now) for due_s in dues if due_s is not None]
@@ -107,14 +94,23 @@ class Pulses:
 
     def turn(self, taken: tuple[Item, float] | None) -> None:
         """One turn of the thread: take `taken` (an item and when it was offered), and do what has become due."""
-        now = self._clock.now_s()
+        try:
+            self._step(taken, self._clock.now_s())
+        except Exception:
+            self._player = Player(self._rhythm)  # a motor must not run on
+            self._switch.set(on=False)
+            raise
+
+    def _step(self, taken: tuple[Item, float] | None, now: float) -> None:
         if taken is not None:
             self._take(taken[0], now - taken[1], now)
-        self._open(now)
+        # Also while nothing is to be felt: a pin that cannot be opened is told now, not at the first note.
+        if self._switch.open() and READY not in self._news:
+            self._news.appendleft(READY)
         self._player.advance(now)
         if not self._player.playing:
             self._begin_next(now)
-        self._set(on=self._player.on)
+        self._switch.set(on=self._player.on)
 
     def _take(self, item: Item, age_s: float, now: float) -> None:
         if isinstance(item, Holding):
@@ -159,38 +155,3 @@ class Pulses:
         else:
             return
         self._player.begin(signs, now)
-
-    def _open(self, now: float) -> None:
-        if self._pulser is not None or now < self._retry_at_s:
-            return
-        try:
-            self._pulser = self._open_pulser()
-        except HardwareError as error:
-            self._lose(error, now)
-            return
-        self._on = False
-        if self._told and READY not in self._news:
-            self._news.appendleft(READY)
-
-    def _set(self, *, on: bool) -> None:
-        if self._pulser is None or on == self._on:
-            return
-        try:
-            self._pulser.set(on)
-        except HardwareError as error:
-            self._lose(error, self._clock.now_s())
-            return
-        self._on = on
-        if on and self._told:
-            self._told = False
-            self._post(Recovered("pulses"))
-
-    def _lose(self, error: HardwareError, now: float) -> None:
-        log.log(logging.DEBUG if self._told else logging.ERROR, "nothing can be felt, trying again: %s", error)
-        if self._pulser is not None:
-            self._pulser.close()
-        self._pulser = None
-        self._retry_at_s = now + REOPEN_AFTER_S
-        if not self._told:
-            self._told = True
-            self._post(Fault.of(error))

@@ -18,6 +18,7 @@ from typing import TextIO, TypeAlias
 from edge.core.captions import describe, sees
 from edge.core.messages import Decision, Fault, Guidance, Observation, Recovered, Utterance
 from edge.outlets.inbox import Inbox
+from edge.outlets.worker import Mishaps, serve
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class View:
         self._observation: Observation | None = None
         self._decision, self._spoken = "", ""
         self._drawn = 0  # lines of the block on the screen
+        self._gone = False  # there is nobody to write for
 
     def start(self) -> None:
         """Begin to show."""
@@ -58,19 +60,17 @@ class View:
             self._thread.join(2.0)
 
     def _run(self) -> None:
-        try:
-            self._show()
-        except (OSError, ValueError) as error:  # whoever looked has gone, or reads fewer letters than we write
-            self._inbox.close()
-            log.warning("nothing is shown any more: %s", error)
+        serve(self._inbox, self._turn, lambda: REDRAW_S, mishaps=Mishaps("view"))
 
-    def _show(self) -> None:
-        while not self._inbox.ended:
-            item = self._inbox.take(REDRAW_S)
-            if item is not None:
+    def _turn(self, item: Item | None) -> None:
+        try:
+            if item is not None and not self._gone:
                 self._take(item)
-            if self._live and len(self._inbox) == 0:
+            if self._live and len(self._inbox) == 0 and not self._gone:
                 self._draw()
+        except Exception:
+            self._observation = None  # it would be drawn again and again
+            raise
 
     def _take(self, item: Item) -> None:
         if isinstance(item, Observation):
@@ -100,8 +100,13 @@ class View:
         self._drawn = len(lines)
 
     def _write(self, text: str) -> None:
-        self._out.write(text)
-        self._out.flush()
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except (OSError, ValueError) as error:  # whoever looked has gone, or reads fewer letters than we write
+            self._gone = True
+            self._inbox.close()
+            log.warning("nothing is shown any more: %s", error)
 
 
 def _bars(observation: Observation | None, labels: tuple[str, ...]) -> list[str]:

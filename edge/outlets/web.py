@@ -44,6 +44,7 @@ from edge.core.messages import (
     Verdict,
 )
 from edge.outlets.inbox import Inbox
+from edge.outlets.worker import Mishaps, serve
 from edge.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -222,11 +223,7 @@ class Web:
             viewer.end()
 
     def _run(self) -> None:
-        while not self._inbox.ended:
-            try:
-                self.turn(self._inbox.take(IDLE_TURN_S))
-            except Exception:  # this thread's outermost frame: one item that cannot be shown must not end the view
-                log.exception("something could not be shown")
+        serve(self._inbox, self.turn, lambda: IDLE_TURN_S, mishaps=Mishaps("live view"))
 
     def turn(self, item: Waiting | None) -> None:
         """One turn of the thread: show `item`, and a picture when one is due."""
@@ -256,16 +253,18 @@ class Web:
                 self._tell(_news(gesture))
 
     def _tell_health(self, health: Health) -> None:
+        message = _message("health", health)
         with self._lock:
             self._health, self._health_s = health, self._clock.now_s()
             for viewer in self._viewers:
-                viewer.put_news(_message("health", health))
+                viewer.put_news(message)
 
     def _tell(self, news: News) -> None:
+        message = _message("news", news)  # before it is remembered: what cannot be told now cannot be told later
         with self._lock:
             self._news.append((news, self._clock.now_s()))
             for viewer in self._viewers:
-                viewer.put_news(_message("news", news))
+                viewer.put_news(message)
 
 
 def _message(event: str, body: msgspec.Struct | Health) -> bytes:

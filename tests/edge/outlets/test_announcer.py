@@ -298,6 +298,71 @@ def test_a_sound_card_that_is_plugged_in_again_is_found_and_heard_of_without_a_p
     assert heard == ["100 rupees", "The sound works again", "The camera has stopped, I keep trying"]
 
 
+def test_a_sound_card_that_went_and_came_back_between_two_notes_says_the_second_amount(desk: Desk) -> None:
+    desk.amount("100")
+    desk.wait(10)
+    desk.speaker.close()  # unplugged
+    desk.speaker = FakeSpeaker(desk.clock)  # and plugged in again, before anybody looked
+    desk.amount("500")
+    assert [(one.text, one.sounded) for one in desk.said] == [("100 rupees", True), ("500 rupees", True)]
+    desk.wait(5)
+    assert desk.texts[2:] == ["The sound works again"]
+
+
+def test_news_that_find_the_card_gone_and_back_are_said_once(desk: Desk) -> None:
+    desk.amount("100")
+    desk.wait(10)
+    desk.speaker.close()
+    desk.speaker = FakeSpeaker(desk.clock)
+    desk.tell(Fault("camera", "stopped"))
+    desk.wait(10)
+    assert sorted(desk.texts[1:]) == ["The camera has stopped, I keep trying", "The sound works again"]
+
+
+def test_a_sound_card_that_goes_in_silence_is_noticed_before_the_next_note(desk: Desk) -> None:
+    desk.amount("100")
+    desk.wait(10)
+    desk.speaker.close()
+    desk.speaker = FakeSpeaker(desk.clock)
+    desk.wait(1)
+    assert desk.texts == ["100 rupees", "The sound works again"]
+    assert [type(report) for report in desk.reports] == [Fault, Recovered]
+
+
+def test_news_that_a_vanishing_card_cut_off_are_said_again_and_those_heard_are_not(desk: Desk) -> None:
+    desk.tell(Notice("ready"))
+    desk.wait(10)
+    desk.tell(Fault("camera", "stopped"))
+    desk.clock.advance(0.5)
+    desk.speaker.close()
+    desk.speaker = FakeSpeaker(desk.clock)
+    desk.wait(10)
+    stopped = "The camera has stopped, I keep trying"
+    assert desk.texts == ["Ready", stopped, "The sound works again", stopped]
+
+
+def test_a_card_that_opens_and_fails_as_no_driver_should_is_not_opened_without_end(desk: Desk) -> None:
+    class Sulking(FakeSpeaker):
+        def play(self, pcm: Pcm) -> None:
+            raise RuntimeError("what no driver should raise")
+
+    desk.speaker = Sulking(desk.clock)
+    for _ in range(60):
+        desk.amount("100")
+        desk.wait(1)
+    assert 2 <= desk.opened <= 13
+    assert [report.reason for report in desk.reports if isinstance(report, Fault)] == ["broken"]
+
+
+def test_turns_that_all_fail_are_none_for_the_watchdog_and_one_that_works_is_one(desk: Desk) -> None:
+    turns = desk.turns
+    with pytest.raises(AttributeError):
+        desk.tell(object())
+    assert desk.turns == turns
+    desk.announcer.turn(None)
+    assert desk.turns == turns + 1
+
+
 def test_a_sound_card_that_stays_away_is_tried_every_five_seconds_and_named_once(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:

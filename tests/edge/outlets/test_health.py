@@ -151,7 +151,7 @@ def test_a_board_that_fails_costs_one_report_and_not_the_thread(caplog: pytest.L
     bench.monitor.start()
     assert bench.reported.acquire(timeout=30)
     bench.monitor.close()
-    assert "no health report" in caplog.text
+    assert "health: something unforeseen, left out: no such file" in caplog.text
 
 
 def test_what_is_wrong_with_the_computer_is_told_and_the_end_of_it() -> None:
