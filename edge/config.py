@@ -30,7 +30,8 @@ class CameraConfig(Group, frozen=True):
     """Which eye."""
 
     driver: Literal["picamera", "webcam", "files"] = "picamera"
-    index: Annotated[int, Meta(ge=0)] = 0  # which camera, where there are several
+    index: Annotated[int, Meta(ge=0)] = 0  # which camera, counted among those that are there or that `device` names
+    device: Annotated[str, Meta(pattern=r"^[^\x00-\x1f]*$")] = ""  # part of the camera's name, or its path; empty: any
     path: str = ""  # of the recording, for driver "files"
     width_px: Annotated[int, Meta(ge=160, le=1920)] = 640
     height_px: Annotated[int, Meta(ge=120, le=1080)] = 480

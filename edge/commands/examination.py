@@ -76,7 +76,7 @@ class Patient:
 
 ADVICE: dict[tuple[str, Reason], str] = {
     ("camera", Reason.MISSING): "Power off and reseat the ribbon cable at both ends, or plug the USB camera in; "
-    "check camera.driver and camera.index.",
+    "check camera.driver, camera.device and camera.index.",
     ("camera", Reason.BUSY): "End the other program that uses the camera.",
     ("camera", Reason.DENIED): "Put the user into the group video: sudo usermod -aG video USER, then restart.",
     ("camera", Reason.STOPPED): "Check the cable and the power supply.",
@@ -279,7 +279,7 @@ def _permissions(patient: Patient) -> Finding:
 
 def _nodes(config: Config) -> list[str]:
     """Patterns below /dev of what the configuration makes use of."""
-    cameras = {"picamera": ["video*", "media*", "dma_heap/linux,cma"], "webcam": [f"video{config.camera.index}"]}
+    cameras = {"picamera": ["video*", "media*", "dma_heap/linux,cma"], "webcam": ["video*"]}
     sound = ["snd/pcm*p"] if config.voice.driver == "audio" else []
     pins = ["gpiochip*"] if config.button.driver == "gpio" else []
     return cameras.get(config.camera.driver, []) + sound + pins

@@ -1,9 +1,18 @@
-"""Owns pins through gpiozero and lgpio: the button's, and those that are switched; knows neither gestures nor codes."""
+"""Owns pins through gpiozero and lgpio: the button's, and those that are switched; knows neither gestures nor codes.
+
+The chip behind the header has another number from kernel to kernel (on a Pi 5 it was 4 and is 0, and the old number may
+be another chip's), so it is found by its label.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import importlib
 import logging
+import os
+import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +24,11 @@ from edge.drivers.clock import SystemClock
 from edge.ports import Clock
 
 log = logging.getLogger(__name__)
+
+DEV = Path("/dev")
+HEADERS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")  # labels: Pi 5, Pi 4, those before
+CHIP_INFO = struct.Struct("=32s32sI")  # name, label, lines
+GET_CHIP_INFO = 0x8044_B401
 
 
 class GpioButton:
@@ -81,7 +95,7 @@ class GpioOutput:
 
 
 def _open_chip(device: str, instead: str) -> Any:
-    chips = sorted(Path("/dev").glob("gpiochip*"))
+    chips = sorted(DEV.glob("gpiochip*"))
     # Looked for first: lgpio's import alone starts a thread and leaves a pipe in the working directory.
     if not chips:
         hint = f"there are no GPIO pins (/dev/gpiochip*); without them set {device}.driver = {instead}"
@@ -94,11 +108,42 @@ def _open_chip(device: str, instead: str) -> Any:
     except OSError as error:
         hint = f"lgpio needs a working directory that it can write to: {error}"
         raise HardwareError(device, Reason.DENIED, hint) from error
+    number = find_header(device)
     try:
-        return LGPIOFactory()
+        return LGPIOFactory(chip=number)
     except Exception as error:  # lgpio.error and gpiozero's errors share no other root
         reason = Reason.DENIED if not any(_writable(chip) for chip in chips) else Reason.BROKEN
         raise HardwareError(device, reason, f"the GPIO chip cannot be opened: {error}") from error
+
+
+def find_header(device: str, dev: Path = DEV, label_of: Callable[[Path], str] | None = None) -> int | None:
+    """The number of the chip behind the header; None where no chip may be asked, which opening one will tell.
+
+    Raises HardwareError(MISSING) where it is none of those that are there.
+    """
+    labels = {}
+    for chip in sorted(path.resolve() for path in dev.glob("gpiochip*")):
+        if match := re.fullmatch(r"gpiochip(\d+)", chip.name):
+            with contextlib.suppress(OSError):
+                labels[int(match[1])] = (label_of or _label)(chip)
+    for number, label in labels.items():
+        if label in HEADERS:
+            return number
+    if not labels:
+        return None
+    known = ", ".join(f"gpiochip{number} ({label})" for number, label in sorted(labels.items()))
+    raise HardwareError(device, Reason.MISSING, f"none of {known} is the header of a Raspberry Pi")
+
+
+def _label(chip: Path) -> str:
+    handle = os.open(chip, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        answer = bytearray(CHIP_INFO.size)
+        fcntl.ioctl(handle, GET_CHIP_INFO, answer)
+    finally:
+        os.close(handle)
+    label: bytes = CHIP_INFO.unpack(answer)[1]
+    return label.split(b"\0")[0].decode(errors="replace")
 
 
 def _open_input(config: ButtonConfig, factory: Any) -> Any:

@@ -20,6 +20,7 @@ import numpy as np
 from edge.config import CameraConfig
 from edge.core.errors import HardwareError, Reason
 from edge.core.messages import Frame
+from edge.drivers.choice import Candidate, choose
 
 log = logging.getLogger(__name__)
 
@@ -86,14 +87,15 @@ class PicameraCamera:
         return Frame(self._seq, t_s, pixels)
 
     def _open(self, config: CameraConfig) -> Any:
-        index = config.index
         known = self._module.Picamera2.global_camera_info()
-        if index >= len(known):
-            hint = f"camera {index} is not there ({len(known)} found); check the cable at both ends"
-            raise HardwareError("camera", Reason.MISSING, hint)
-        tuning = self._tuning(str(known[index].get("Model", "")), config.max_exposure_ms)
+        if not known:
+            raise HardwareError("camera", Reason.MISSING, "no camera is found; check the cable at both ends")
+        found = [Candidate(str(one.get("Model", "")), str(one.get("Id", ""))) for one in known]
+        index = choose("camera", found, config.device, config.index)
+        tuning = self._tuning(found[index].name, config.max_exposure_ms)
         try:
-            return self._module.Picamera2(index, tuning=tuning)
+            # The list may be sorted: then each says its own number.
+            return self._module.Picamera2(int(known[index].get("Num", index)), tuning=tuning)
         except (RuntimeError, OSError) as error:
             raise HardwareError("camera", Reason.BUSY, f"is another program using it? ({error})") from error
 

@@ -1,11 +1,14 @@
 """Owns a USB camera through OpenCV; knows nothing of what it sees.
 
 OpenCV hands out frames from a queue: a reader thread empties it all the time and keeps the newest only.
+Which camera it is is found out at every opening: one that was plugged in again has another number.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +20,8 @@ import numpy as np
 from edge.config import CameraConfig
 from edge.core.errors import HardwareError, Reason
 from edge.core.messages import Frame
+from edge.drivers import v4l
+from edge.drivers.choice import Candidate, choose
 from edge.drivers.clock import SystemClock
 from edge.ports import Clock
 
@@ -26,16 +31,21 @@ READ_TIMEOUT_MS = 1000.0  # bounds how long close() waits for the reader
 
 
 class WebcamCamera:
-    """Gives the newest frame; `capture` makes something like cv2.VideoCapture, by default the camera itself."""
+    """Gives the newest frame; `capture` makes a cv2.VideoCapture of a path, `nodes` tells what is there."""
 
     def __init__(
-        self, config: CameraConfig, capture: Callable[[], Any] | None = None, clock: Clock | None = None
+        self,
+        config: CameraConfig,
+        capture: Callable[[Path], Any] | None = None,
+        clock: Clock | None = None,
+        nodes: Callable[[], list[v4l.Node]] = v4l.nodes,
     ) -> None:
         self._clock = clock or SystemClock()
-        self._capture = capture() if capture else _open(config)
+        path = find(config, nodes())
+        self._capture = capture(path) if capture else _open(path, config)
         if not self._capture.isOpened():
             self._capture.release()
-            raise _not_opened(config.index)
+            raise _not_opened(path)
         self._news = threading.Condition()
         self._newest: tuple[int, float, Any] | None = None  # number, time, BGR picture
         self._given = -1
@@ -88,10 +98,27 @@ class WebcamCamera:
         self._capture.release()
 
 
-def _open(config: CameraConfig) -> Any:
+def find(config: CameraConfig, nodes: list[v4l.Node]) -> Path:
+    """The node of the camera that `config` means. Raises HardwareError(MISSING), which names what there is."""
+    cameras = [node for node in nodes if node.pictures]
+    if nodes and not cameras:
+        known = ", ".join(map(str, nodes))
+        raise HardwareError("camera", Reason.MISSING, f"there is no webcam: none of {known} gives pictures")
+    if not nodes and sys.platform.startswith("linux"):
+        raise HardwareError("camera", Reason.MISSING, "there is no webcam; is it plugged in?")
+    if not nodes:  # elsewhere OpenCV alone knows the cameras, and by their number
+        return Path(str(config.index))
+    # A link such as /dev/v4l/by-id/... stays the same wherever the camera is plugged in.
+    wanted = os.path.realpath(config.device) if config.device.startswith("/") else config.device
+    found = [Candidate(node.name, str(node.path)) for node in cameras]
+    return cameras[choose("webcam", found, wanted, config.index)].path
+
+
+def _open(path: Path, config: CameraConfig) -> Any:
     # A missing camera is our own error, in our own words; OpenCV's warnings about it would only clutter stderr.
     cv2.setLogLevel(0)
-    capture = cv2.VideoCapture(config.index)
+    number = path.name if not path.is_absolute() else ""
+    capture = cv2.VideoCapture(int(number)) if number else cv2.VideoCapture(str(path), cv2.CAP_V4L2)
     if capture.isOpened():
         capture.set(cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS)
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, config.width_px)
@@ -101,15 +128,15 @@ def _open(config: CameraConfig) -> Any:
     return capture
 
 
-def _not_opened(index: int) -> HardwareError:
-    device = Path(f"/dev/video{index}")
-    if not device.exists():
-        return HardwareError("camera", Reason.MISSING, f"there is no webcam {index}; is it plugged in?")
+def _not_opened(path: Path) -> HardwareError:
     try:
-        with device.open("rb", buffering=0):
+        with path.open("rb", buffering=0):
             pass
+    except FileNotFoundError:
+        return HardwareError("camera", Reason.MISSING, f"there is no webcam {path}; is it plugged in?")
     except PermissionError:
-        return HardwareError("camera", Reason.DENIED, f"{device} may not be read; add the user to the group video")
+        return HardwareError("camera", Reason.DENIED, f"{path} may not be read; add the user to the group video")
     except OSError as error:
-        return HardwareError("camera", Reason.BUSY, f"{device} cannot be opened: {error.strerror}")
-    return HardwareError("camera", Reason.BROKEN, f"{device} is there but gives no pictures; another index may")
+        return HardwareError("camera", Reason.BUSY, f"{path} cannot be opened: {error.strerror}")
+    hint = "another program may use it, or choose another camera with camera.device or camera.index"
+    return HardwareError("camera", Reason.BROKEN, f"{path} is there but gives no pictures; {hint}")

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from edge.core.messages import Frame
+from edge.drivers.v4l import Node
 
 RED = (200, 10, 30)  # as RGB
 
@@ -51,13 +52,18 @@ def write_video(file: Path, count: int) -> Path:
     return file
 
 
+def one_webcam() -> list[Node]:
+    """The video nodes of a machine with one webcam."""
+    return [Node(Path("/dev/video0"), "Webcam", pictures=True)]
+
+
 class FakeCapture:
     """What cv2.VideoCapture does: a frame when one is fed, then False; BGR."""
 
-    def __init__(self, opened: bool = True) -> None:
+    def __init__(self, opened: bool = True, ended: bool = False) -> None:
         self._opened = opened
-        self._fed = threading.Semaphore(0)
-        self._ended = False
+        self._fed = threading.Semaphore(int(ended))
+        self._ended = ended
         self.taken = threading.Semaphore(0)  # released each time the reader comes back for more
         self.released = False
 
@@ -116,6 +122,7 @@ class FakePicamera2:
     def __init__(self, camera_num: int = 0, tuning: dict[str, Any] | None = None) -> None:
         if self.in_use:
             raise RuntimeError("Camera __init__ sequence did not complete.")
+        self.camera_num = camera_num
         self.sequence = 0
         self.held = 0  # requests that were not released
         self.stalled = self.started = self.closed = False

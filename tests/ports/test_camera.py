@@ -18,7 +18,7 @@ from edge.drivers.files import FilesCamera
 from edge.drivers.picamera import PicameraCamera
 from edge.drivers.webcam import WebcamCamera
 from edge.ports import Camera
-from tests.ports.standins import RED, FakeCapture, red_frames, write_picture, write_recording, write_video
+from tests.ports.standins import RED, FakeCapture, one_webcam, red_frames, write_picture, write_recording, write_video
 
 SMALL = CameraConfig(width_px=160, height_px=120)
 
@@ -41,7 +41,7 @@ def from_photographs(tmp_path: Path) -> Camera:
 
 
 def from_webcam(tmp_path: Path) -> Camera:
-    return WebcamCamera(SMALL, capture=EagerCapture)
+    return WebcamCamera(SMALL, capture=lambda path: EagerCapture(), nodes=one_webcam)
 
 
 def from_script(tmp_path: Path) -> Camera:

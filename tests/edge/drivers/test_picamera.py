@@ -131,9 +131,10 @@ def test_a_loose_cable_is_a_stop_and_closing_still_works(picamera2: Any) -> None
     assert (stack.closed, stack.started, stack.flushed) == (True, False, 2)
 
 
-def test_a_camera_that_is_not_there_is_missing(picamera2: Any) -> None:
+def test_without_any_camera_the_cable_is_the_first_thing_to_look_at(picamera2: Any) -> None:
+    picamera2.Picamera2.cameras = []
     with pytest.raises(HardwareError, match="check the cable") as caught:
-        PicameraCamera(CameraConfig(index=1), backend=picamera2)
+        PicameraCamera(CameraConfig(), backend=picamera2)
     assert caught.value.reason is Reason.MISSING
 
 
@@ -154,3 +155,34 @@ def test_a_camera_that_does_not_start_is_let_go(picamera2: Any) -> None:
         PicameraCamera(CONFIG, backend=picamera2)
     assert caught.value.reason is Reason.BROKEN
     assert Broken.opened[0].closed
+
+
+TWO = [
+    {"Model": "imx708", "Id": "/base/axi/rp1/i2c@88000/imx708@1a", "Num": 1},
+    {"Model": "imx219", "Id": "/base/axi/rp1/i2c@80000/imx219@10", "Num": 0},
+]
+
+
+@pytest.mark.parametrize(
+    ("index", "device", "number"),
+    [(0, "", 1), (1, "", 0), (0, "IMX219", 0), (0, "i2c@88000", 1), (0, "/base/axi/rp1/i2c@80000/imx219@10", 0)],
+)
+def test_a_camera_is_counted_or_named_whatever_number_the_stack_gives_it(
+    picamera2: Any, index: int, device: str, number: int
+) -> None:
+    picamera2.Picamera2.cameras = TWO
+    PicameraCamera(CameraConfig(index=index, device=device), backend=picamera2).close()
+    assert [one.camera_num for one in picamera2.Picamera2.opened] == [number]
+
+
+def test_older_stacks_number_cameras_by_their_place(picamera2: Any) -> None:
+    picamera2.Picamera2.cameras = [{"Model": "imx708"}, {"Model": "imx219"}]
+    PicameraCamera(CameraConfig(index=1), backend=picamera2).close()
+    assert [one.camera_num for one in picamera2.Picamera2.opened] == [1]
+
+
+def test_a_camera_that_is_not_there_is_missing_and_those_that_are_there_are_named(picamera2: Any) -> None:
+    picamera2.Picamera2.cameras = TWO
+    with pytest.raises(HardwareError, match=r"no camera is called 'ov5647'; .*0: imx708 \(/base.*1: imx219") as caught:
+        PicameraCamera(CameraConfig(device="ov5647"), backend=picamera2)
+    assert caught.value.reason is Reason.MISSING
