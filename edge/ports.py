@@ -114,8 +114,14 @@ class Clock(Protocol):
     def now_s(self) -> float:
         """Seconds, monotonic."""
 
-    def wall_s(self) -> float:
-        """Seconds since 1970, as far as the machine knows."""
+    def wall_s(self) -> float | None:
+        """Seconds since 1970; None until `is_set` has found out that the clock was set. Returns at once."""
+
+    def is_set(self) -> bool:
+        """Whether the machine's clock was set, rather than going on from its last shutdown; may take seconds.
+
+        Once it was, it stays so.
+        """
 
     def sleep(self, seconds: float) -> None:
         """Let that much time pass."""

@@ -18,7 +18,7 @@ from edge.config import DEFAULT, Config
 from edge.core.errors import EXIT_OK, ConfigError, EdgeError, HardwareError, Reason
 from edge.core.speech import Speech
 from edge.devices import broker_password, parts, say
-from edge.drivers import access, mqtt, systemd
+from edge.drivers import access, clock, mqtt, systemd
 
 SERVICE_PASSWORD = Path("/etc/saynote/mqtt-password")
 PROBLEMS = (State.FAULT, State.WARNING)
@@ -66,7 +66,7 @@ def _patient(options: argparse.Namespace) -> Patient:
         state=app.SERVICE_STATE if service is not None and app.SERVICE_STATE.is_dir() else app.state_folder(),
         account=service or access.own_account(),
         service_runs=systemd.service_runs(),
-        synchronised=systemd.clock_synchronised,
+        synchronised=clock.was_set,
         probe_broker=lambda: mqtt.probe(config.mqtt, broker_password() or _password_of_the_service()),
         quiet=options.quiet,
     )

@@ -19,7 +19,7 @@ import numpy as np
 
 from edge import app
 from edge.config import Config
-from edge.core import scene, wire
+from edge.core import scene
 from edge.core.care import DISK_LEAST_BYTES
 from edge.core.errors import EXIT_HARDWARE, EXIT_OK, BundleError, ConfigError, EdgeError, HardwareError, Reason
 from edge.core.messages import Fault, Frame, Look, Pcm
@@ -337,12 +337,11 @@ def _board(patient: Patient) -> Finding:
 
 def _clock(patient: Patient) -> Finding:
     matters = patient.config.mqtt.enabled
-    if wire.unset_as_none(patient.devices.clock.wall_s()) is None:
-        found, to_do = "the clock is not set", "Connect it to a network, or set it: sudo date -s '2026-01-31 12:00'."
-    elif patient.synchronised() is False:
-        found, to_do = "the clock is set, and no time server has confirmed it", "A network sets it."
-    else:
-        return Finding("clock", State.OK, "the clock is set")
+    known = patient.synchronised()
+    if known:
+        return Finding("clock", State.OK, "a time server has set the clock")
+    found = "no time server has set the clock" if known is False else "nobody can tell whether the clock was set"
+    to_do = "Connect it to a network with a time server: timedatectl shows whether it is used."
     if not matters:
         return Finding("clock", State.OK, f"{found}; without telemetry nothing needs it")
     return Finding("clock", State.WARNING, found, to_do, Fault("clock", Reason.UNSET.value))

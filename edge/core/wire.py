@@ -20,7 +20,6 @@ from edge.core.messages import Decision, Event, Fault, Health, Recovered, Verdic
 
 VERSION = 1
 ONLINE, OFFLINE = b"online", b"offline"
-EARLIEST_WALL_S = 1_735_689_600.0  # 2025: a clock that shows less was never set
 MAX_DETAIL = 200  # characters of a fault's detail that travel
 
 Count = Annotated[int, Meta(ge=0)]
@@ -35,7 +34,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     run: Annotated[str, Meta(description="random name of the daemon's run that wrote the message")]
     seq: Annotated[int, Meta(description="counts the device's messages, across restarts", ge=1)]
     t_s: Annotated[float, Meta(description="seconds since that run began", ge=0)]
-    wall_s: Annotated[float | None, Meta(description="seconds since 1970; null while the clock is not set")]
+    wall_s: Annotated[float | None, Meta(description="seconds since 1970; null until a time server has set the clock")]
     daemon: Annotated[str, Meta(description="the daemon's version")]
     bundle: Annotated[str, Meta(description="the model bundle's name and version")]
     digest: Annotated[str, Meta(description="the model bundle's identity, SHA-256")]
@@ -161,11 +160,6 @@ class Entry:
     waiting: int  # rows already there
     lost: int  # messages lost, ever
     today: int | None = None  # the daily counter, this message included
-
-
-def unset_as_none(wall_s: float) -> float | None:
-    """`wall_s`, or None from a clock that was never set: right wall time is not assumed at boot."""
-    return wall_s if wall_s >= EARLIEST_WALL_S else None
 
 
 def reported(event: Event) -> bool:

@@ -21,6 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 from edge.core.errors import HardwareError, Reason, TransientError
 from edge.core.messages import Edge, Frame, Pcm
 
+NEVER_SET_S = 1e9  # a fake wall clock that shows less was never set
+
 
 class FakeClock:
     """Time that moves by hand; `slept` remembers every sleep."""
@@ -36,10 +38,15 @@ class FakeClock:
         with self._lock:
             return self._now_s
 
-    def wall_s(self) -> float:
-        """Seconds since 1970, in the simulation."""
+    def wall_s(self) -> float | None:
+        """Seconds since 1970, in the simulation; None from a clock that was never set."""
         with self._lock:
-            return self._now_s + self._wall_offset_s
+            wall_s = self._now_s + self._wall_offset_s
+        return wall_s if wall_s >= NEVER_SET_S else None
+
+    def is_set(self) -> bool:
+        """Whether it shows more than `NEVER_SET_S`."""
+        return self.wall_s() is not None
 
     def sleep(self, seconds: float) -> None:
         """Advance at once, without waiting."""

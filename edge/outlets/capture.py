@@ -25,7 +25,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from edge.core import picture, wire
+from edge.core import picture
 from edge.core.bundle import BACKGROUND, RESERVED
 from edge.core.decide import NOTE_LIKE
 from edge.core.errors import HardwareError, Reason
@@ -88,9 +88,9 @@ class Capture:
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     def start(self) -> None:
-        """Remove what is too old or too much, and begin. Raises HardwareError where nothing can be kept."""
+        """Remove what is too much, and begin, with what is too old. Raises HardwareError where nothing can be kept."""
         try:
-            self._album.tidy(self._today())
+            self._album.tidy(None)
         except OSError as error:
             raise HardwareError("disk", Reason.BROKEN, f"pictures cannot be kept: {error}") from error
         self._thread.start()
@@ -133,10 +133,12 @@ class Capture:
         serve(self._inbox, self._keep, mishaps=Mishaps("captures"))
 
     def _keep(self, picked: Picked | None) -> None:
-        if picked is None:
-            return
-        line = msgspec.json.encode(self._line(picked)) + b"\n"
+        """Without a picture, at the start, only what is too old goes."""
         try:
+            if picked is None:
+                self._album.tidy(self._today())
+                return
+            line = msgspec.json.encode(self._line(picked)) + b"\n"
             self._album.add(picture.jpeg(picked.frame.pixels, quality=QUALITY), line, self._today())
         except OSError as error:
             log.log(logging.DEBUG if self._failing else logging.WARNING, "pictures cannot be kept just now: %s", error)
@@ -158,5 +160,6 @@ class Capture:
         )
 
     def _today(self) -> datetime.date | None:
-        wall_s = wire.unset_as_none(self._clock.wall_s())
+        self._clock.is_set()  # on this thread: it may take a while to find out
+        wall_s = self._clock.wall_s()
         return None if wall_s is None else datetime.datetime.fromtimestamp(wall_s).date()

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from edge.core import wire
 from edge.core.care import Care, Vitals
 from edge.core.messages import Decision, Fault, Health, Observation, Recovered, Turn, Verdict
 from edge.outlets.worker import Mishaps
@@ -47,7 +46,10 @@ class HealthMonitor:
         disk: Path | None = None,
         needs_clock: bool = False,
     ) -> None:
-        """`post` hears of the computer's troubles too, from this outlet's thread; `disk`: what needs room."""
+        """`post` hears of the computer's troubles too, from this outlet's thread; `disk`: what needs room.
+
+        `needs_clock`: somebody wants the time of day, so whether the clock was set is found out here.
+        """
         self._clock, self._board, self._supervisor = clock, board, supervisor
         self._post = post
         self._announcer_turned_s = clock.now_s()
@@ -135,7 +137,7 @@ class HealthMonitor:
             hot=self._board.hot(),
             weak=self._board.weak(),
             disk_free_bytes=None if self._disk is None else self._board.free_bytes(self._disk),
-            clock_set=wire.unset_as_none(self._clock.wall_s()) is not None if self._needs_clock else None,
+            clock_set=self._clock.is_set() if self._needs_clock else None,
         )
 
     def close(self) -> None:

@@ -75,7 +75,7 @@ class Telemetry:
         if not wire.reported(event):
             return True
         t_s = max(0.0, self._clock.now_s() - self._began_s)
-        return self._inbox.offer(_Noted(event, t_s, wire.unset_as_none(self._clock.wall_s())))
+        return self._inbox.offer(_Noted(event, t_s, self._clock.wall_s()))
 
     def connected(self) -> None:
         """To be called whenever the broker was reached anew; only hands on."""

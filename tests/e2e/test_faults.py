@@ -350,17 +350,15 @@ def test_what_is_wrong_with_the_computer_is_said_once(tmp_path: Path, harm: dict
 
 def test_a_clock_that_was_never_set_is_said_where_telemetry_needs_it(tmp_path: Path) -> None:
     class Unset(SystemClock):
-        """Runs, and believes it is 1970; it is minutes since the start."""
+        """Runs on from its last shutdown, and no time server was met; it is minutes since the start."""
 
         def __init__(self) -> None:
+            super().__init__(ask=lambda: False)
             self._calls = 0
 
         def now_s(self) -> float:
             self._calls += 1
             return super().now_s() + (0.0 if self._calls < 4 else 500.0)
-
-        def wall_s(self) -> float:
-            return 100.0
 
     config = Config(model=ModelConfig(bundle="xts"), mqtt=MqttConfig(enabled=True, device_id="t1"))
     said = Living(tmp_path, "The clock is not set", config=config, clock=Unset()).run()

@@ -20,6 +20,18 @@ def picamera2() -> Any:
 
 
 @pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Put a program of that name, which prints that, in the place of the system's."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def put(name: str, prints: str) -> None:
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {prints}\n")
+        (tmp_path / name).chmod(0o755)
+
+    return put
+
+
+@pytest.fixture
 def start_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
     if shutil.which("mosquitto") is None and not Path("/usr/sbin/mosquitto").exists():
         pytest.skip("install mosquitto and mosquitto-clients to run this test")

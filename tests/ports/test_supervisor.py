@@ -74,18 +74,6 @@ def test_the_fake_counts() -> None:
     assert (supervisor.readies, supervisor.alives, supervisor.statuses, supervisor.stoppings) == (1, 2, ["looking"], 0)
 
 
-@pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Put a program of that name, which prints that, in the place of the system's."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    def put(name: str, prints: str) -> None:
-        (tmp_path / name).write_text(f"#!/bin/sh\necho {prints}\n")
-        (tmp_path / name).chmod(0o755)
-
-    return put
-
-
 @pytest.mark.parametrize(("state", "runs"), [("active", True), ("inactive", False), ("failed", False)])
 def test_whether_the_service_runs_is_asked_of_systemd(
     programs: Callable[[str, str], None], state: str, runs: bool

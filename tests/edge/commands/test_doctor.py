@@ -257,10 +257,11 @@ def test_a_full_disk_and_one_that_cannot_be_written_are_two_things(tmp_path: Pat
 @pytest.mark.parametrize(("mqtt", "state"), [(False, State.OK), (True, State.WARNING)])
 def test_a_clock_that_is_not_set_matters_to_telemetry_only(tmp_path: Path, mqtt: bool, state: State) -> None:
     config = Config(model=ModelConfig(bundle="xts"), mqtt=MqttConfig(enabled=mqtt))
-    found = one(patient(tmp_path, config, clock=FakeClock(wall_s=1000.0)), "clock")
-    assert (found.state, "not set" in found.found) == (state, True)
-    unconfirmed = one(patient(tmp_path, config, synchronised=lambda: False), "clock")
-    assert (unconfirmed.state, "no time server" in unconfirmed.found) == (state, True)
+    unset = one(patient(tmp_path, config, synchronised=lambda: False), "clock")
+    assert (unset.state, "no time server" in unset.found) == (state, True)
+    unknown = one(patient(tmp_path, config, synchronised=lambda: None), "clock")
+    assert (unknown.state, "nobody can tell" in unknown.found) == (state, True)
+    assert one(patient(tmp_path, config), "clock").state is State.OK
 
 
 def test_a_broker_is_asked_only_where_it_is_wanted_and_its_reason_is_named(tmp_path: Path) -> None:

@@ -179,6 +179,17 @@ def test_a_clock_that_stays_unset_is_told() -> None:
     assert bench.told[0].device == "clock"
 
 
+def test_whether_the_clock_was_set_is_found_out_before_the_first_report() -> None:
+    bench = Bench()
+    known, order = bench.clock.is_set, []
+    bench.clock.is_set = lambda: order.append("asked") or known()  # type: ignore[func-returns-value,method-assign]
+    bench.monitor._post = lambda health: (order.append("reported"), bench.take(health))
+    bench.monitor.start()
+    assert bench.reported.acquire(timeout=30)
+    bench.monitor.close()
+    assert order[:2] == ["asked", "reported"]
+
+
 def test_the_computer_is_looked_at_although_reports_are_rare() -> None:
     bench = Bench(interval_s=86_400.0)
     bench.board.is_weak = True
