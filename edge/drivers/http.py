@@ -1,11 +1,12 @@
-"""Owns the server of the live view: sockets, the token, limits, headers; knows nothing of what is shown.
+"""Owns the server of the live view: requests, limits, headers; knows nothing of what is shown.
 
     GET /?token=T     sets the cookie and sends on to /, so that the token stays neither in the address nor in history
     GET /, /app.js..  files of the page, from memory: no path of the request ever reaches the disk
     GET /events       Server-Sent Events, as long as the reader keeps up
 
-One request a connection, and all of it within `HEAD_S`; so many connections and viewers at most; a reader who does not
-read is let go. Whoever has no token is told so in one sentence and learns nothing else, not even which paths exist.
+One request a connection (`door`), from whoever may (`admission`); so many answers and viewers at a time; a reader who
+does not read is let go. Whoever has no token is told so in one sentence and learns nothing else, not even which paths
+exist. A page of somebody else's, on the same host too, gets nothing: neither a try at the token nor a viewer's place.
 Standard library: what it offers is enough here, and a device's own page wants no framework.
 """
 
@@ -13,17 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
-import hmac
 import io
 import ipaddress
 import logging
+import math
 import platform
 import socket
-import socketserver
-import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
@@ -33,17 +30,23 @@ from urllib.parse import parse_qs, urlsplit
 
 from edge.config import WebConfig
 from edge.core.errors import HardwareError, Reason
+from edge.drivers.admission import Admission
+from edge.drivers.clock import SystemClock
+from edge.drivers.door import Caller, Door
+from edge.ports import Clock
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS_MAX, VIEWERS_MAX = 16, 4
+CONNECTIONS_MAX, VIEWERS_MAX = 16, 4  # answers and viewers at a time
+BACKLOG = 128  # a flood is taken and let go, not left to wait before everybody else
 HEAD_S = 3.0  # to send a whole request
-HEAD_MAX_BYTES = 16_384
 SEND_S = 5.0  # to take what is sent
 BEAT_S = 5.0  # an empty message so often shows who has gone
+GONE_MS = 10_000  # a viewer whose machine acknowledges nothing for so long has gone
 SHORTEST_TOKEN = 16  # characters
 COOKIE = "saynote"
 COOKIE_S = 7 * 86_400
+KEY_MARK = b"{{key}}"  # in the page, where its key is to stand
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -57,6 +60,8 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 NO_TOKEN = "This page opens with its token only; whoever switched the live view on finds the address in its log."
+
+FOREIGN = "This page opens by itself only, not from within another."
 
 Asset = tuple[str, bytes]  # media type, content
 
@@ -82,25 +87,24 @@ class PageServer:
         assets: Mapping[str, Asset],
         watch: Callable[[], Any],
         leave: Callable[[Any], None],
+        clock: Clock | None = None,
     ) -> None:
         if len(token) < SHORTEST_TOKEN:
             raise HardwareError("web", Reason.DENIED, f"its token needs {SHORTEST_TOKEN} characters or more")
-        self._server = _open(config, token, assets, watch, leave)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.2,), name="http", daemon=True)
-        self._thread.start()
+        self._listener = _listen(config)
+        self._address = self._listener.getsockname()
+        self._server = _Server(Admission(token, clock or SystemClock()), assets, watch, leave)
+        self._door = Door(self._listener, self._server.answer, self._server.connections, head_s=HEAD_S)
 
     @property
     def url(self) -> str:
         """Where it listens, without the token."""
-        host, port = self._server.server_address[:2]
+        host, port = self._address[:2]
         return f"http://{f'[{host!s}]' if ':' in str(host) else host!s}:{port}/"
 
     def close(self) -> None:
         """Let the port go; streams that are open end with their feeds. May be called twice."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
+        self._door.close()
 
 
 def is_loopback(address: str) -> bool:
@@ -113,11 +117,17 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def _open(config: WebConfig, token: str, assets: Mapping[str, Asset], watch: Any, leave: Any) -> _Server:
+def _listen(config: WebConfig) -> socket.socket:
     where = f"{config.address}, port {config.port}"
     try:
         family, *_, address = socket.getaddrinfo(config.address, config.port, type=socket.SOCK_STREAM)[0]
-        return _Server(family, address, token, dict(assets), watch, leave)
+        with contextlib.ExitStack() as closing:
+            listener = closing.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+            closing.pop_all()
+            return listener
     except PermissionError as error:
         raise HardwareError("web", Reason.DENIED, f"it may not listen at {where}: use a port above 1023") from error
     except OSError as error:
@@ -126,80 +136,56 @@ def _open(config: WebConfig, token: str, assets: Mapping[str, Asset], watch: Any
         raise HardwareError("web", reason, f"it cannot listen at {where}: {why}") from error
 
 
-class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Not http.server's: that asks the network for the machine's name before it listens."""
+class _Server:
+    """What all requests share."""
 
-    allow_reuse_address = True
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128  # a flood is accepted and refused, not left to wait before everybody else
-
-    def __init__(self, family: int, address: Any, token: str, assets: dict[str, Asset], watch: Any, leave: Any) -> None:
-        self.address_family = family
-        self.token, self.assets, self.watch, self.leave = token.encode(), assets, watch, leave
-        # Not the token itself: what lies in a browser must not open another one.
-        self.cookie = hmac.new(self.token, b"saynote live view", hashlib.sha256).hexdigest()
+    def __init__(self, admission: Admission, assets: Mapping[str, Asset], watch: Any, leave: Any) -> None:
+        self.admission, self.watch, self.leave = admission, watch, leave
+        key = admission.key.encode()
+        self.assets = {path: (kind, content.replace(KEY_MARK, key)) for path, (kind, content) in assets.items()}
         self.connections = threading.BoundedSemaphore(CONNECTIONS_MAX)
         self.viewers = threading.BoundedSemaphore(VIEWERS_MAX)
-        super().__init__(address, _Handler)
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """A thread for it, or none where there are too many: the one who came last goes without an answer."""
-        if not self.connections.acquire(blocking=False):
-            log.debug("too many connections: one more from %s is refused", client_address[0])
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """In the thread: answer, and make room."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self.connections.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A reader who has gone is no error of ours; anything else is."""
-        ours = not isinstance(sys.exception(), OSError)
-        log.log(logging.ERROR if ours else logging.DEBUG, "a page was not served", exc_info=ours)
+    def answer(self, caller: Caller) -> None:
+        """One request; returns once it is answered, or its viewer has gone."""
+        _Handler(caller, self)
 
 
 class _Handler(BaseHTTPRequestHandler):
     """Answers one request."""
 
-    server: _Server
+    server: _Server  # type: ignore[assignment] # http.server's has more than is wanted here
     protocol_version = "HTTP/1.1"
-    timeout = HEAD_S
+    timeout = SEND_S
+
+    def __init__(self, caller: Caller, server: _Server) -> None:
+        self._head, self._address = caller.head, caller.address
+        super().__init__(caller.connection, (caller.address, 0), server)  # type: ignore[arg-type]
 
     def handle(self) -> None:
-        """Read the whole head against the clock, so that a drip of bytes holds nothing up; then answer, once."""
-        try:
-            self.rfile = io.BytesIO(self._read_head())
-            self.connection.settimeout(SEND_S)
-            self.handle_one_request()
-        except OSError as error:
-            log.debug("a reader has gone or is too slow: %s", error)
+        """The head is here already, and there is one a connection."""
+        self.rfile = io.BytesIO(self._head)
+        self.connection.settimeout(SEND_S)
+        self.handle_one_request()
         self.close_connection = True
-
-    def _read_head(self) -> bytes:
-        until_s, head = time.monotonic() + HEAD_S, b""
-        while b"\r\n\r\n" not in head and b"\n\n" not in head and len(head) < HEAD_MAX_BYTES:
-            self.connection.settimeout(max(0.001, until_s - time.monotonic()))
-            received = self.connection.recv(4096)
-            if not received:
-                break
-            head += received
-        return head
 
     def do_GET(self) -> None:
         """The page, its files and its events, for those who may."""
         address = urlsplit(self.path)
+        query = parse_qs(address.query)
+        tokens = [*query.get("token", []), *self._bearer()]
         if not self._host_is_ours():
             self._answer_text(HTTPStatus.MISDIRECTED_REQUEST, "This device is not known by that name.")
-        elif self._brings_token(parse_qs(address.query)):
+        elif self._is_foreign():
+            self._answer_text(HTTPStatus.FORBIDDEN, FOREIGN)
+        elif tokens and (wait_s := self.server.admission.guesses.wait_s(self._address)):
+            self._answer_later(wait_s)
+        elif any(self.server.admission.is_token(given, self._address) for given in query.get("token", [])):
             self._answer(HTTPStatus.SEE_OTHER, more={"Location": "/", "Set-Cookie": self._cookie()})
-        elif not self._may_see():
+        elif not (bearer := self._brings_token()) and not self._has_cookie():
             self._answer_text(HTTPStatus.UNAUTHORIZED, NO_TOKEN, {"WWW-Authenticate": 'Bearer realm="saynote"'})
+        elif address.path == "/events" and not bearer and not self._is_our_page(query):
+            self._answer_text(HTTPStatus.FORBIDDEN, FOREIGN)
         elif address.path == "/events":
             self._stream()
         elif (asset := self.server.assets.get(address.path)) is not None:
@@ -235,25 +221,39 @@ class _Handler(BaseHTTPRequestHandler):
             return bool(name) and name in ("localhost", own, f"{own}.local")
         return False
 
-    def _brings_token(self, query: dict[str, list[str]]) -> bool:
-        return any(self._is_token(given) for given in query.get("token", []))
+    def _is_foreign(self) -> bool:
+        """Whether another page asks from within itself, as far as the browser says; a link to us is none of that."""
+        site, mode = self.headers.get("Sec-Fetch-Site", ""), self.headers.get("Sec-Fetch-Mode", "")
+        return site in ("cross-site", "same-site") and mode != "navigate"
 
-    def _is_token(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(errors="replace"), self.server.token)
+    def _is_our_page(self, query: Mapping[str, list[str]]) -> bool:
+        """Whether our own page asks: the browser says so, or it knows the key. A cookie comes from any page."""
+        if site := self.headers.get("Sec-Fetch-Site", ""):
+            return site in ("same-origin", "none")
+        # Browsers tell it to this very machine only, not over a network that is not encrypted.
+        return self.command == "HEAD" or any(map(self.server.admission.is_key, query.get("key", [])))
 
-    def _may_see(self) -> bool:
+    def _bearer(self) -> list[str]:
         scheme, _, given = self.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self._is_token(given.strip()):
-            return True
+        return [given.strip()] if scheme.lower() == "bearer" and given.strip() else []
+
+    def _brings_token(self) -> bool:
+        return any(self.server.admission.is_token(given, self._address) for given in self._bearer())
+
+    def _has_cookie(self) -> bool:
         with contextlib.suppress(CookieError):
             cookies = SimpleCookie(self.headers.get("Cookie", ""))
-            if COOKIE in cookies:
-                return hmac.compare_digest(cookies[COOKIE].value.encode(errors="replace"), self.server.cookie.encode())
+            return COOKIE in cookies and self.server.admission.is_cookie(cookies[COOKIE].value)
         return False
 
     def _cookie(self) -> str:
         # Lax, not Strict: a link to the page in a mail must open it. Nothing here can be changed by a request.
-        return f"{COOKIE}={self.server.cookie}; Path=/; Max-Age={COOKIE_S}; HttpOnly; SameSite=Lax"
+        return f"{COOKIE}={self.server.admission.cookie}; Path=/; Max-Age={COOKIE_S}; HttpOnly; SameSite=Lax"
+
+    def _answer_later(self, wait_s: float) -> None:
+        seconds = math.ceil(wait_s)
+        text = f"Too many wrong tokens came from your address; try again in {seconds} s."
+        self._answer_text(HTTPStatus.TOO_MANY_REQUESTS, text, {"Retry-After": str(seconds)})
 
     def _answer_text(self, status: HTTPStatus, text: str, more: Mapping[str, str] | None = None) -> None:
         self._answer(status, "text/plain; charset=utf-8", f"{text}\n".encode(), more or {})
@@ -281,6 +281,7 @@ class _Handler(BaseHTTPRequestHandler):
             text = f"{VIEWERS_MAX} are watching already; one of them must go first."
             self._answer_text(HTTPStatus.SERVICE_UNAVAILABLE, text)
             return
+        self._notice_silence()
         feed: Feed = self.server.watch()
         try:
             self._begin(HTTPStatus.OK, {"Content-Type": "text/event-stream"})
@@ -290,3 +291,8 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             self.server.leave(feed)
             self.server.viewers.release()
+
+    def _notice_silence(self) -> None:
+        """A viewer whose machine has vanished sends no farewell, and must not keep a place for a quarter of an hour."""
+        with contextlib.suppress(AttributeError, OSError):  # Linux alone has it
+            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_MS)

@@ -5,7 +5,9 @@ const at = (id) => document.getElementById(id);
 const rows = new Map(); // label -> the cells of its bar
 let frames = []; // when the last pictures came, for their rate
 
-const source = new EventSource("events");
+// The key tells the device that it is this page that asks: the cookie would be sent for any other.
+const key = document.querySelector("meta[name=key]").content;
+const source = new EventSource(`events?key=${key}`);
 source.addEventListener("hello", (message) => greet(JSON.parse(message.data)));
 source.addEventListener("look", (message) => look(JSON.parse(message.data)));
 source.addEventListener("news", (message) => news(JSON.parse(message.data)));
@@ -82,11 +84,12 @@ function drawMilliseconds(ms) {
   const now = performance.now();
   frames = [...frames.filter((then) => now - then < 5000), now];
   const total = Object.values(ms).reduce((sum, one) => sum + one, 0);
-  const perSecond = frames.length > 1 ? (frames.length - 1) / ((now - frames[0]) / 1000) : 0;
+  const span = (now - frames[0]) / 1000; // two that came at once tell no rate
+  const perSecond = span >= 0.5 ? ((frames.length - 1) / span).toFixed(1) : "…";
   define("ms", [
     ...Object.entries(ms).map(([stage, one]) => [stage, one.toFixed(1)]),
     ["total", total.toFixed(1)],
-    ["shown a second", perSecond.toFixed(1)],
+    ["shown a second", perSecond],
   ]);
 }
 

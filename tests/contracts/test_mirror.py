@@ -26,6 +26,7 @@ ELSEWHERE = {
     "edge/drivers/audio.py": ["ports/test_speaker.py"],
     "edge/drivers/board.py": ["ports/test_board.py"],
     "edge/drivers/clock.py": ["ports/test_clock.py"],
+    "edge/drivers/door.py": ["edge/drivers/test_http.py", "edge/drivers/test_admission.py"],
     "edge/drivers/espeak.py": ["ports/test_synth.py"],
     "edge/drivers/fake.py": ["ports/test_camera.py", "ports/test_speaker.py", "ports/test_broker.py"],
     "edge/drivers/gpio.py": ["ports/test_button.py", "ports/test_pulser.py"],

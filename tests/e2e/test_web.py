@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import re
 import shutil
@@ -153,6 +154,55 @@ def keep_screenshots(browser: object, folder: Path) -> None:
             kept.mkdir(parents=True, exist_ok=True)
             (kept / f"{scheme}-{name}.png").write_bytes(browser.get_screenshot_as_png())
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_pictures_that_come_at_once_tell_no_rate(browser: object, daemon: Daemon) -> None:
+    url = daemon.until(r"live view: (\S+)")
+    still = {"source": "performance.now = () => 1;"}
+    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", still)
+    try:
+        browser.get(f"{url}?token={TOKEN}")
+        until(browser, "document.getElementById('ms').textContent.includes('shown a second')")
+        before = until(browser, f"!document.getElementById('picture').hidden && {SHOT}")
+        until(browser, f"{SHOT} !== {before!r}")
+        shown = browser.execute_script("return document.getElementById('ms').textContent")
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+    assert "shown a second…" in shown
+    assert not re.search("Infinity|NaN", shown)
+
+
+def test_a_page_of_another_port_on_the_same_host_takes_no_place_and_reads_nothing(
+    browser: object, daemon: Daemon
+) -> None:
+    url = daemon.until(r"live view: (\S+)")
+    browser.get(f"{url}?token={TOKEN}")
+    until(browser, "document.getElementById('link').textContent.includes('bundle xts')")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Other) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        browser.get(f"http://127.0.0.1:{other.server_address[1]}/")
+        fetches = f"""return Promise.all(["events", "", "?token={TOKEN}"].map(path =>
+        fetch("{url}" + path, {{mode: "no-cors", credentials: "include"}}).then(() => "read", () => "refused")))"""
+        assert browser.execute_script(fetches) == ["refused"] * 3
+        images = f"""const all = [...Array(8)].map(() => new Promise(done => {{
+        const image = new Image(); image.onload = image.onerror = () => done(1); image.src = "{url}events"; }}));
+        return Promise.all(all).then(done => done.length)"""
+        assert browser.execute_script(images) == 8, "each has its answer: none is being streamed to"
+        other.shutdown()
+    browser.get(url)
+    until(browser, "document.getElementById('link').textContent.includes('bundle xts')")
+
+
+class Other(http.server.BaseHTTPRequestHandler):
+    """Any other program's page."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>other</title>")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
 def test_the_page_says_when_the_device_has_gone(browser: object, daemon: Daemon) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import logging
+import math
 import re
 import select
 import socket
@@ -18,7 +19,10 @@ from edge.config import WebConfig
 from edge.core.errors import HardwareError, Reason
 from edge.devices import page
 from edge.drivers import http as driver
-from edge.drivers.http import CONNECTIONS_MAX, NO_TOKEN, VIEWERS_MAX, PageServer, is_loopback
+from edge.drivers.admission import FREE_GUESSES
+from edge.drivers.door import WAITING_MAX
+from edge.drivers.fake import FakeClock
+from edge.drivers.http import CONNECTIONS_MAX, FOREIGN, NO_TOKEN, VIEWERS_MAX, PageServer, is_loopback
 
 TOKEN = "a-token-of-the-owner"
 PATIENCE_S = 30
@@ -59,7 +63,8 @@ class Site:
         self.feeds: list[Feed] = []
         self.left: list[Feed] = []
         self.filler = b""
-        self.server = PageServer(WebConfig(port=0), TOKEN, page(), self._watch, self._leave)
+        self.clock = FakeClock()  # of the waits after wrong tokens
+        self.server = PageServer(WebConfig(port=0), TOKEN, page(), self._watch, self._leave, self.clock)
         self.port = int(self.server.url.rstrip("/").rpartition(":")[2])
 
     def _watch(self) -> Feed:
@@ -82,12 +87,14 @@ class Site:
             feed.end()
         self.server.close()
 
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), PATIENCE_S)
+    def connect(self, source: str = "127.0.0.1") -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), PATIENCE_S, (source, 0))
 
-    def ask(self, path: str = "/", method: str = "GET", **headers: str) -> tuple[int, dict[str, str], str]:
+    def ask(
+        self, path: str = "/", method: str = "GET", source: str = "127.0.0.1", **headers: str
+    ) -> tuple[int, dict[str, str], str]:
         """Status, headers in lower case and body; the token is sent along unless headers say otherwise."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, PATIENCE_S, (source, 0))
         given = {"Authorization": f"Bearer {TOKEN}"} | {name.replace("_", "-"): text for name, text in headers.items()}
         connection.putrequest(method, path, skip_host="Host" in given)
         for name, text in given.items():
@@ -100,9 +107,23 @@ class Site:
 
     def stream(self) -> socket.socket:
         """A connection that has asked for the events."""
+        return self.send("/events", Authorization=f"Bearer {TOKEN}")
+
+    def send(self, path: str, **headers: str) -> socket.socket:
+        """A connection that has asked for `path`."""
         one = self.connect()
-        one.sendall(f"GET /events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
+        lines = "".join(f"{name.replace('_', '-')}: {text}\r\n" for name, text in headers.items())
+        one.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n".encode())
         return one
+
+    def cookie(self) -> str:
+        return self.ask(f"/?token={TOKEN}", Authorization="")[1]["set-cookie"].partition(";")[0]
+
+    def key(self) -> str:
+        """What stands in the page."""
+        found = re.search(r'<meta name="key" content="(\w+)">', self.ask("/")[2])
+        assert found
+        return found[1]
 
 
 @pytest.fixture
@@ -118,6 +139,13 @@ def served() -> Iterator[Site]:
     one = Site()
     yield one
     one.close()
+
+
+@pytest.fixture(autouse=True)
+def forgiven(request: pytest.FixtureRequest) -> None:
+    """What one test guessed is not held against the next."""
+    if "served" in request.fixturenames:
+        request.getfixturevalue("served").server._server.admission.guesses._guessers.clear()
 
 
 def read_until(one: socket.socket, sign: bytes) -> bytes:
@@ -421,3 +449,165 @@ def test_events_survive_json_with_every_sign(site: Site) -> None:
         text = json.dumps({"text": '५०० रुपये\n"</script>'})
         site.feeds[0].put(f"data: {text}\n\n".encode())
         assert json.loads(read_until(one, b"\n\n").decode().partition("data: ")[2]) == json.loads(text)
+
+
+# Those who hold others up
+
+
+def half_open(site: Site, count: int, source: str = "127.0.0.1") -> contextlib.ExitStack:
+    """So many connections, each with the beginning of a request."""
+    held = contextlib.ExitStack()
+    for _ in range(count):
+        held.enter_context(site.connect(source)).sendall(b"GET / HT")
+    return held
+
+
+@pytest.mark.parametrize("count", [CONNECTIONS_MAX, WAITING_MAX + 1, 300])
+def test_connections_that_send_no_request_keep_nobody_out(site: Site, count: int) -> None:
+    with half_open(site, count):
+        for _ in range(3):
+            assert site.ask("/")[0] == 200
+
+
+def test_a_thousand_half_open_connections_one_after_the_other_keep_nobody_out(site: Site) -> None:
+    for _ in range(4):
+        with half_open(site, 250):
+            assert site.ask("/")[0] == 200
+    assert len(site.server._door._waiting) <= WAITING_MAX
+
+
+def test_a_slow_request_is_not_pushed_out_by_a_flood_from_elsewhere(site: Site) -> None:
+    with site.connect() as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\n")
+        with half_open(site, 200, source="127.0.0.2"):
+            slow.sendall(f"Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
+            assert b"200 OK" in read_until(slow, b"</html>")
+
+
+def test_requests_that_nobody_reads_the_answers_of_keep_nobody_out(site: Site) -> None:
+    with contextlib.ExitStack() as held:
+        for _ in range(100):
+            held.enter_context(site.send("/"))
+        assert site.ask("/")[0] == 200
+
+
+def test_more_whole_requests_than_can_be_answered_at_once_wait_their_turn(site: Site) -> None:
+    for _ in range(CONNECTIONS_MAX):
+        assert site.server._server.connections.acquire(blocking=False)
+    with site.send("/", Authorization=f"Bearer {TOKEN}") as waiting, site.connect() as other:
+        other.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        readable, _, _ = select.select([waiting], [], [], 0.2)
+        assert not readable
+        site.server._server.connections.release()
+        assert site.ask("/")[0] == 200, "its thread takes those before it too"
+        assert b"200 OK" in read_until(waiting, b"</html>")
+    for _ in range(CONNECTIONS_MAX - 1):
+        site.server._server.connections.release()
+
+
+def test_what_follows_the_head_is_never_waited_for(site: Site) -> None:
+    with site.connect() as one:
+        head = f"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 100000\r\n\r\n"
+        one.sendall(head.encode())
+        assert b"200 OK" in read_until(one, b"</html>")
+
+
+def test_a_page_that_fails_costs_its_reader_and_not_the_next(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    watch, site.server._server.watch = site.server._server.watch, lambda: 1 / 0
+    with site.stream() as one:
+        assert one.recv(100) == b""
+    site.server._server.watch = watch
+    with site.stream() as one:
+        assert b"200 OK" in read_until(one, b"\r\n\r\n")
+    assert "a page was not served" in caplog.text
+
+
+# Those who guess
+
+
+def test_wrong_tokens_are_told_in_the_log_once_a_minute_and_are_never_in_it(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(4):
+        site.ask("/?token=a-guess-at-the-token", Authorization="")
+    site.ask("/", Authorization="Bearer another-guess")
+    site.clock.advance(61)
+    site.ask("/?token=a-guess-at-the-token", Authorization="")
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warnings == [
+        "live view: a wrong token from 127.0.0.1 (1 since this was last said)",
+        "live view: a wrong token from 127.0.0.1 (5 since this was last said)",
+    ]
+    assert "guess" not in caplog.text
+
+
+def test_whoever_guesses_waits_longer_and_longer_and_nobody_else_does(site: Site) -> None:
+    cookie = site.cookie()
+    statuses, waited_s = [], 0.0
+    for number in range(FREE_GUESSES + 30):
+        status, headers, body = site.ask(f"/?token=guess-{number:020}", Authorization="")
+        statuses.append(status)
+        if status == 429:
+            assert body.startswith("Too many wrong tokens came from your address; try again in ")
+            seconds = math.ceil(float(headers["retry-after"]))
+            site.clock.advance(seconds)
+            waited_s += seconds
+    assert statuses[:FREE_GUESSES] == [401] * FREE_GUESSES
+    assert statuses[FREE_GUESSES:] == [429, 401] * 15
+    assert waited_s > 500
+    assert site.ask("/")[0] == 429, "the right one is not looked at either: it would be told from the others"
+    assert site.ask("/", Authorization="", Cookie=cookie)[0] == 200
+    assert site.ask("/", source="127.0.0.2")[0] == 200
+    site.clock.advance(60)
+    assert site.ask("/")[0] == 200
+    assert site.ask("/?token=wrong-once-more", Authorization="")[0] == 401
+    assert site.ask("/")[0] == 200, "one slip is free again"
+
+
+# Other pages
+
+
+FETCHED = {"Sec_Fetch_Mode": "no-cors", "Sec_Fetch_Dest": "image"}
+FRAMED = {"Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "iframe"}
+
+
+@pytest.mark.parametrize("site_of_asker", ["same-site", "cross-site"])
+@pytest.mark.parametrize("how", [FETCHED, FRAMED], ids=["within a page", "in a frame"])
+def test_another_page_takes_no_viewers_place_though_the_browser_sends_the_cookie(
+    site: Site, site_of_asker: str, how: dict[str, str]
+) -> None:
+    headers = {"Authorization": "", "Cookie": site.cookie(), "Sec_Fetch_Site": site_of_asker, **how}
+    status, _, body = site.ask("/events", **headers)
+    assert (status, body) == (403, FOREIGN + "\n")
+    assert site.feeds == []
+
+
+@pytest.mark.parametrize("path", ["/", "/app.js", f"/?token={TOKEN}", "/?token=a-guess-at-it-all"])
+def test_another_page_fetches_nothing_and_gets_no_try_at_the_token(site: Site, path: str) -> None:
+    for site_of_asker in ("same-site", "cross-site"):
+        status, headers, body = site.ask(path, Authorization="", Sec_Fetch_Site=site_of_asker, **FETCHED)
+        assert (status, body) == (403, FOREIGN + "\n")
+        assert "set-cookie" not in headers
+    assert site.server._server.admission.guesses._guessers == {}
+
+
+def test_a_link_in_a_mail_opens_the_page(served: Site) -> None:
+    headers = {"Authorization": "", "Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
+    assert served.ask(f"/?token={TOKEN}", **headers)[0] == 303
+    assert served.ask("/", Cookie=served.cookie(), **headers)[0] == 200
+
+
+@pytest.mark.parametrize("site_of_asker", ["same-origin", "none"])
+def test_our_own_page_watches(site: Site, site_of_asker: str) -> None:
+    with site.send("/events", Cookie=site.cookie(), Sec_Fetch_Site=site_of_asker) as one:
+        assert b"200 OK" in read_until(one, b"\r\n\r\n")
+
+
+def test_where_the_browser_does_not_say_who_asks_the_key_in_our_page_does(site: Site) -> None:
+    cookie, key = site.cookie(), site.key()
+    assert key not in cookie
+    for path in ("/events", "/events?key=", f"/events?key={cookie.partition('=')[2]}"):
+        assert site.ask(path, Authorization="", Cookie=cookie)[0] == 403
+    assert site.ask(f"/events?key={key}", Authorization="")[0] == 401, "the key alone opens nothing"
+    with site.send(f"/events?key={key}", Cookie=cookie) as one:
+        assert b"200 OK" in read_until(one, b"\r\n\r\n")
