@@ -1,7 +1,8 @@
 """Owns what is spoken, in which language: every sentence a person can hear is made here. Knows no sound.
 
 Amounts: the number by Babel (CLDR) and the currency's spoken name from our catalogue, which may say it better
-than CLDR ("500 rupees", not "500.00 Indian rupees"); a currency without one takes CLDR's name. Everything else
+than CLDR ("500 rupees", not "500.00 Indian rupees"); a currency without one takes CLDR's name. A part of a unit is
+said as people say it, "2 euros 50" and "50 cents", where it has a name here, else as a decimal. Everything else
 comes from the gettext catalogues in `edge/locale`; English stands here. `make translations` finds the texts by how
 they are marked: `_("...")`, `_pair("...", "...")`, `self._count("...", "...", number)`, `gettext("...")`, with plain
 literals. No other file may hold words to be spoken.
@@ -15,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
-from babel.numbers import format_decimal, get_currency_name
+from babel.numbers import format_decimal, get_currency_name, get_currency_precision
 
 from edge.core.errors import ConfigError, Reason
 from edge.core.messages import Decision, Fault, Guidance, Hint, Recovered, Verdict
@@ -114,6 +115,22 @@ CURRENCIES = {
     "XTS": _pair("{number} play crown", "{number} play crowns"),
 }
 
+# The part of each currency that its smallest notes and their sums may need: CLDR says how many make one, and no name.
+_CENTS = _pair("{number} cent", "{number} cents")
+_PAISA = _pair("{number} paisa", "{number} paisa")
+_FILS = _pair("{number} fils", "{number} fils")
+PARTS = {
+    **dict.fromkeys(("EUR", "USD", "AUD", "CAD", "NZD", "SGD", "HKD", "ZAR"), _CENTS),
+    "GBP": _pair("{number} penny", "{number} pence"),
+    **dict.fromkeys(("INR", "NPR", "PKR"), _PAISA),
+    **dict.fromkeys(("KWD", "BHD", "JOD", "AED"), _FILS),
+    "OMR": _pair("{number} baisa", "{number} baisa"),
+    "EGP": _pair("{number} piastre", "{number} piastres"),
+    "XTS": _pair("{number} play cent", "{number} play cents"),
+}
+# Languages in which a part is said by its number alone, after the whole: "2 euros 50". Others name it.
+BARE_PARTS = ("en", "es", "fr", "de", "pt", "pl")
+
 
 class Speech:
     """Says things in one language about one currency."""
@@ -130,6 +147,26 @@ class Speech:
     def amount(self, label: str, count: Decimal | None = None) -> str:
         """The amount `label`, or a total of `count`, in words to be spoken: "500 rupees"."""
         value = count if count is not None else Decimal(label)
+        return self._in_parts(value) or self._in_units(value)
+
+    def _in_parts(self, value: Decimal) -> str | None:
+        """ "2 euros 50" or "50 cents"; None for a whole number, and where the part has no name or is none of them."""
+        digits = get_currency_precision(self.currency)
+        whole, part = divmod(value.scaleb(digits), 10**digits)
+        if part == 0 or part != int(part):
+            return None
+        named = PARTS.get(self.currency)
+        rest = self._catalogue.ngettext(*named, int(part)).format(number=int(part)) if named else ""
+        if whole == 0:
+            return rest or None
+        # Fewer digits need the name: "2 euros 5" could be 2.50.
+        if self._locale.language in BARE_PARTS and part >= 10 ** (digits - 1):
+            rest = str(int(part))
+        return (
+            self._catalogue.gettext("{amount} {part}").format(amount=self._in_units(whole), part=rest) if rest else None
+        )
+
+    def _in_units(self, value: Decimal) -> str:
         # Digits of 0 to 9 in every script: each espeak-ng voice reads them as its own language's numbers.
         number = format_decimal(value, locale=self._locale, group_separator=False, numbering_system="latn")
         if self.currency in CURRENCIES:

@@ -25,6 +25,7 @@ from edge.drivers.espeak import EspeakSynth, readable
 PROJECT = Path(__file__).parents[2]
 TRANSLATED = ["ar", "bn", "de", "es", "fr", "hi", "pl", "pt", "ta"]
 AMOUNTS = ("10", "20", "50", "100", "200", "500")
+PARTS = ("0.25", "0.5", "1.5", "2.5", "2.05", "25", "250", "205")
 TEXTS = translations.template()
 SWITCH = re.compile(r"\([a-z]{2,3}(?:-[a-z]+)*\)")  # how espeak-ng marks words read by another language's voice
 
@@ -43,6 +44,8 @@ def everything_said(said: Speech) -> Iterator[str]:
     for number in (1, 2, 3, 5, 21, 22, 25, 1000):
         yield said.total(Decimal(number), number)
         yield said.repeated(said.amount(str(number)), 10 * number)
+    for part in ("0.01", "0.02", "0.5", "2.5", "2.05", "21.25"):
+        yield said.amount(part)
 
 
 def everything_written(language: str) -> Iterator[str]:
@@ -247,6 +250,8 @@ def test_every_text_is_read_by_its_own_voice(language: str) -> None:
     voice = EspeakSynth(VoiceConfig(language=language)).voice(language)
     assert voice.split("-")[0] == language.split("-")[0]
     amounts = [Speech(language, currency).amount(label) for currency in ("INR", "XTS", "EUR") for label in AMOUNTS]
+    amounts += [Speech(language, currency).amount(part) for currency in ("INR", "XTS", "EUR", "EGP") for part in PARTS]
+    amounts = list(dict.fromkeys(amounts))
     others = [text for currency in speech.CURRENCIES for text in everything_said(Speech(language, currency))]
     others += [text for text in list(everything_written(language.split("-")[0])) if text and "\n" not in text]
     heard = traces(voice, [*amounts, *dict.fromkeys(others)])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -23,12 +24,69 @@ RUPEES = Speech("en", "INR")
         ("EUR", "1", "1 euro"),
         ("EUR", "20", "20 euros"),
         ("JPY", "10000", "10000 Japanese yen"),
-        ("USD", "0.5", "0.5 US dollars"),
         ("QQQ", "5", "5 QQQ"),
+        ("EUR", "2.00", "2 euros"),
     ],
 )
 def test_an_amount_is_a_number_and_a_name(currency: str, label: str, words: str) -> None:
     assert Speech("en", currency).amount(label) == words
+
+
+@pytest.mark.parametrize(
+    ("currency", "label", "words"),
+    [
+        ("EUR", "2.50", "2 euros 50"),
+        ("EUR", "2.5", "2 euros 50"),
+        ("EUR", "1.10", "1 euro 10"),
+        ("EUR", "0.5", "50 cents"),
+        ("EUR", "0.01", "1 cent"),
+        ("USD", "0.50", "50 cents"),
+        ("GBP", "0.01", "1 penny"),
+        ("INR", "1.25", "1 rupee 25"),
+        ("INR", "0.25", "25 paisa"),
+        ("XTS", "2.5", "2 play crowns 50"),
+        ("XTS", "0.5", "50 play cents"),
+        ("EUR", "2.05", "2 euros 5 cents"),  # "2 euros 5" could be 2.50
+        ("KWD", "0.25", "250 fils"),  # a thousand of them make a dinar
+        ("KWD", "1.5", "1 Kuwaiti dinar 500"),
+        ("KWD", "1.05", "1 Kuwaiti dinar 50 fils"),
+        ("KWD", "1.005", "1 Kuwaiti dinar 5 fils"),
+        ("THB", "2.5", "2 Thai baht 50"),
+        ("THB", "2.05", "2.05 Thai baht"),  # nothing here knows what its hundredth is called
+        ("THB", "0.5", "0.5 Thai baht"),
+        ("JPY", "2.5", "2.5 Japanese yen"),  # has no parts
+        ("EUR", "0.005", "0.005 euros"),
+        ("EUR", "2.505", "2.505 euros"),
+    ],
+)
+def test_a_part_of_a_unit_is_said_as_people_say_it(currency: str, label: str, words: str) -> None:
+    assert Speech("en", currency).amount(label) == words
+
+
+@pytest.mark.parametrize(
+    ("language", "half", "more", "little"),
+    [
+        ("en", "50 cents", "2 euros 50", "1 rupee 5 paisa"),
+        ("es", "50 céntimos", "2 euros con 50", "una rupia con 5 paisas"),
+        ("fr", "50 centimes", "2 euros 50", "1 roupie 5 païssas"),
+        ("de", "50 Cent", "2 Euro 50", "eine Rupie 5 Paissa"),
+        ("pt", "50 centavos", "2 Euros e 50", "uma rupia e 5 paissas"),
+        ("pl", "50 centów", "2 euro 50", "jedna rupia 5 pajs"),
+        ("hi", "50 सेंट", "2 यूरो 50 सेंट", "1 रुपया 5 पैसे"),
+        ("bn", "50 সেন্ট্", "2 ইউরো 50 সেন্ট্", "1 টাকা 5 পয়সা"),
+        ("ta", "50 சென்ட்", "2 யூரோக்கள் 50 சென்ட்", "ஒரு ரூபாய் 5 பைசா"),
+        ("ar", "50 سِنْت", "2 يورو وَ 50 سِنْت", "رُوبِيَّةٌ وَاحِدَة وَ 5 بَيْسَات"),
+    ],
+)
+def test_every_language_says_parts_in_its_own_way(language: str, half: str, more: str, little: str) -> None:
+    euros = Speech(language, "EUR")
+    assert [euros.amount("0.5"), euros.amount("2.50")] == [half, more]
+    assert Speech(language, "INR").amount("1.05") == little
+
+
+def test_every_language_has_its_parts_checked() -> None:
+    (mark,) = test_every_language_says_parts_in_its_own_way.pytestmark  # type: ignore[attr-defined]
+    assert {row[0] for row in mark.args[1]} == set(languages())
 
 
 @pytest.mark.parametrize("language", ["en", "en-IN", "en_GB"])
@@ -73,9 +131,17 @@ def test_every_amount_has_the_plural_form_of_its_language(language: str) -> None
 @pytest.mark.parametrize("language", languages())
 @pytest.mark.parametrize("currency", ["INR", "XTS"])
 def test_a_part_is_never_said_without_its_number(language: str, currency: str) -> None:
-    for part in ("0.5", "1.5", "2.5"):
+    for part, number in (("0.5", "50"), ("1.5", "50"), ("2.5", "50"), ("2.05", "5"), ("0.005", "0")):
         said = Speech(language, currency).amount(part)
-        assert said.startswith((f"{part} ", f"{part.replace('.', ',')} "))
+        assert number in re.findall(r"\d+", said), said
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("currency", ["EUR", "INR", "KWD", "JPY", "THB"])
+def test_no_two_amounts_are_said_alike(language: str, currency: str) -> None:
+    amounts = [Decimal(number) / 1000 for number in (*range(0, 3000, 5), *range(5000, 60_000, 500), 205_000, 250_000)]
+    said = [Speech(language, currency).amount("", amount) for amount in amounts]
+    assert len(set(said)) == len(amounts)
 
 
 @pytest.mark.parametrize("language", languages())
@@ -174,7 +240,7 @@ def test_the_total_says_how_many_notes_are_in_it() -> None:
     assert RUPEES.total(Decimal(0), 0) == "Total: nothing"
     assert RUPEES.total(Decimal(1), 1) == "Total: 1 rupee, 1 note"
     assert RUPEES.total(Decimal(12_345), 7) == "Total: 12345 rupees, 7 notes"
-    assert Speech("en", "EUR").total(Decimal("0.3"), 3) == "Total: 0.3 euros, 3 notes"
+    assert Speech("en", "EUR").total(Decimal("0.3"), 3) == "Total: 30 cents, 3 notes"
 
 
 def test_what_may_be_said_without_warning_begins_with_the_amounts_and_holds_nothing_twice() -> None:
