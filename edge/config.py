@@ -33,6 +33,7 @@ class CameraConfig(Group, frozen=True):
     index: Annotated[int, Meta(ge=0)] = 0  # which camera, counted among those that are there or that `device` names
     device: Annotated[str, Meta(pattern=r"^[^\x00-\x1f]*$")] = ""  # part of the camera's name, or its path; empty: any
     path: str = ""  # of the recording, for driver "files"
+    repeat: bool = False  # driver "files": the recording begins anew when it has ended
     width_px: Annotated[int, Meta(ge=160, le=1920)] = 640
     height_px: Annotated[int, Meta(ge=120, le=1080)] = 480
     frames_per_s: Annotated[float, Meta(gt=0, le=60)] = 15.0

@@ -97,7 +97,9 @@ def open_camera(config: Config, clock: Clock) -> Camera:
         return WebcamCamera(config.camera)
     from edge.drivers.files import FilesCamera
 
-    return FilesCamera(Path(config.camera.path), pace=True, clock=clock, frames_per_s=config.camera.frames_per_s)
+    settings = config.camera
+    path, repeat = Path(settings.path), settings.repeat
+    return FilesCamera(path, pace=True, clock=clock, frames_per_s=settings.frames_per_s, repeat=repeat)
 
 
 def open_engine(config: Config, bundle: Bundle) -> Engine:

@@ -9,6 +9,7 @@ Three forms:
   second (mid-grey), so that each is a presence of its own.
 
 Times are computed from the frame's number, never measured: a recording replays exactly, and faster than life.
+With `repeat` a recording that has ended begins anew; numbers and times go on.
 """
 
 from __future__ import annotations
@@ -52,12 +53,18 @@ class FilesCamera:
     announce: str  # what must be said before this recording is played, "" for nothing
     broken: list[str]  # names of the files that could not be read so far
 
-    def __init__(self, path: Path, *, pace: bool, clock: Clock, frames_per_s: float = 10.0) -> None:
+    def __init__(
+        self, path: Path, *, pace: bool, clock: Clock, frames_per_s: float = 10.0, repeat: bool = False
+    ) -> None:
         self.announce = ""
         self.broken = []
+        self._path = path
         self._clock = clock
         self._pace = pace
         self._frames_per_s = frames_per_s
+        self._repeat = repeat
+        self._first = 0  # number of the first frame of this round
+        self._given = False  # whether this round gave a frame
         self._next = 0
         self._start_s: float | None = None
         self._source: _Source | None = self._open(path)
@@ -69,11 +76,15 @@ class FilesCamera:
                 self._wait(timeout_s)
             index = self._next
             try:
-                shot = self._source.shot(index)
+                shot = self._source.shot(index - self._first)
             except EOFError:
-                return None
+                if not (self._repeat and self._given):  # one without a picture would end again and again
+                    return None
+                self._begin_anew()
+                continue
             self._next = index + 1
             if shot is not None:
+                self._given = True
                 return Frame(index, index / self._frames_per_s, shot[0], shot[1])
         raise HardwareError("camera", Reason.STOPPED, "it was closed")
 
@@ -83,15 +94,23 @@ class FilesCamera:
             self._source.close()
             self._source = None
 
+    def _begin_anew(self) -> None:
+        self.close()
+        self._source = self._open(self._path)
+        self._first, self._given = self._next, False
+        if self._start_s is not None:  # what a sleeping computer missed is not caught up
+            self._start_s = max(self._start_s, self._clock.now_s() - self._next / self._frames_per_s)
+
     def _wait(self, timeout_s: float) -> None:
         assert self._source is not None
+        last = self._first + self._source.last()
         now_s = self._clock.now_s()
         if self._start_s is None:
             self._start_s = now_s
         due = int((now_s - self._start_s) * self._frames_per_s + 1e-6)
-        self._next = max(self._next, min(due, self._source.last()))
+        self._next = max(self._next, min(due, last))
         left_s = self._start_s + self._next / self._frames_per_s - now_s
-        if self._next > self._source.last() or left_s <= 0:
+        if self._next > last or left_s <= 0:
             return
         self._clock.sleep(min(left_s, timeout_s))
         if left_s > timeout_s:
@@ -216,8 +235,9 @@ def _decode(file: Path, broken: list[str]) -> Pixels | None:
     except (OSError, cv2.error):
         picture = None
     if picture is None:
-        log.warning("picture skipped: it cannot be read file=%s", file)
-        broken.append(file.name)
+        if file.name not in broken:  # again and again, where the recording is repeated
+            log.warning("picture skipped: it cannot be read file=%s", file)
+            broken.append(file.name)
         return None
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 

@@ -141,3 +141,37 @@ def test_in_real_time_a_frame_that_is_not_due_in_time_is_a_stop(tmp_path: Path) 
     assert caught.value.reason is Reason.STOPPED
     assert clock.now_s() == pytest.approx(0.05)
     assert camera.read(0.06) is not None
+
+
+@pytest.mark.parametrize("pace", [False, True])
+def test_a_repeated_recording_begins_anew_and_its_numbers_and_times_go_on(tmp_path: Path, pace: bool) -> None:
+    clock = FakeClock()
+    camera = FilesCamera(write_recording(tmp_path / "r", 3), pace=pace, clock=clock, repeat=True)
+    frames = [camera.read(5.0) for _ in range(8)]
+    assert [frame and frame.name for frame in frames] == [f"{seq % 3:03}.png" for seq in range(8)]
+    assert [frame and (frame.seq, round(frame.t_s, 3)) for frame in frames] == [(seq, seq / 10) for seq in range(8)]
+    assert clock.now_s() == pytest.approx(0.7 if pace else 0.0, abs=0.01)
+
+
+def test_a_repeated_video_begins_anew(tmp_path: Path) -> None:
+    camera = FilesCamera(write_video(tmp_path / "v.avi", 2), pace=False, clock=FakeClock(), repeat=True)
+    assert [frame and frame.seq for frame in (camera.read(5.0) for _ in range(5))] == [0, 1, 2, 3, 4]
+
+
+def test_a_repeated_recording_without_one_good_picture_ends_and_names_each_once(tmp_path: Path) -> None:
+    write_recording(tmp_path / "r", 1)
+    (tmp_path / "r" / "000.png").write_text("rubbish", encoding="utf-8")
+    camera = FilesCamera(tmp_path / "r", pace=False, clock=FakeClock(), repeat=True)
+    assert camera.read(5.0) is None
+    assert camera.broken == ["000.png"]
+
+
+def test_what_was_missed_while_the_computer_slept_is_not_caught_up_round_by_round(tmp_path: Path) -> None:
+    clock = FakeClock()
+    camera = FilesCamera(write_recording(tmp_path / "r", 3), pace=True, clock=clock, repeat=True)
+    camera.read(5.0)
+    clock.advance(3600)
+    camera.read(5.0)
+    before_s = clock.now_s()
+    assert all(camera.read(5.0) for _ in range(30))
+    assert clock.now_s() - before_s == pytest.approx(3.0, abs=0.2)
