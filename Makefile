@@ -10,7 +10,7 @@ given = $(if $(2),$(1) "$(2)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-train setup-test run test check format check-data train evaluate report compare xts replay bench \
-  translations wheel deploy clean
+  translations wheel deploy dashboard dashboard-load dashboard-vendor clean
 
 help: ## show this help
 	@printf 'saynote says what banknote is in your hand.\n\n'
@@ -84,6 +84,15 @@ wheel: setup ## build dist/saynote-VERSION-py3-none-any.whl
 
 deploy: need-PI setup ## install on a Pi over ssh, with rollback: PI=user@host [BUNDLE=folder]
 	@$(VENV)/python -m deploy.send "$(PI)" $(call given,--bundle,$(BUNDLE))
+
+dashboard: setup ## a broker, three devices on play money and the page that shows them, on this machine: [PORT=n] [DEVICES=n simulated ones]
+	@$(VENV)/python -m deploy.demo $(call given,--port,$(PORT)) $(call given,--devices,$(DEVICES))
+
+dashboard-load: setup-test ## measure the page with 1,000 simulated devices over an hour of theirs
+	@$(VENV)/python -m pytest -q -s -m integration tests/e2e/test_dashboard_load.py
+
+dashboard-vendor: setup ## bring the page's npm packages in anew, as deploy/dashboard/package-lock.json says; needs npm
+	@$(VENV)/python -m deploy.vendor
 
 clean: ## remove what was built, .venv included
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

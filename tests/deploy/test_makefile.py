@@ -28,6 +28,7 @@ def test_make_alone_explains_every_target_for_people() -> None:
     assert shown == {
         *("help", "setup", "run", "test", "check", "format", "check-data", "train", "evaluate", "report", "compare"),
         *("xts", "replay", "bench", "translations", "wheel", "deploy", "clean"),
+        *("dashboard", "dashboard-load", "dashboard-vendor"),
     }
 
 
