@@ -111,8 +111,22 @@ class Demo:
 
     def watch(self, stop: threading.Event) -> None:
         """Return when `stop` is set; DemoError when one of the programs has ended by itself."""
-        if self.crowd:
-            threading.Thread(target=self.crowd.run, args=(stop,), daemon=True).start()
+        with self._speaking(stop):
+            self._until(stop)
+
+    @contextlib.contextmanager
+    def _speaking(self, stop: threading.Event) -> Iterator[None]:
+        crowd = threading.Thread(target=self.crowd.run, args=(stop,)) if self.crowd else None
+        if crowd:
+            crowd.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            if crowd:
+                crowd.join()
+
+    def _until(self, stop: threading.Event) -> None:
         while not stop.wait(0.5):
             for name, process in self.processes.items():
                 if process.poll() is not None:

@@ -18,7 +18,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parent.parent
 PAGE = PROJECT / "deploy" / "dashboard"
 LOCK = PAGE / "package-lock.json"
-RECORD = PAGE / "vendor" / "vendor.json"
+RECORD = "deploy/dashboard/vendor/vendor.json"
 # From a package's file to where it is kept. axe-core looks at the page in the tests and is never served.
 FILES = {
     "mqtt/dist/mqtt.esm.js": "deploy/dashboard/vendor/mqtt.esm.js",
@@ -30,8 +30,8 @@ FILES = {
 LICENCES = "deploy/dashboard/vendor/LICENSES.txt"
 
 
-def main() -> int:
-    """Bring the files in anew; the exit code."""
+def main(project: Path = PROJECT) -> int:
+    """Bring the files into `project` anew; the exit code."""
     npm = shutil.which("npm")
     if npm is None:
         sys.stderr.write("saynote: npm is missing. The files are committed; only to renew them: apt-get install npm\n")
@@ -43,7 +43,7 @@ def main() -> int:
         if done.returncode != 0:
             sys.stderr.write("saynote: npm could not bring what package-lock.json names; see above\n")
             return 1
-        bring(Path(folder) / "node_modules", PROJECT)
+        bring(Path(folder) / "node_modules", project)
     return 0
 
 
@@ -59,7 +59,7 @@ def bring(modules: Path, project: Path) -> None:
         record.append({"file": target, "from": source, **origin(package, packages), "sha256": sha256(data)})
     text = licences(modules, packages)
     (project / LICENCES).write_text(text, encoding="utf-8")
-    (project / RECORD.relative_to(PROJECT)).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (project / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def locked() -> dict[str, Any]:

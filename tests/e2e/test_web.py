@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,16 +16,14 @@ from pathlib import Path
 import pytest
 
 from edge import app
+from tests.e2e import chromium
+from tests.e2e.chromium import until
 
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
 TOKEN = "a-token-of-the-owner"
-QUIET = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1200,900",
-)  # fmt: skip
 
 
 class Daemon:
@@ -72,17 +69,7 @@ class Daemon:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium comes with the dev extra")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("Chromium is not installed: sudo apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*QUIET, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(executable_path=driver)
-    started = webdriver.Chrome(options=options, service=service)
+    started = chromium.start(tmp_path_factory.mktemp("chromium"))
     yield started
     started.quit()
 
@@ -92,15 +79,6 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     one = Daemon(tmp_path, "port = 0")
     yield one
     one.end()
-
-
-def until(browser: object, true: str) -> object:
-    """Wait until the page says that the expression is true; its value."""
-    from selenium.webdriver.support.wait import WebDriverWait
-
-    return WebDriverWait(browser, PATIENCE_S, poll_frequency=0.1).until(
-        lambda page: page.execute_script(f"return ({true})"), f"never: {true}"
-    )
 
 
 SHOT = """(() => { const i = document.getElementById("picture"), c = document.createElement("canvas");

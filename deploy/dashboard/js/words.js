@@ -49,7 +49,7 @@ export function money(amount, currency) {
   if (amount === null || amount === undefined) return NONE;
   if (currency === "") return amount;
   if (!MONEY.has(currency) && MONEY.size < 200) {
-    MONEY.set(currency, new Intl.NumberFormat("en", { style: "currency", currency, minimumFractionDigits: 0 }));
+    MONEY.set(currency, new Intl.NumberFormat("en", { style: "currency", currency, trailingZeroDisplay: "stripIfInteger" }));
   }
   return MONEY.get(currency)?.format(amount) ?? `${amount} ${currency}`;
 }
@@ -60,7 +60,8 @@ export function headline(counts, phase) {
   if (phase !== "connected") return "Not connected: how the devices are is not known";
   if (counts.all === 0) return "No device has been heard yet";
   if (counts.attention === 0) return counts.all === 1 ? "The device is well" : `All ${whole(counts.all)} devices are well`;
-  return `${whole(counts.attention)} of ${counted(counts.all, "device needs", "devices need")} attention`;
+  if (counts.all === 1) return "The device needs attention";
+  return `${whole(counts.attention)} of ${whole(counts.all)} devices ${counts.attention === 1 ? "needs" : "need"} attention`;
 }
 
 /** What needs attention, in a few words. */
