@@ -13,7 +13,6 @@ const DRAW_EVERY_MS = 100;
 const ORDER_EVERY_MS = 250; // when devices come, go or change their standing
 const RESORT_EVERY_MS = 10_000; // when only their numbers change: rows that jump cannot be read
 const SWEEP_EVERY_MS = 5000; // for what changes by time alone
-const SETTLED_AFTER_MS = 4000; // what a new connection brings at once is no news
 const KEPT = "saynote.broker";
 const THEME = "saynote.theme";
 
@@ -27,7 +26,6 @@ let status = { phase: "idle", words: "", since_ms: 0 };
 let shownAs = ""; // the user and broker in words
 let view = fromHash(location.hash);
 let watched = "";
-let settled_ms = Infinity;
 
 // When things are drawn
 
@@ -39,8 +37,10 @@ let drawn_ms = 0;
 let ordered_ms = 0;
 let order_by_ms = 0;
 
+const isConnected = () => status.phase === "connected" || status.phase === "reading";
+
 /** When the page's knowledge ends: it does not age while there is no connection. */
-const knownUntil = () => (status.phase === "connected" || status.phase === "connecting" ? Date.now() : status.since_ms);
+const knownUntil = () => (isConnected() || status.phase === "connecting" ? Date.now() : status.since_ms);
 
 function schedule() {
   if (queued) return;
@@ -67,7 +67,7 @@ function draw() {
   if (view.page === "list" && order_by_ms < Infinity) setTimeout(schedule, Math.max(0, order_by_ms - drawn_ms));
 }
 
-// A change of standing moves a row, and is spoken.
+// A change of standing moves a row, and is spoken unless it is what a new connection brings.
 function notice(device, now_ms) {
   const before = needs.get(device.name);
   if (device.removed) {
@@ -77,7 +77,7 @@ function notice(device, now_ms) {
   const now = need(device, now_ms);
   if (now === before) return orderWithin(RESORT_EVERY_MS);
   needs.set(device.name, now);
-  if (before !== undefined && performance.now() > settled_ms) unspoken.push({ name: device.name, to: now });
+  if (before !== undefined && status.phase === "connected") unspoken.push({ name: device.name, to: now });
   return orderWithin(ORDER_EVERY_MS);
 }
 
@@ -94,11 +94,11 @@ function order(now_ms) {
   offerFaults();
 }
 
-const EMPTY = "As soon as a device sends to this broker, it appears here. Nothing needs to be set up for it.";
+const EMPTY = "A device appears here as soon as it sends to this broker. If there should be some: may this user read their topics?";
 
 function overview(now_ms) {
   const counts = tally(fleet.devices.values(), now_ms);
-  const connected = status.phase === "connected";
+  const connected = isConnected();
   const mood = !connected ? "unknown" : counts.all === 0 ? "none" : counts.gone ? "gone" : counts.fault ? "fault" : counts.late ? "late" : "well";
   mark(at("overview"), "data-mood", mood);
   turn(at("mood"), mood === "none" ? "unknown" : mood);
@@ -191,7 +191,6 @@ function connect(settings) {
   dirty.clear();
   unspoken = [];
   watched = "";
-  settled_ms = Infinity;
   shownAs = `${new URL(settings.url).host}${settings.user ? ` as ${settings.user}` : ""}`;
   link = new Link(settings, told, (topic, bytes, retained) => {
     const device = fleet.apply(read(topic, bytes, settings.prefix), retained, Date.now());
@@ -205,17 +204,15 @@ function told({ phase, words }) {
   const first = status.phase !== phase;
   if (first) status = { phase, words, since_ms: Date.now() };
   status.words = words;
-  if (phase === "connected" && first) settled_ms = performance.now() + SETTLED_AFTER_MS;
-  else if (phase !== "connected") settled_ms = Infinity;
   const never = fleet.devices.size === 0;
   const failed = phase === "refused" || (phase === "lost" && never);
-  put(at("link"), { connected: `Connected to ${shownAs}`, connecting: words, lost: "Not connected", refused: "Not connected", idle: "Not connected" }[phase]);
+  put(at("link"), { reading: `Connected to ${shownAs}`, connected: `Connected to ${shownAs}`, connecting: words, lost: "Not connected", refused: "Not connected", idle: "Not connected" }[phase]);
   mark(at("link"), "data-phase", phase);
   at("lost").hidden = phase !== "lost" || never;
   put(at("lost"), phase === "lost" && !never ? `Since ${moment(status.since_ms)}: ${words}` : "");
   put(at("problem"), failed ? words : "");
   if (failed) openForm(true);
-  else if (phase === "connected") openForm(false);
+  else if (phase === "reading") openForm(false);
   schedule();
 }
 

@@ -33,7 +33,10 @@ export function mistake({ url, prefix }, secure = location.protocol === "https:"
   return isPrefix(prefix) ? "" : "The first level of the topics must not contain + # $ and must not begin or end with /.";
 }
 
-/** A connection; `tell({phase, words})` hears how it stands, `take(topic, bytes, retained)` what arrives. */
+/**
+ * A connection; `take(topic, bytes, retained)` hears what arrives and `tell({phase, words})` how it stands: "connecting",
+ * "reading" (what the broker has kept), "connected", "lost" (it tries again) or "refused" (it does not).
+ */
 export class Link {
   #client;
   #watched = new Set(); // topics of single devices, so that a new connection asks for the same
@@ -91,8 +94,8 @@ export class Link {
       if (this.#ended || connection !== this.#connection || !this.#client.connected) return;
       if (error || granted.every(({ qos }) => qos > 2)) this.#denied();
       else {
-        if (wave === 0) this.tell("connected");
-        if (wave + 1 < WAVES.length) this.#afterThese(() => this.#subscribe(wave + 1, connection));
+        if (wave === 0) this.tell("reading");
+        this.#afterThese(() => (wave + 1 < WAVES.length ? this.#subscribe(wave + 1, connection) : this.#complete(connection)));
       }
     });
   }
@@ -105,6 +108,10 @@ export class Link {
       else setTimeout(look, QUIET_MS - quiet_ms);
     };
     look();
+  }
+
+  #complete(connection) {
+    if (connection === this.#connection && this.#client.connected) this.tell("connected");
   }
 
   #denied() {

@@ -56,8 +56,8 @@ export function money(amount, currency) {
 
 /** Is all well? In one sentence. */
 export function headline(counts, phase) {
-  if (phase === "connecting") return "Connecting…";
-  if (phase !== "connected") return "Not connected: how the devices are is not known";
+  if (phase === "connecting" || (phase === "reading" && counts.all === 0)) return "Connecting…";
+  if (phase !== "connected" && phase !== "reading") return "Not connected: how the devices are is not known";
   if (counts.all === 0) return "No device has been heard yet";
   if (counts.attention === 0) return counts.all === 1 ? "The device is well" : `All ${whole(counts.all)} devices are well`;
   if (counts.all === 1) return "The device needs attention";
