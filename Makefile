@@ -89,7 +89,7 @@ dashboard: setup ## a broker, three devices on play money and the page that show
 	@$(VENV)/python -m deploy.demo $(call given,--port,$(PORT)) $(call given,--devices,$(DEVICES))
 
 dashboard-load: setup-test ## measure the page with 1,000 simulated devices over an hour of theirs
-	@$(VENV)/python -m pytest -q -s -m integration tests/e2e/test_dashboard_load.py
+	@SAYNOTE_LOAD=1 $(VENV)/python -m pytest -q -s -m integration tests/e2e/test_dashboard_load.py
 
 dashboard-vendor: setup ## bring the page's npm packages in anew, as deploy/dashboard/package-lock.json says; needs npm
 	@$(VENV)/python -m deploy.vendor

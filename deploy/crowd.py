@@ -1,4 +1,4 @@
-"""Owns a crowd of simulated devices: a thousand that speak to a broker as devices do, each over a connection of its own.
+"""Owns a crowd of simulated devices: a thousand that speak to a broker as devices do, over a connection each.
 
 They are there to look at the dashboard with many devices and to measure it; no daemon runs. Some fail, fall silent or
 vanish, by a fixed seed. It writes MQTT itself, as little as publishing takes (3.1.1, QoS 0), with the standard library.
@@ -18,7 +18,11 @@ from typing import Any
 REPORT_S = 60.0
 DAYS = 30
 DENOMINATIONS = ("5", "10", "20", "50", "100", "500")
-FAULTS = (("camera", "stopped", "no new picture for 3.0 s"), ("speaker", "missing", ""), ("computer", "too hot", "85 C"))
+FAULTS = (
+    ("camera", "stopped", "no new picture for 3.0 s"),
+    ("speaker", "missing", ""),
+    ("computer", "too hot", "85 C"),
+)
 DAY_S = 86_400.0
 
 
@@ -192,10 +196,10 @@ class Crowd:
         self._began_s, self.messages = time.monotonic(), 0
         began_wall_s = time.time()
         self.devices = [SimulatedDevice(number, prefix, began_wall_s) for number in range(1, count + 1)]
-        self._lines: dict[str, Publisher] = {}
+        self.lines: dict[str, Publisher] = {}
         self._due: list[tuple[float, int]] = []
         for number, device in enumerate(self.devices):
-            self._lines[device.name] = self._connect(device)
+            self.lines[device.name] = self._connect(device)
             self._begin(number, device)
 
     def now_s(self) -> float:
@@ -215,13 +219,13 @@ class Crowd:
 
     def close(self) -> None:
         """All vanish."""
-        for line in self._lines.values():
+        for line in self.lines.values():
             line.vanish()
-        self._lines.clear()
+        self.lines.clear()
 
     def say(self, device: SimulatedDevice, part: str, payload: bytes) -> None:
         """Publish for a device; health, state, summary and availability are retained."""
-        self._lines[device.name].publish(device.topic(part), payload, retain=part not in ("event", "detection"))
+        self.lines[device.name].publish(device.topic(part), payload, retain=part not in ("event", "detection"))
         self.messages += 1
 
     def _connect(self, device: SimulatedDevice) -> Publisher:
@@ -237,7 +241,7 @@ class Crowd:
         self.say(device, "state", device.state(now_s))
         self.say(device, "summary", device.summary(now_s))
         if 0.006 <= chance < 0.010:
-            self._lines.pop(device.name).vanish()
+            self.lines.pop(device.name).vanish()
         elif chance >= 0.011:  # the one in a thousand between them stays connected and falls silent
             heapq.heappush(self._due, (now_s + device.random.uniform(0, REPORT_S), number))
 

@@ -39,6 +39,7 @@ log_type error
 log_type warning
 allow_anonymous true
 max_queued_messages 0
+message_size_limit 65536
 listener {mqtt} 127.0.0.1
 listener {websocket} 127.0.0.1
 protocol websockets

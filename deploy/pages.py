@@ -48,7 +48,7 @@ class PageServer:
             protocol_version = "HTTP/1.1"
             timeout = 30
 
-            def do_GET(self) -> None:  # noqa: N802 -- the base class's name
+            def do_GET(self) -> None:
                 path = self.path.split("?", 1)[0]
                 if path == "/config.json":
                     self._answer(200, ".json", told)

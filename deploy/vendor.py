@@ -84,9 +84,13 @@ def licences(modules: Path, packages: dict[str, Any]) -> str:
     for name, told in sorted(packages.items()):
         if told.get("dev") or name.startswith("@types/"):
             continue
-        texts = [file for file in sorted((modules / name).iterdir()) if file.name.lower().startswith(("licen", "copying"))]
+        texts = [
+            file for file in sorted((modules / name).iterdir()) if file.name.lower().startswith(("licen", "copying"))
+        ]
         text = "\n".join(file.read_text(encoding="utf-8", errors="replace").strip() for file in texts if file.is_file())
-        parts.append(f"{name} {told['version']} ({told.get('license', 'see below')})\n\n{text or '(no text of its own)'}\n")
+        parts.append(
+            f"{name} {told['version']} ({told.get('license', 'see below')})\n\n{text or '(no text of its own)'}\n"
+        )
     return f"\n{'-' * 80}\n\n".join(parts)
 
 

@@ -29,7 +29,10 @@ def test_the_lock_is_that_of_the_package_file() -> None:
 
 
 def test_nothing_lies_there_that_was_not_brought() -> None:
-    known = {vendor.PROJECT / entry["file"] for entry in RECORD} | {vendor.PROJECT / vendor.RECORD, vendor.PROJECT / vendor.LICENCES}
+    known = {vendor.PROJECT / entry["file"] for entry in RECORD} | {
+        vendor.PROJECT / vendor.RECORD,
+        vendor.PROJECT / vendor.LICENCES,
+    }
     assert {file for folder in FOLDERS for file in folder.iterdir()} == known
     assert [entry["file"] for entry in RECORD] == list(vendor.FILES.values())
 

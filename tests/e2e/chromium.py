@@ -31,11 +31,11 @@ def start(folder: Path) -> Any:
     return browser
 
 
-def until(browser: Any, true: str) -> Any:
+def until(browser: Any, true: str, patience_s: float = PATIENCE_S) -> Any:
     """Wait until the page says that the expression is true; its value."""
     from selenium.webdriver.support.wait import WebDriverWait
 
-    return WebDriverWait(browser, PATIENCE_S, poll_frequency=0.1).until(
+    return WebDriverWait(browser, patience_s, poll_frequency=0.1).until(
         lambda page: page.execute_script(f"return ({true})"), f"never: {true}"
     )
 

@@ -16,7 +16,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from deploy import demo
-from deploy.crowd import SimulatedDevice
+from deploy.crowd import Crowd, SimulatedDevice
 from deploy.pages import PageServer
 from tests.e2e import chromium
 from tests.e2e.chromium import PATIENCE_S, look, until
@@ -145,7 +145,9 @@ def assert_accessible(browser: Any, name: str) -> None:
             look(browser, width=width, height=1100, scheme=scheme)
             until(browser, f"document.documentElement.scrollWidth <= {width}")
             found = browser.execute_async_script("axe.run(document).then(arguments[0])")
-            told = [(one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found["violations"]]
+            told = [
+                (one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found["violations"]
+            ]
             assert told == []
             assert len(found["passes"]) > 10
             keep(browser, f"{name}-{scheme}-{width}")
@@ -301,10 +303,12 @@ def test_what_is_hostile_is_shown_as_text_or_left_out_and_the_page_goes_on(
     publisher.say(one.topic("state"), one.payload("state", 62.0, faults=[{"part": bad}] * 9000, last={"amount": bad}))
     publisher.say(f"saynote/{bad.replace('/', '')}/availability", "online")
     publisher.say("saynote/__proto__/availability", "online", retain=True)
-    publisher.say("saynote/hall/health", b"\xff\xfe" * 5_000_000)
+    publisher.say("saynote/hall/health", b"\xff\xfe" * 50_000)
     publisher.say("saynote/hall/summary", '{"kind":"summary","days":' + "[" * 100_000)
     publisher.say("saynote/hall/event", {"kind": "toString", "version": 1})
-    publisher.say("saynote/hall/health", {"kind": "health", "version": 1, "t_s": -5, "temperature_c": 1e300, "ms": [[]]})
+    publisher.say(
+        "saynote/hall/health", {"kind": "health", "version": 1, "t_s": -5, "temperature_c": 1e300, "ms": [[]]}
+    )
     for number in range(200):
         publisher.say(f"saynote/x{number}/event", bytes([number]) * number)
     last = device(2)
@@ -316,9 +320,39 @@ def test_what_is_hostile_is_shown_as_text_or_left_out_and_the_page_goes_on(
     until(browser, f"{cell('hall', 'temperature')} === 'Temperature –'")
     browser.find_element("link text", "device-0001").click()
     until(browser, "document.getElementById('events').textContent.includes('<script>')")
-    assert browser.execute_script("return [window.owned === undefined, document.querySelectorAll('main img').length]") == [True, 0]
+    assert browser.execute_script(
+        "return [window.owned === undefined, document.querySelectorAll('main img').length]"
+    ) == [True, 0]
     until(browser, "/\\d+ messages not understood/.test(document.getElementById('ignored').textContent)")
     keep(browser, "hostile")
+
+
+def test_ten_megabytes_that_choke_the_broker_are_got_over_by_connecting_anew(
+    browser: Any, broker: Broker, publisher: Publisher, visit: Callable[..., str]
+) -> None:
+    # mosquitto 2.0.11 stops sending on a WebSocket after a message of more than some 128 KB, and does not say so.
+    publisher.introduce(device(1), "health")
+    visit(broker.url)
+    until(browser, f"{ROWS}.length === 1 && document.getElementById('link').dataset.phase === 'connected'")
+    publisher.say("saynote/device-0001/health", b"\xff\xfe" * 5_000_000)
+    publisher.introduce(device(2), "health")
+    until(browser, f"{ROWS}.length === 2", patience_s=200)
+
+
+def test_the_demonstration_s_broker_takes_no_message_that_would_choke_it(
+    browser: Any, visit: Callable[..., str]
+) -> None:
+    with demo.show(0, 0, 1.0) as shown:
+        visit(f"ws://127.0.0.1:{shown.websocket}")
+        until(browser, f"{ROWS}.length === 3")
+        command = ["mosquitto_pub", "-p", str(shown.mqtt), "-t", "saynote/hall/health", "-s"]
+        subprocess.run(command, input=b"x" * 10_000_000, capture_output=True, timeout=PATIENCE_S, check=False)
+        one = device(1)
+        other = Publisher(shown.mqtt)
+        other.introduce(one, "health")
+        until(browser, f"{ROWS}.includes('{one.name}')")
+        assert browser.execute_script("return document.getElementById('link').dataset.phase") == "connected"
+        other.close()
 
 
 def test_search_order_and_filters_stand_in_an_address_that_can_be_shared(
@@ -401,6 +435,21 @@ def test_the_list_with_troubles_is_accessible(
     assert_accessible(browser, "troubles")
     browser.find_element("id", "connection").click()
     assert_accessible(browser, "connection")
+
+
+def test_nine_hundred_devices_are_listed_whole_by_a_broker_that_queues_a_thousand_messages(
+    browser: Any, broker: Broker, visit: Callable[..., str]
+) -> None:
+    crowd = Crowd(broker.port, 900)
+    try:
+        visit(broker.url)
+        known = (
+            "[...document.querySelectorAll('#rows .temperature span:last-child')].filter(e => e.textContent !== '–')"
+        )
+        until(browser, f"{ROWS}.length === 900 && {known}.length === 900")
+        keep(browser, "hundreds")
+    finally:
+        crowd.close()
 
 
 def test_colours_can_be_chosen_and_are_remembered(browser: Any, broker: Broker, visit: Callable[..., str]) -> None:

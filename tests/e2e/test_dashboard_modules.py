@@ -1,4 +1,4 @@
-"""The page's own modules, asked in a headless Chromium: what is read from the wire, what is made of it, what is shown."""
+"""The page's own modules, asked in a headless Chromium: what is read, what is made of it, what is shown."""
 
 from __future__ import annotations
 
@@ -56,9 +56,12 @@ for (const [topic, payload, retained, at_ms] of given[0]) {
 def device(browser: Any, messages: list[tuple[str, Any, bool, int]], now_ms: int = NOW_MS, name: str = "hall") -> Any:
     """What is known of a device after these (part of the topic, payload, retained, moment), and how it stands."""
     given = [(f"saynote/{name}/{part}", payload, retained, at_ms) for part, payload, retained, at_ms in messages]
-    body = FLEET + """const found = one.devices.get(given[1]);
+    body = (
+        FLEET
+        + """const found = one.devices.get(given[1]);
       return found && { ...found, need: fleet.need(found, given[2]), standing: fleet.standing(found, given[2]),
                         knows: fleet.knowsFaults(found) };"""
+    )
     return script(browser, body, given, name, now_ms)
 
 
@@ -93,6 +96,14 @@ def state(**more: Any) -> dict[str, Any]:
 )
 def test_what_is_no_message_of_ours_is_left_out(browser: Any, topic: str, payload: Any) -> None:
     assert read(browser, topic, payload) is None
+
+
+def test_ten_megabytes_are_left_out_unread(browser: Any) -> None:
+    body = """const bytes = new Uint8Array(10_000_000).fill(32), began_ms = performance.now();
+      return [wire.read("saynote/hall/health", bytes, "saynote"), performance.now() - began_ms];"""
+    found, took_ms = script(browser, body)
+    assert found is None
+    assert took_ms < 20, "its length is enough"
 
 
 @pytest.mark.parametrize(
@@ -217,7 +228,9 @@ def test_an_address_names_a_view_and_a_view_its_address(browser: Any, address: s
     assert script(browser, "return query.toHash(query.fromHash(given[0]));", address) == address
 
 
-@pytest.mark.parametrize("address", ["", "#", "#/device/+", "#/device/%2B", "#/device/a/b", "#/x?sort=__proto__&only=1"])
+@pytest.mark.parametrize(
+    "address", ["", "#", "#/device/+", "#/device/%2B", "#/device/a/b", "#/x?sort=__proto__&only=1"]
+)
 def test_an_address_that_names_nothing_is_the_usual_list(browser: Any, address: str) -> None:
     assert script(browser, "return query.toHash(query.fromHash(given[0]));", address) == "#/"
 
@@ -225,7 +238,8 @@ def test_an_address_that_names_nothing_is_the_usual_list(browser: Any, address: 
 def test_a_list_begins_with_who_needs_attention_and_unknown_values_come_last(browser: Any) -> None:
     messages = []
     for name, online, heat, fault in [
-        ("d10", "online", 40, False), ("d9", "online", 70, False), ("c", "offline", 50, False), ("b", "online", None, True),
+        ("d10", "online", 40, False), ("d9", "online", 70, False), ("c", "offline", 50, False),
+        ("b", "online", None, True),
     ]:  # fmt: skip
         stands = [{"part": "camera", "reason": "stopped", "detail": ""}] if fault else []
         messages += [
@@ -233,8 +247,11 @@ def test_a_list_begins_with_who_needs_attention_and_unknown_values_come_last(bro
             (f"saynote/{name}/health", health(temperature_c=heat), True, NOW_MS),
             (f"saynote/{name}/state", state(faults=stands), True, NOW_MS),
         ]
-    body = FLEET + """return given[1].map((hash) =>
+    body = (
+        FLEET
+        + """return given[1].map((hash) =>
       query.choose(one.devices.values(), query.fromHash(hash), given[2]).map(({ name }) => name).join(" "));"""
+    )
     orders = {
         "#/": "c b d9 d10",
         "#/?sort=name": "b c d9 d10",

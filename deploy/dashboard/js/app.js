@@ -11,6 +11,7 @@ import { changes, counted, headline, moment, troubles, whole } from "./words.js"
 
 const DRAW_EVERY_MS = 100;
 const ORDER_EVERY_MS = 250; // when devices come, go or change their standing
+const READ_EVERY_MS = 500; // while a new connection brings them all: each time, the whole table is laid out anew
 const RESORT_EVERY_MS = 10_000; // when only their numbers change: rows that jump cannot be read
 const SWEEP_EVERY_MS = 5000; // for what changes by time alone
 const KEPT = "saynote.broker";
@@ -51,7 +52,8 @@ function schedule() {
 }
 
 function orderWithin(ms) {
-  order_by_ms = Math.min(order_by_ms, ordered_ms + ms);
+  const patience_ms = status.phase === "reading" ? Math.max(ms, READ_EVERY_MS) : ms;
+  order_by_ms = Math.min(order_by_ms, ordered_ms + patience_ms);
 }
 
 function draw() {

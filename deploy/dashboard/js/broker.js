@@ -7,7 +7,7 @@ const AGAIN_MS = 3000;
 // What is asked for, one wave when the retained messages of the one before have come: mosquitto queues 1,000 for a client
 // and silently drops the rest.
 const WAVES = [["availability", "event", "detection"], ["health"], ["state"]];
-const QUIET_MS = 100; // without a retained message: the wave is over
+const QUIET_MS = 50; // without a retained message: the wave is over
 const REFUSED = new Set([1, 4, 5]); // reasons of MQTT 3.1.1 that another try would not mend
 const CONNACK = {
   1: "The broker does not speak MQTT 3.1.1, which this page speaks.",
@@ -54,7 +54,7 @@ export class Link {
       username: user || undefined,
       password: user ? password : undefined,
       clean: true,
-      keepalive: 120, // browsers let a hidden page's timers run once a minute
+      keepalive: 60, // a broker waits half as long again: enough for a hidden page, whose timers may run once a minute
       reconnectPeriod: AGAIN_MS,
       connectTimeout: 10_000,
       resubscribe: false,

@@ -3,7 +3,6 @@
 import { define, element, mark, put, table, turn } from "./dom.js";
 import { knowsFaults, need } from "./fleet.js";
 import { lastAmount } from "./list.js";
-import { Trends } from "./trends.js";
 import { NEEDS, NONE, ago, bytes, celsius, happened, moment, money, seconds, span, time, whole } from "./words.js";
 
 const at = (id) => document.getElementById(id);
@@ -12,7 +11,7 @@ const at = (id) => document.getElementById(id);
 export class DevicePage {
   #name = "";
   #shown = { summary: null, faults: "", stages: "", events: [] };
-  #trends = new Trends(at("trends"));
+  #trends = null; // loaded when there is something to draw
 
   /** Begin with another device. */
   open(name) {
@@ -20,13 +19,13 @@ export class DevicePage {
     this.#shown = { summary: null, faults: null, stages: null, events: [] };
     at("events").replaceChildren();
     at("device-facts").replaceChildren();
-    this.#trends.clear();
+    this.#trends?.clear();
     put(at("device-name"), name);
   }
 
   /** Draw the charts anew: colours or width have changed. */
   redraw() {
-    if (this.#shown.summary !== null) this.#trends.draw(this.#shown.summary.days);
+    if (this.#shown.summary !== null) this.#trends?.draw(this.#shown.summary.days);
   }
 
   /** Show how the device is; undefined where nothing has been heard of it. */
@@ -88,7 +87,14 @@ export class DevicePage {
     at("no-trends").hidden = !none;
     if (none || summary === this.#shown.summary) return;
     this.#shown.summary = summary;
-    this.#trends.draw(summary.days);
+    if (this.#trends === null) this.#load();
+    else this.redraw();
+  }
+
+  async #load() {
+    const { Trends } = await import("./trends.js");
+    this.#trends ??= new Trends(at("trends"));
+    this.redraw();
   }
 }
 
