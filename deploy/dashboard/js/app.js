@@ -88,6 +88,7 @@ function order(now_ms) {
   order_by_ms = Infinity;
   const chosen = choose(fleet.devices.values(), view, now_ms);
   list.arrange(chosen, view, now_ms);
+  at("tiles").hidden = at("controls").hidden = fleet.devices.size === 0;
   at("devices").hidden = chosen.length === 0;
   at("nothing").hidden = chosen.length > 0;
   put(at("nothing"), fleet.devices.size > 0 ? "No device is like that. Change the search or the filter." : EMPTY);

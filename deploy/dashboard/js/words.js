@@ -10,7 +10,7 @@ export const NEEDS = { well: "Well", fault: "Fault", late: "Late", gone: "Gone" 
 
 export const whole = (value) => (value === null || value === undefined ? NONE : WHOLE.format(value));
 export const celsius = (value) => (value === null || value === undefined ? NONE : `${value.toFixed(0)} °C`);
-export const seconds = (ms) => (ms === null || ms === undefined ? NONE : `${(ms / 1000).toFixed(2)} s`);
+export const seconds = (ms) => (ms === null || ms === undefined ? NONE : `${(ms / 1000).toFixed(2)}\u00a0s`);
 export const time = (at_ms) => TIME.format(at_ms);
 export const moment = (at_ms) => MOMENT.format(at_ms);
 
