@@ -206,6 +206,7 @@ function connect(settings) {
 function told({ phase, words }) {
   const first = status.phase !== phase;
   if (first) status = { phase, words, since_ms: Date.now() };
+  if (first && phase === "connected") order_by_ms = 0; // all are there now
   status.words = words;
   const never = fleet.devices.size === 0;
   const failed = phase === "refused" || (phase === "lost" && never);
