@@ -19,10 +19,12 @@ from typing import TextIO
 from edge import __version__, fallback
 from edge.config import Config
 from edge.core import bundle as bundles
+from edge.core import intake
 from edge.core.bundle import Bundle
 from edge.core.decide import Decider
-from edge.core.errors import BundleError, HardwareError, Reason
+from edge.core.errors import BundleError, EdgeError, HardwareError, Reason
 from edge.core.guide import Guide, Mount
+from edge.core.line import shown
 from edge.core.messages import Fault, Notice, Sight, Utterance
 from edge.core.observe import Observer
 from edge.core.speech import Speech
@@ -48,15 +50,15 @@ SERVICE_STATE = Path("/var/lib/saynote")  # as StateDirectory in systemd/saynote
 def find_bundle(name: str) -> Path:
     """The folder of a shipped bundle, or of one given by its path."""
     folder = _bundle_folder(name)
-    if not folder.is_dir() and "/" not in name:
+    if not intake.is_folder(folder) and "/" not in name:
         known = ", ".join(sorted(path.name for path in BUNDLES.glob("*") if path.is_dir())) or "none"
-        raise BundleError(f"there is no bundle {name!r}; shipped are {known}")
+        raise BundleError(f"there is no bundle {shown(name)}; shipped are {known}")
     return folder
 
 
 def _bundle_folder(name: str) -> Path:
     shipped = BUNDLES / name
-    return shipped if "/" not in name and shipped.is_dir() else Path(name)
+    return shipped if "/" not in name and intake.is_folder(shipped) else Path(name)
 
 
 def load(config: Config, open_engine_: Callable[[Bundle], Engine]) -> tuple[Bundle, Engine]:
@@ -72,7 +74,7 @@ def load_or_stand_in(
     try:
         bundle, engine = load(config, open_engine_)
     except BundleError as error:
-        refused = error
+        refused = BundleError(str(error))  # without its traceback, which would hold the refused model in memory
     else:
         fallback.remember(state, wanted, bundle)
         return bundle, engine, None
@@ -88,6 +90,16 @@ def load_or_stand_in(
 
 
 def _load(path: Path, open_engine_: Callable[[Bundle], Engine], digest: str = "") -> tuple[Bundle, Engine]:
+    try:
+        return _load_whole(path, open_engine_, digest)
+    except EdgeError:
+        raise
+    except Exception as error:  # outermost for what somebody else has made: it is refused, and its stand-in is tried
+        log.debug("the bundle in %s", path, exc_info=True)
+        raise BundleError(f"{path}: it cannot be used: {type(error).__name__}: {error}") from error
+
+
+def _load_whole(path: Path, open_engine_: Callable[[Bundle], Engine], digest: str) -> tuple[Bundle, Engine]:
     bundle = bundles.read(path)
     if digest and bundle.manifest.digest != digest:
         raise BundleError(f"{path} is not the bundle that passed here")

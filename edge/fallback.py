@@ -13,11 +13,14 @@ from pathlib import Path
 
 import msgspec
 
-from edge.core.bundle import MANIFEST, Bundle
+from edge.core import bundle as bundles
+from edge.core import intake
+from edge.core.bundle import Bundle
 
 log = logging.getLogger(__name__)
 
 RECORD = "bundle.json"
+RECORD_MOST_BYTES = 64 << 10
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -48,28 +51,26 @@ def remember(state: Path, wanted: str, bundle: Bundle) -> None:
 def recall(state: Path) -> Record | None:
     """The last bundle that passed, if one is known."""
     try:
-        return msgspec.json.decode((state / RECORD).read_bytes(), type=Record)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return msgspec.json.decode(intake.read(state / RECORD, RECORD_MOST_BYTES), type=Record)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
 def candidates(state: Path, wanted: str, refused: Path, shipped: Path) -> list[tuple[Path, str]]:
     """Folders to try in place of `refused`, best first, each with the digest it must have ("" for any)."""
     record = recall(state)
-    currency = _currency(refused) or (record.currency if record is not None and record.wanted == wanted else "")
+    currency = bundles.currency(refused) or (record.currency if record is not None and record.wanted == wanted else "")
     if not currency:
         return []
     found = []
     if record is not None and record.currency == currency:
         found.append((Path(record.path), record.digest))
-    found += [(folder, "") for folder in sorted(shipped.glob("*")) if _currency(folder) == currency]
-    return [(folder, digest) for folder, digest in found if digest or folder.resolve() != refused.resolve()]
+    found += [(folder, "") for folder in sorted(shipped.glob("*")) if bundles.currency(folder) == currency]
+    return [(folder, digest) for folder, digest in found if digest or not _same(folder, refused)]
 
 
-def _currency(folder: Path) -> str:
-    """What the manifest claims; it may be a lie only where somebody wrote one."""
+def _same(folder: Path, other: Path) -> bool:
     try:
-        found = msgspec.json.decode((folder / MANIFEST).read_bytes())["currency"]
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError):
-        return ""
-    return found if isinstance(found, str) else ""
+        return folder.samefile(other)
+    except (OSError, ValueError):  # one of them is not there, or has a name that the system does not take
+        return False

@@ -6,7 +6,9 @@
 The convention of every bundle: the model's real-valued input is pixel / 127.5 - 1, that is -1 to 1, whatever
 integers it is quantised to.
 
-The caller has checked the model's hash: tflite-runtime takes a cut-off file for a whole one and crashes.
+What is wrong with a model is a BundleError. Its shapes are looked at before memory is taken for them. tflite-runtime
+takes a damaged model for a whole one and takes the process down with it: for it, the model is tried in a process of its
+own first. ai-edge-litert looks through a model before it uses it.
 """
 
 from __future__ import annotations
@@ -15,18 +17,33 @@ import importlib
 import importlib.metadata
 import importlib.util
 import logging
-from typing import Any, Literal
+import math
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.core.errors import BundleError, HardwareError, Reason
+from edge.core.errors import EXIT_BUNDLE, EXIT_OK, BundleError, HardwareError, Reason
 
 log = logging.getLogger(__name__)
 
 Runtime = Literal["auto", "tflite-runtime", "ai-edge-litert"]
 MODULES = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}  # in the order of preference
 BOX_WIDTH = 5  # the box output is (1, 5): it comes after the logits
+LARGEST_PX = 1024  # a side of the input
+TENSOR_MOST_BYTES = 128 << 20  # of any tensor: the largest of a picture of 1024 x 1024 in float32
+# What the interpreter and numpy make of models that are damaged, or no models.
+DAMAGE = (
+    *(ValueError, RuntimeError, TypeError, IndexError, KeyError, AttributeError),
+    *(OverflowError, MemoryError, RecursionError, SystemError),
+)
+ROOT = Path(__file__).resolve().parents[2]
+TRIAL = "import sys; sys.path.insert(0, sys.argv[1]); from edge.drivers import tflite; tflite.run_once()"
+TRIAL_S = 60.0  # a Pi that boots may be slow
 
 
 class TfliteEngine:
@@ -34,16 +51,29 @@ class TfliteEngine:
 
     runtime: str  # name and version, "ai-edge-litert 2.3.0"
 
-    def __init__(self, model: bytes, *, threads: int, runtime: Runtime = "auto") -> None:
+    def __init__(self, model: bytes, *, threads: int, runtime: Runtime = "auto", tried: bool = False) -> None:
+        """`tried`: the model is known not to take the process down. Raises BundleError and HardwareError."""
         package, interpreter_class = _find(runtime)
         self.runtime = f"{package} {importlib.metadata.version(package)}"
-        self._interpreter: Any = _load(interpreter_class, model, threads)
-        inputs = self._interpreter.get_input_details()
+        if package == "tflite-runtime" and not tried:
+            _try_apart(model)
+        try:
+            self._open(interpreter_class(model_content=model, num_threads=threads))
+        except BundleError:
+            raise
+        except DAMAGE as error:
+            raise BundleError(f"the model cannot be loaded: {_sentence(error)}") from error
+        log.debug("engine up runtime=%s threads=%d input=%s", self.runtime, threads, self._table.dtype)
+
+    def _open(self, interpreter: Any) -> None:
+        inputs = interpreter.get_input_details()
         self._shape = _check_input(inputs)
+        _check_tensors(interpreter)
         self._table = _input_table(inputs[0])
-        self._input = self._interpreter.tensor(inputs[0]["index"])
-        self._outputs = [_Output(self._interpreter, detail) for detail in _logits_first(self._interpreter)]
-        log.debug("engine up runtime=%s threads=%d input=%s", self.runtime, threads, inputs[0]["dtype"].__name__)
+        interpreter.allocate_tensors()
+        self._interpreter: Any = interpreter
+        self._input = interpreter.tensor(inputs[0]["index"])
+        self._outputs = [_Output(interpreter, detail) for detail in _logits_first(interpreter)]
 
     def input_shape(self) -> tuple[int, ...]:
         """(1, height, width, 3)."""
@@ -55,13 +85,13 @@ class TfliteEngine:
             raise HardwareError("engine", Reason.STOPPED, "it was closed")
         if tensor.shape != self._shape or tensor.dtype != np.uint8:
             raise ValueError(f"the tensor must be {self._shape} uint8, not {tensor.shape} {tensor.dtype}")
-        # Straight into the interpreter's memory: a mode other than "raise" is what keeps numpy from a buffer.
-        np.take(self._table, tensor, out=self._input(), mode="clip")
         try:
+            # Straight into the interpreter's memory: a mode other than "raise" is what keeps numpy from a buffer.
+            np.take(self._table, tensor, out=self._input(), mode="clip")
             self._interpreter.invoke()
-        except (RuntimeError, ValueError) as error:
-            raise HardwareError("engine", Reason.BROKEN, f"the model does not run: {error}") from error
-        return [output.read() for output in self._outputs]
+            return [output.read() for output in self._outputs]
+        except DAMAGE as error:
+            raise HardwareError("engine", Reason.BROKEN, f"the model does not run: {_sentence(error)}") from error
 
     def close(self) -> None:
         """Let the interpreter and its memory go."""
@@ -110,20 +140,53 @@ def unusable(package: str, numpy_version: str) -> HardwareError | None:
     return None
 
 
-def _load(interpreter_class: Any, model: bytes, threads: int) -> Any:
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _try_apart(model: bytes) -> None:
+    """Load and run the model in another process. Raises BundleError where that does not survive it."""
+    command = [sys.executable, "-c", TRIAL, str(ROOT)]
     try:
-        interpreter = interpreter_class(model_content=model, num_threads=threads)
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError, TypeError) as error:
-        raise BundleError(f"the model cannot be loaded: {error}") from error
-    return interpreter
+        tried = subprocess.run(command, input=model, capture_output=True, timeout=TRIAL_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise BundleError(f"the model cannot be loaded: it takes tflite-runtime over {TRIAL_S:.0f} s") from error
+    except OSError as error:
+        raise HardwareError("engine", Reason.BROKEN, f"the model cannot be tried: {error.strerror}") from error
+    if tried.returncode < 0:
+        name = signal.Signals(-tried.returncode).name
+        raise BundleError(f"the model cannot be loaded: tflite-runtime breaks down over it ({name})")
+    if tried.returncode == EXIT_BUNDLE:
+        raise BundleError(tried.stdout.decode("utf-8", "replace"))
+
+
+def run_once() -> NoReturn:
+    """In that other process: what the engine does with the model from standard input, up to its first answer."""
+    try:
+        engine = TfliteEngine(sys.stdin.buffer.read(), threads=1, runtime="tflite-runtime", tried=True)
+        engine.invoke(np.zeros(engine.input_shape(), np.uint8))
+    except (BundleError, HardwareError) as error:
+        sys.stdout.write(error.detail if isinstance(error, HardwareError) else str(error))
+        sys.exit(EXIT_BUNDLE)
+    sys.exit(EXIT_OK)
 
 
 def _check_input(inputs: list[dict[str, Any]]) -> tuple[int, ...]:
-    shape = tuple(int(size) for size in inputs[0]["shape"])
-    if len(inputs) != 1 or len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
-        raise BundleError(f"the model cannot be used: its input must be (1, height, width, 3), not {shape}")
-    return shape
+    shapes = [tuple(int(size) for size in detail["shape"]) for detail in inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][0] != 1 or shapes[0][3] != 3:
+        found = " and ".join(map(str, shapes[:3])) or "nothing"
+        raise BundleError(f"the model cannot be used: its input must be (1, height, width, 3), not {found}")
+    if not all(1 <= side <= LARGEST_PX for side in shapes[0][1:3]):
+        raise BundleError(f"the model cannot be used: its input {shapes[0]} is larger than {LARGEST_PX} x {LARGEST_PX}")
+    return shapes[0]
+
+
+def _check_tensors(interpreter: Any) -> None:
+    """What the model says that its tensors will take, before any of it is taken."""
+    for detail in interpreter.get_tensor_details():
+        size = math.prod(int(length) for length in detail["shape"]) * np.dtype(detail["dtype"]).itemsize
+        if size > TENSOR_MOST_BYTES:
+            raise BundleError(f"the model cannot be used: it holds a tensor of {size >> 20} MB")
 
 
 def _input_table(detail: dict[str, Any]) -> NDArray[Any]:

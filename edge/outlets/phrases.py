@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.core.bundle import UNREADABLE_ARRAYS
+from edge.core import arrays, intake
 from edge.core.errors import HardwareError
 from edge.core.messages import Pcm
 from edge.outlets.inbox import Inbox
@@ -35,6 +35,8 @@ PASSING = 8  # phrases that were not prepared; a total lasts 100 KB
 QUIET = 40  # of 32768: what is less is silence
 LEAD_S, TAIL_S = 0.002, 0.06  # of silence that a phrase keeps: espeak-ng puts up to 50 ms before it, 330 ms after it
 CLOSE_S = 1.0
+LOWEST_HZ, HIGHEST_HZ = 4_000, 192_000
+KEPT_MOST_BYTES = 8 << 20  # of one kept phrase: a minute and more
 
 
 class Phrases:
@@ -166,16 +168,18 @@ def joined(parts: Sequence[Pcm], pause_s: float) -> Pcm:
 
 def _load(path: Path) -> Pcm | None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = Pcm(arrays["samples"].astype(np.int16), int(arrays["rate_hz"]))
-        if found.samples.ndim != 1 or found.rate_hz <= 0:
+        kept = arrays.unpack(intake.read(path, KEPT_MOST_BYTES), ("samples", "rate_hz"), KEPT_MOST_BYTES)
+        samples, rate_hz = kept["samples"], kept["rate_hz"]
+        if samples.ndim != 1 or samples.dtype != np.int16 or rate_hz.shape != () or rate_hz.dtype.kind != "i":
             raise ValueError("it holds no sound")
+        if not LOWEST_HZ <= int(rate_hz) <= HIGHEST_HZ:
+            raise ValueError(f"nothing sounds at {int(rate_hz)} Hz")
     except FileNotFoundError:
         return None
-    except UNREADABLE_ARRAYS as error:
+    except (OSError, ValueError) as error:
         log.warning("kept phrase %s is damaged and rendered anew: %s", path.name, error)
         return None
-    return found
+    return Pcm(samples, int(rate_hz))
 
 
 def _store(path: Path, pcm: Pcm) -> bool:

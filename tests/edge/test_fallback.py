@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from edge import app, fallback
+from edge.config import Config, ModelConfig
 from edge.core import bundle as bundles
+from edge.core.errors import BundleError
+from edge.devices import open_engine
+from tests.bundles import HARMS
 
 
 @pytest.fixture
@@ -84,3 +91,100 @@ def test_a_disk_that_takes_no_record_stops_nothing(tmp_path: Path, caplog: pytes
     (tmp_path / "file").write_text("in the way")
     fallback.remember(tmp_path / "file" / "state", "xts", bundles.read(app.BUNDLES / "xts"))
     assert "not remembered" in caplog.text
+
+
+def started(config: Config, state: Path) -> tuple[Path, str]:
+    """Which bundle a device runs with its real engine, and what it tells of the one it was to run."""
+    bundle, engine, fault = app.load_or_stand_in(config, lambda loaded: open_engine(config, loaded), state)
+    engine.close()
+    return bundle.path, "" if fault is None else fault.detail
+
+
+@pytest.mark.parametrize("harm", sorted(HARMS))
+def test_whatever_is_wrong_with_a_bundle_its_stand_in_takes_its_place(tmp_path: Path, harm: str) -> None:
+    mine, state = copy(tmp_path / "mine"), tmp_path / "state"
+    config = Config(model=ModelConfig(bundle=str(mine)))
+    assert started(config, state) == (mine, "")
+    HARMS[harm](mine)
+    used, told = started(config, state)
+    assert used == app.BUNDLES / "xts"
+    assert told.endswith(f"using {used}")
+
+
+@pytest.mark.parametrize("name", ["gold", "no/such/folder", "a\0b", "x" * 10_000, "/dev/zero", "/" + "y/" * 3000])
+def test_a_bundle_that_is_nowhere_is_replaced_by_the_one_that_passed_under_its_name(tmp_path: Path, name: str) -> None:
+    fallback.remember(tmp_path, name, bundles.read(app.BUNDLES / "xts"))
+    config = Config(model=ModelConfig(bundle=name))
+    assert started(config, tmp_path)[0] == app.BUNDLES / "xts"
+    with pytest.raises(BundleError):
+        app.load(config, lambda loaded: open_engine(config, loaded))
+
+
+def test_a_mistake_of_ours_over_one_bundle_does_not_cost_its_stand_in(tmp_path: Path) -> None:
+    mine = copy(tmp_path / "mine")
+
+    def engine(loaded: bundles.Bundle) -> object:
+        if loaded.path == mine:
+            raise ZeroDivisionError("nobody has thought of this")
+        return open_engine(Config(), loaded)
+
+    bundle, _, fault = app.load_or_stand_in(Config(model=ModelConfig(bundle=str(mine))), engine, tmp_path)  # type: ignore[arg-type]
+    assert bundle.path == app.BUNDLES / "xts"
+    assert fault is not None
+    assert "nobody has thought of this" in fault.detail
+
+
+@pytest.mark.parametrize("content", [b'{"wanted": ' + b"[" * 100_000, b" " * (1 << 20)])
+def test_a_record_that_is_nested_or_huge_is_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / fallback.RECORD).write_bytes(content)
+    assert fallback.recall(tmp_path) is None
+
+
+MEASURE = """
+import re, sys
+from pathlib import Path
+from edge import app
+from edge.config import Config, ModelConfig
+from edge.devices import open_engine
+config = Config(model=ModelConfig(bundle=sys.argv[1]))
+bundle, engine, _ = app.load_or_stand_in(config, lambda loaded: open_engine(config, loaded), Path(sys.argv[2]))
+# Not getrusage: that counts what the parent held when it started us.
+peak = re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())
+print(bundle.path, int(peak[1]) * 1024)
+"""
+ALLOWED_BYTES = 40 << 20  # above a start without any fault: a model is read whole before it is refused
+
+
+@pytest.fixture(scope="module")
+def usual_bytes(tmp_path_factory: pytest.TempPathFactory) -> int:
+    folder = tmp_path_factory.mktemp("usual")
+    return peak(copy(folder / "mine"), folder / "state")[1]
+
+
+def peak(mine: Path, state: Path) -> tuple[str, int]:
+    """Which bundle a process of its own came to run, and the most memory that it took."""
+    command = [sys.executable, "-c", MEASURE, str(mine), str(state)]
+    done = subprocess.run(command, cwd=app.PACKAGE.parent, capture_output=True, text=True, timeout=120, check=True)
+    used, size = done.stdout.split()
+    return used, int(size)
+
+
+COSTLY = {name: HARMS[name] for name in HARMS if re.search(r"\d|terabyte|gigabyte|never|many|way|nested", name)}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("harm", sorted(COSTLY))
+def test_to_refuse_a_bundle_takes_no_more_memory_than_to_read_one(tmp_path: Path, usual_bytes: int, harm: str) -> None:
+    mine = copy(tmp_path / "mine")
+    fallback.remember(tmp_path / "state", str(mine), bundles.read(mine))
+    COSTLY[harm](mine)
+    used, size = peak(mine, tmp_path / "state")
+    assert used == str(app.BUNDLES / "xts")
+    assert size < usual_bytes + ALLOWED_BYTES
+
+
+@pytest.mark.integration
+def test_the_largest_model_that_is_read_takes_its_size_once(tmp_path: Path, usual_bytes: int) -> None:
+    mine = copy(tmp_path / "mine")
+    (mine / bundles.MODEL).write_bytes(bytes(bundles.MOST_BYTES[bundles.MODEL]))
+    assert peak(mine, tmp_path / "state")[1] < usual_bytes + ALLOWED_BYTES

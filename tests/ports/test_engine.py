@@ -15,6 +15,7 @@ from edge.core.errors import BundleError, HardwareError, Reason
 from edge.drivers.fake import FakeEngine
 from edge.drivers.tflite import MODULES, TfliteEngine, unusable
 from edge.ports import Engine
+from tests.bundles import HARMS, copy
 
 HERE = Path(__file__).parent
 MODELS = sorted((HERE / "models").glob("*.tflite"))
@@ -118,12 +119,22 @@ def test_a_damaged_model_is_a_fault_of_the_bundle(runtime: str, model: bytes) ->
         TfliteEngine(model, threads=1, runtime=runtime)  # type: ignore[arg-type]
 
 
-def test_half_a_model_is_a_fault_of_the_bundle_where_the_runtime_looks() -> None:
-    # tflite-runtime does not look and takes the process down: the bundle's hashes keep such a file away from it.
-    if unusable("ai-edge-litert", np.__version__):
-        pytest.skip("install ai-edge-litert")
-    with pytest.raises(BundleError, match="the model cannot be loaded"):
-        TfliteEngine(MODELS[0].read_bytes()[:900], threads=1, runtime="ai-edge-litert")
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_half_a_model_is_a_fault_of_the_bundle_and_takes_no_process_down(runtime: str) -> None:
+    whole = (HERE / "models" / "int8.tflite").read_bytes()
+    for share in range(1, 8):
+        with pytest.raises(BundleError, match="the model"):
+            TfliteEngine(whole[: len(whole) * share // 8], threads=1, runtime=runtime)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("harm", [harm for harm in HARMS if harm.startswith("the model ") and " is " not in harm])
+def test_a_model_that_is_none_is_a_fault_of_the_bundle(runtime: str, harm: str, tmp_path: Path) -> None:
+    folder = copy(tmp_path / "bundle")
+    HARMS[harm](folder)
+    broken = bundle.read(folder)
+    with pytest.raises(BundleError):
+        bundle.selftest(broken, TfliteEngine(broken.model, threads=1, runtime=runtime).invoke)  # type: ignore[arg-type]
 
 
 def test_the_old_runtime_is_refused_under_numpy_2_before_it_takes_the_process_down() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,10 @@ import pytest
 from edge import app
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle, DecisionSpec, InputSpec
-from edge.core.errors import BundleError
+from edge.core.errors import BundleError, HardwareError, Reason
+from edge.core.line import one_line
+from tests.bundles import HARMS, edit
+from tests.bundles import copy as copied
 
 DECISION = DecisionSpec(1.0, {"5": 0.9, "50": 0.8}, 0.6, 3, 0.6, 1.5, 0.7)
 LABELS = ("5", "50", "background", "several")
@@ -29,13 +31,6 @@ def write(folder: Path, **changes: Any) -> Path:
     }  # fmt: skip
     bundles.write(folder, **(values | changes))
     return folder
-
-
-def edit(folder: Path, change: Any) -> None:
-    path = folder / bundles.MANIFEST
-    manifest = json.loads(path.read_text())
-    change(manifest)
-    path.write_text(json.dumps(manifest))
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
@@ -90,6 +85,78 @@ def test_a_manifest_that_does_not_fit_is_refused_with_the_reason(tmp_path: Path,
         bundles.read(tmp_path / "b")
 
 
+@pytest.mark.parametrize("harm", sorted(HARMS))
+def test_whatever_is_wrong_with_it_is_one_sentence(tmp_path: Path, harm: str) -> None:
+    folder = copied(tmp_path / "b")
+    HARMS[harm](folder)
+    if harm.startswith("the model") and harm not in UNREADABLE_MODELS:
+        assert bundles.read(folder).model == (folder / bundles.MODEL).read_bytes(), "only what runs it finds out"
+        return
+    with pytest.raises(BundleError) as caught:
+        bundles.read(folder)
+    assert str(caught.value) == one_line(str(caught.value))
+    assert len(str(caught.value)) < 400
+
+
+UNREADABLE_MODELS = {
+    *("the model is missing", "the model is a folder", "the model is a device"),
+    "the model is of 1 GB",
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "../../../escaped"}, {"name": ""}, {"name": "-n"}, {"name": ".hidden"}, {"name": "x" * 65},
+        {"name": "a&b"}, {"name": "a/b"}, {"name": "b\n"}, {"name": "größe"}, {"version": "1.0 beta"},
+        {"version": "../1"}, {"currency": "euro"}, {"currency": "EUR\n"}, {"selftest_tolerance": 0.0},
+        {"selftest_pictures": PICTURES[:1]}, {"selftest_logits": LOGITS * np.nan}, {"labels": LABELS + ("9" * 400,)},
+        {"model": bytes((32 << 20) + 1)}, {"figures": {"accuracy": float("nan")}},
+    ],
+)  # fmt: skip
+def test_what_could_not_be_read_is_not_even_written(tmp_path: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(BundleError):
+        write(tmp_path / "b", **change)
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("name", ["inr", "a", "_x", "INR-2.0_b", "x" * 64, "0.1"])
+def test_names_of_letters_digits_and_three_signs_are_taken(tmp_path: Path, name: str) -> None:
+    manifest = bundles.read(write(tmp_path / "b", name=name, version=name)).manifest
+    assert (manifest.name, manifest.version) == (name, name)
+
+
+def test_what_travels_is_the_five_files_and_nothing_else(tmp_path: Path) -> None:
+    folder = write(tmp_path / "b")
+    (folder / "notes.txt").write_text("not part of it")
+    found = bundles.contents(folder)
+    assert found.keys() == {bundles.MODEL, bundles.LABELS, bundles.SELFTEST, bundles.MANIFEST, bundles.CARD}
+    assert all((folder / file).read_bytes() == data for file, data in found.items())
+    (folder / bundles.CARD).unlink()
+    assert bundles.contents(folder).keys() == found.keys() - {bundles.CARD}
+
+
+@pytest.mark.parametrize("file", [bundles.MODEL, bundles.CARD])
+def test_nothing_travels_from_where_a_link_leads(tmp_path: Path, file: str) -> None:
+    folder = write(tmp_path / "b")
+    (folder / file).rename(tmp_path / "elsewhere")
+    (folder / file).symlink_to(tmp_path / "elsewhere")
+    assert bundles.read(folder).model == b"model", "on the device it may lie elsewhere"
+    with pytest.raises(BundleError, match=f"{file} cannot be read: it is a link"):
+        bundles.contents(folder)
+
+
+def test_a_manifest_of_before_is_read_and_its_digest_stays(tmp_path: Path) -> None:
+    """`oldest_runtime` is no longer written."""
+    folder = write(tmp_path / "b")
+    before = bundles.read(folder).manifest
+    edit(folder, lambda m: m.update(oldest_runtime="2.14.0"))
+    assert bundles.read(folder).manifest == msgspec.structs.replace(before, oldest_runtime="2.14.0")
+    assert b"oldest_runtime" not in (write(tmp_path / "c") / bundles.MANIFEST).read_bytes()
+    digests = {bundles.read(app.BUNDLES / name).manifest.digest[:12] for name in ("inr", "xts")}
+    assert digests == {"97609e65a925", "582d52808ebd"}
+
+
 @pytest.mark.parametrize("labels", [("5", "5", "background", "several"), ("5", "50"), ("fifty", "background")])
 def test_labels_that_make_no_sense_are_not_even_written(tmp_path: Path, labels: tuple[str, ...]) -> None:
     with pytest.raises(BundleError):
@@ -129,6 +196,14 @@ def test_the_selftest_allows_rounding_and_nothing_more(tmp_path: Path) -> None:
             bundles.selftest(bundle, answering(bundle, error))
     with pytest.raises(BundleError, match="does not fit"):
         bundles.selftest(bundle, lambda tensor: [np.zeros((1, 9), np.float32)])
+
+
+def test_a_model_that_does_not_run_is_the_bundles_fault_not_the_computers(tmp_path: Path) -> None:
+    def invoke(tensor: object) -> Any:
+        raise HardwareError("engine", Reason.BROKEN, "the model does not run: input tensor 7 lacks data")
+
+    with pytest.raises(BundleError, match="input tensor 7 lacks data"):
+        bundles.selftest(bundles.read(write(tmp_path / "b")), invoke)
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in app.BUNDLES.iterdir() if path.is_dir()))
