@@ -43,8 +43,8 @@ from edge.core.manifest import (
 
 __all__ = [
     "BACKGROUND", "CARD", "FORMAT", "LABELS", "MANIFEST", "MODEL", "MOST_BYTES", "RESERVED", "SELFTEST", "SEVERAL",
-    "Bundle", "DecisionSpec", "InputSpec", "Manifest", "check_names", "contents", "currency", "digest", "read",
-    "selftest", "write",
+    "Bundle", "DecisionSpec", "InputSpec", "Manifest", "check_names", "contents", "currency", "digest", "encode",
+    "read", "selftest", "write",
 ]  # fmt: skip
 
 BACKGROUND = "background"  # nothing, or nothing this bundle knows

@@ -90,8 +90,10 @@ def _canonical(record: Record) -> bytes:
 
 
 def encode(manifest: Manifest) -> bytes:
-    """manifest.json, to be read by people too."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    """manifest.json, to be read by people too. Raises BundleError for what `decode` would refuse."""
+    raw = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    decode(raw)
+    return raw
 
 
 def decode(raw: bytes) -> Manifest:

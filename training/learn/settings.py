@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, replace
 
+from edge.core import bundle as bundles
+
 
 @dataclass(frozen=True)
 class FitSettings:
@@ -38,11 +40,15 @@ class Only(enum.Enum):
 
 @dataclass(frozen=True)
 class Identity:
-    """What the bundle that a training ends in is called."""
+    """What the bundle that a training ends in is called. Raises BundleError for what no bundle may be called."""
 
     name: str
     version: str
     currency: str
+
+    def __post_init__(self) -> None:
+        """Now, not when the bundle is written after hours."""
+        bundles.check_names(self.name, self.version, self.currency)
 
 
 USUAL = FitSettings()

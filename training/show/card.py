@@ -105,8 +105,7 @@ def refresh(
     texts = _texts(old.made_from, sources, manifest.currency) if sources else old
     title = f"{manifest.name} {manifest.version} ({manifest.currency})"
     text = _card(title, manifest.currency, manifest.decision, figures, texts)
-    encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-    _replace(folder, {bundles.CARD: text.encode(), bundles.MANIFEST: encoded + b"\n"})
+    _replace(folder, {bundles.CARD: text.encode(), bundles.MANIFEST: bundles.encode(manifest)})
     return manifest
 
 

@@ -6,10 +6,11 @@ import re
 import pytest
 import typer
 
+from edge.core.errors import BundleError
 from training.cli import learning
 from training.cli.app import app
 from training.learn import settings
-from training.learn.settings import PLAY, USUAL
+from training.learn.settings import PLAY, USUAL, Identity
 from training.sweep import Variant
 
 SHARED = ("trunk", "width", "size", "steps", "head_steps", "last_layers", "batch", "seed")
@@ -42,3 +43,9 @@ def test_a_short_run_follows_its_statistics_sooner(steps: int) -> None:
     assert chosen.warmup_steps <= 100
     assert (chosen.head_steps, chosen.learning_rate) == (0, settings.SCRATCH_RATE)
     assert settings.for_play_money("tiny", 1.0, 64, steps, 1, from_scratch=False).head_steps == PLAY.head_steps
+
+
+@pytest.mark.parametrize("wrong", [("../inr", "1.0", "INR"), ("inr", "1.0 beta", "INR"), ("inr", "1.0", "rupee")])
+def test_what_no_bundle_may_be_called_is_refused_before_the_first_step(wrong: tuple[str, str, str]) -> None:
+    with pytest.raises(BundleError, match="the bundle's"):
+        Identity(*wrong)
