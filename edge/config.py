@@ -1,24 +1,31 @@
 """Owns the numbers that depend on the place: pin, camera, broker, volume, language. Knows no driver.
 
-TOML in, frozen structs out. Unknown keys, wrong types and values out of range are collected and shown
-together; an unknown key names the nearest known one. `deploy/edge.example.toml` is tested to equal the defaults.
+TOML in, frozen structs out. Unknown keys, wrong types and values out of range are collected and shown together, by
+`edge/core/tables.py`; what a library would refuse at run time is refused here. A text without a kind of its own is one
+line. `deploy/edge.example.toml` is tested to equal the defaults.
 Secrets never stand in the file: the broker's password comes from the systemd credential `mqtt-password` or the
 environment variable SAYNOTE_MQTT_PASSWORD, the live view's token from `web-token` or SAYNOTE_WEB_TOKEN.
 """
 
 from __future__ import annotations
 
-import difflib
+import logging
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from edge.core import intake, tables, words
 from edge.core.errors import ConfigError
+from edge.core.line import shown
 from edge.core.wire import Topics
 
+log = logging.getLogger(__name__)
+
+FILE_MOST_BYTES = 1 << 20
 DEFAULT = Path("/etc/saynote/edge.toml")
 
 
@@ -30,9 +37,10 @@ class CameraConfig(Group, frozen=True):
     """Which eye."""
 
     driver: Literal["picamera", "webcam", "files"] = "picamera"
-    index: Annotated[int, Meta(ge=0)] = 0  # which camera, counted among those that are there or that `device` names
-    device: Annotated[str, Meta(pattern=r"^[^\x00-\x1f]*$")] = ""  # part of the camera's name, or its path; empty: any
-    path: str = ""  # of the recording, for driver "files"
+    # which camera, counted among those that are there or that `device` names
+    index: Annotated[int, Meta(ge=0, le=255)] = 0
+    device: words.FilePath = ""  # part of the camera's name, or its path; empty: any
+    path: words.FilePath = ""  # of the recording, for driver "files"
     repeat: bool = False  # driver "files": the recording begins anew when it has ended
     width_px: Annotated[int, Meta(ge=160, le=1920)] = 640
     height_px: Annotated[int, Meta(ge=120, le=1080)] = 480
@@ -48,7 +56,7 @@ class CameraConfig(Group, frozen=True):
 class ModelConfig(Group, frozen=True):
     """Which bundle, and what runs it."""
 
-    bundle: str = "inr"  # the name of a shipped bundle or the path of a bundle folder
+    bundle: words.GivenPath = "inr"  # the name of a shipped bundle or the path of a bundle folder
     threads: Annotated[int, Meta(ge=1, le=8)] = 2
     runtime: Literal["auto", "tflite-runtime", "ai-edge-litert"] = "auto"
 
@@ -58,9 +66,9 @@ class VoiceConfig(Group, frozen=True):
 
     driver: Literal["audio", "wav", "none"] = "audio"
     device: str = ""  # part of the sound card's name; empty: the system's default
-    path: str = ""  # of the WAV file, for driver "wav"
-    language: str = "en"
-    variant: str = ""  # of the language's voice, such as "f3"; empty: the voice itself
+    path: words.FilePath = ""  # of the WAV file, for driver "wav"
+    language: words.Language = "en"
+    variant: words.Variant = ""  # of the language's voice, such as "f3"; empty: the voice itself
     words_per_minute: Annotated[int, Meta(ge=80, le=450)] = 165
     pitch: Annotated[int, Meta(ge=0, le=99)] = 50
     volume: Annotated[int, Meta(ge=0, le=200)] = 100
@@ -76,12 +84,12 @@ class ButtonConfig(Group, frozen=True):
     pull_up: bool = True
     debounce_s: Annotated[float, Meta(gt=0, le=0.2)] = 0.03
     double_within_s: Annotated[float, Meta(gt=0, le=1)] = 0.35
-    long_after_s: Annotated[float, Meta(gt=0)] = 0.8
-    very_long_after_s: Annotated[float, Meta(gt=0)] = 4.0
+    long_after_s: Annotated[float, Meta(gt=0, le=30)] = 0.8
+    very_long_after_s: Annotated[float, Meta(gt=0, le=60)] = 4.0
 
 
 # Short pulses as a number, or signs: "." for a short one, "-" for a long one.
-PulseSigns = Annotated[int, Meta(ge=1, le=12)] | Annotated[str, Meta(pattern=r"^[.-]{1,12}$")]
+PulseSigns = Annotated[int, Meta(ge=1, le=12)] | Annotated[str, Meta(pattern=r"\A[.-]{1,12}\Z")]
 
 
 class PulsesConfig(Group, frozen=True):
@@ -112,13 +120,13 @@ class MqttConfig(Group, frozen=True):
     enabled: bool = False
     host: str = "localhost"
     port: Annotated[int, Meta(ge=1, le=65535)] = 1883
-    username: str = ""
+    username: words.Topic = ""
     tls: bool = False
-    ca_file: str = ""
+    ca_file: words.FilePath = ""
     protocol: Literal["3.1.1", "5"] = "3.1.1"
-    prefix: str = "saynote"  # first level of every topic
+    prefix: words.Topic = "saynote"  # first level of every topic
     device_id: str = ""  # empty: from the machine's id
-    outbox_rows: Annotated[int, Meta(ge=10)] = 10_000  # unsent messages kept at most
+    outbox_rows: Annotated[int, Meta(ge=10, le=10_000_000)] = 10_000  # unsent messages kept at most
 
 
 class GuidanceConfig(Group, frozen=True):
@@ -137,7 +145,7 @@ class WebConfig(Group, frozen=True):
     """The live view in a browser, off unless a sighted helper wants it."""
 
     enabled: bool = False
-    address: Annotated[str, Meta(min_length=1)] = "127.0.0.1"  # the device itself; anything else opens it to others
+    address: str = "127.0.0.1"  # the device itself; anything else opens it to others
     port: Annotated[int, Meta(ge=0, le=65535)] = 8737  # 0: any free one, named in the log
 
 
@@ -165,64 +173,58 @@ class Config(Group, frozen=True):
     guidance: GuidanceConfig = GuidanceConfig()
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What was found in a file."""
+
+    config: Config  # with the defaults in the place of what is wrong
+    problems: tuple[str, ...] = ()  # a sentence for each; with any, the device does not start
+    remarks: tuple[str, ...] = ()  # what works and is hardly what was meant
+
+
 def load(path: Path) -> Config:
-    """The configuration in a TOML file; ConfigError holds every mistake in it."""
+    """The configuration in a TOML file; ConfigError holds every mistake in it. Remarks go to the log."""
+    reading = read(path)
+    if reading.problems:
+        raise ConfigError(list(reading.problems))
+    for remark in reading.remarks:
+        log.warning("%s", remark)
+    return reading.config
+
+
+def read(path: Path) -> Reading:
+    """All that can be known of a TOML file; it raises nothing."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors put a mark first
+        text = intake.read(path, FILE_MOST_BYTES).decode("utf-8-sig")  # some editors put a mark first
+        raw = tomllib.loads(text)
     except FileNotFoundError:
-        raise ConfigError([f"there is no configuration file {path}"]) from None
+        return Reading(Config(), (f"there is no configuration file {path}",))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path} cannot be read: {error}"]) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"{path} is not TOML: {error}"]) from error
-    return parse(raw)
+        why = getattr(error, "strerror", None) or str(error)
+        return Reading(Config(), (f"{path} cannot be read: {why}",))
+    except (ValueError, RecursionError) as error:  # tomllib's own error is a ValueError; so is a number too long for int
+        return Reading(Config(), (f"{path} is not TOML: {error}",))
+    config, problems = tables.convert(raw, Config)
+    problems = problems or _mistakes_across(config)
+    empty = () if text.strip() else (f"{path} is empty: every setting has its default",)
+    return Reading(config, tuple(problems), (*empty, *_remarks(config)))
 
 
 def parse(raw: dict[str, Any]) -> Config:
     """The configuration in a parsed TOML document; ConfigError holds every mistake in it."""
-    problems: list[str] = []
-    groups = {f.name: f for f in msgspec.structs.fields(Config)}
-    checked: dict[str, Any] = {}
-    for name, table in raw.items():
-        if name not in groups:
-            problems.append(_unknown(name, list(groups), "table"))
-        elif not isinstance(table, dict):
-            problems.append(f"{name} must be a table: write [{name}] on a line of its own")
-        else:
-            checked[name] = _parse_group(groups[name].type, name, table, problems)
-    if problems:
+    config, problems = tables.convert(raw, Config)
+    if problems := problems or _mistakes_across(config):
         raise ConfigError(problems)
-    config = Config(**checked)
-    _check_across(config)
     return config
 
 
-def _parse_group(kind: type[Group], name: str, table: dict[str, Any], problems: list[str]) -> Group:
-    fields = {f.name: f for f in msgspec.structs.fields(kind)}
-    good = {}
-    for key, value in table.items():
-        if key not in fields:
-            problems.append(_unknown(f"{name}.{key}", [f"{name}.{known}" for known in fields], "key"))
-            continue
-        try:
-            good[key] = msgspec.convert(value, type=fields[key].type)
-        except msgspec.ValidationError as error:
-            problems.append(f"{name}.{key} = {value!r}: {_expected(fields[key].type, error)}")
-    return kind(**good)
+def _remarks(config: Config) -> list[str]:
+    if config.mqtt.enabled and config.mqtt.ca_file and not config.mqtt.tls:
+        return ["mqtt.ca_file is not used while mqtt.tls is false: nothing is encrypted on the way to the broker"]
+    return []
 
 
-def _expected(kind: Any, error: msgspec.ValidationError) -> str:
-    if get_origin(kind) is Literal:
-        return f"it must be one of {', '.join(map(str, get_args(kind)))}"
-    return str(error).lower()
-
-
-def _unknown(name: str, known: list[str], what: str) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"unknown {what} {name}" + (f", did you mean {near[0]}?" if near else f"; known are {', '.join(known)}")
-
-
-def _check_across(config: Config) -> None:
+def _mistakes_across(config: Config) -> list[str]:
     problems = []
     if config.camera.driver == "files" and not config.camera.path:
         problems.append('camera.driver = "files" needs camera.path')
@@ -235,12 +237,30 @@ def _check_across(config: Config) -> None:
     if config.pulses.pause_s < 2 * config.pulses.gap_s:
         problems.append("pulses.pause_s must be at least twice pulses.gap_s, or nobody can tell them apart")
     problems += _pin_clashes(config)
-    try:
-        Topics(config.mqtt.prefix, config.mqtt.device_id or "any")
-    except ConfigError as error:
-        problems += error.problems
-    if problems:
-        raise ConfigError(problems)
+    return problems + _unusable_hosts(config) + _refused_later(config)
+
+
+def _refused_later(config: Config) -> list[str]:
+    """What the parts that use them say of some settings, by the code that would refuse them at the start."""
+    from edge.core.speech import Speech  # heavy, and whoever only asks for help does without
+
+    problems = []
+    for use in (
+        lambda: Topics(config.mqtt.prefix, config.mqtt.device_id or "any"),
+        lambda: Speech(config.voice.language, "XTS"),
+    ):
+        try:
+            use()
+        except ConfigError as error:
+            problems += error.problems
+    return problems
+
+
+def _unusable_hosts(config: Config) -> list[str]:
+    """Of what is switched on: a name that nobody looks up may be anything."""
+    used = {"mqtt.host": (config.mqtt.enabled, config.mqtt.host), "web.address": (config.web.enabled, config.web.address)}
+    wrong = {key: (name, words.host(name)) for key, (enabled, name) in used.items() if enabled}
+    return [f"{key} = {shown(name)}: {why}" for key, (name, why) in wrong.items() if why]
 
 
 def _pin_clashes(config: Config) -> list[str]:

@@ -22,7 +22,12 @@ def one_line(text: str) -> str:
 def shown(value: object) -> str:
     """`value` as Python writes it, in one line and no longer than a sentence bears."""
     try:
-        text = one_line(repr(value))
+        return brief(repr(value))
     except (ValueError, RecursionError):  # a number of thousands of digits, or tables within tables
-        text = f"({type(value).__name__})"
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text)} characters)"
+        return f"({type(value).__name__})"
+
+
+def brief(text: str) -> str:
+    """`text` in one line and no longer than a sentence bears."""
+    line = one_line(text)
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}... ({len(line)} characters)"

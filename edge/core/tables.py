@@ -1,0 +1,80 @@
+"""Owns how a TOML document becomes frozen structs: every mistake is collected, and what is right is kept.
+
+An unknown key names the nearest known one; a value that its library would refuse is refused by the check that its type
+is marked with (`edge/core/words.py`). It knows no setting by name.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from edge.core import words
+from edge.core.line import brief, one_line, shown
+
+W = TypeVar("W", bound=msgspec.Struct)
+
+
+def convert(raw: Mapping[str, Any], whole: type[W]) -> tuple[W, list[str]]:
+    """`raw` as `whole`, whose fields are structs with defaults, and a sentence for each mistake.
+
+    Where there are mistakes, the defaults stand in the place of what was wrong.
+    """
+    problems: list[str] = []
+    groups = {field.name: field.type for field in msgspec.structs.fields(whole)}
+    good = {}
+    for name, table in raw.items():
+        if name not in groups:
+            problems.append(_unknown(name, list(groups), "table"))
+        elif not isinstance(table, dict):
+            problems.append(f"{name} must be a table: write [{name}] on a line of its own")
+        else:
+            good[name] = _group(groups[name], name, table, problems)
+    return whole(**good), problems
+
+
+def _group(kind: type[msgspec.Struct], name: str, table: Mapping[str, Any], problems: list[str]) -> msgspec.Struct:
+    types = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    good = {}
+    for key, value in table.items():
+        if key not in types:
+            problems.append(_unknown(f"{name}.{key}", [f"{name}.{known}" for known in types], "key"))
+            continue
+        try:
+            converted = msgspec.convert(value, type=types[key])
+            wrong = _wording(types[key], converted)
+        except (msgspec.ValidationError, OverflowError, RecursionError) as error:
+            wrong = _expected(types[key], error)
+        if wrong:
+            problems.append(f"{name}.{key} = {shown(value)}: {wrong}")
+        else:
+            good[key] = converted
+    return kind(**good)
+
+
+def _wording(kind: Any, value: Any) -> str:
+    """What is wrong with the texts in `value`; those of a type without a mark are lines."""
+    check: Callable[[str], str] = words.text
+    for mark in getattr(kind, "__metadata__", ()):
+        check = mark.extra["check"] if isinstance(mark, Meta) and mark.extra else check
+    texts = [value] if isinstance(value, str) else []
+    if isinstance(value, dict):
+        texts = [text for text in (*value, *value.values()) if isinstance(text, str)]
+    return next(filter(None, map(check, texts)), "")
+
+
+def _expected(kind: Any, error: Exception) -> str:
+    if get_origin(kind) is Literal:
+        return f"it must be one of {', '.join(map(str, get_args(kind)))}"
+    if isinstance(error, OverflowError | RecursionError):
+        return "it is beyond every measure"
+    return one_line(str(error)).lower()
+
+
+def _unknown(name: str, known: list[str], what: str) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4) if len(name) <= words.LONGEST else []
+    return f"unknown {what} {brief(name)}" + (f", did you mean {near[0]}?" if near else f"; known are {', '.join(known)}")
