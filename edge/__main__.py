@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge import __version__, config
+from edge import __version__, config, journal
 from edge.commands.shell import tell
 from edge.core.errors import EXIT_OK, EXIT_USAGE, ConfigError, EdgeError
 
@@ -86,24 +86,10 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     return parser
 
 
-class _Line(logging.Formatter):
-    """logfmt where a machine reads it, plain words on a terminal."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        if sys.stderr.isatty():
-            return text
-        return f"level={record.levelname.lower()} logger={record.name} {text}"
-
-
 def _set_up_logging(options: argparse.Namespace) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Line("%(message)s"))
-    log.handlers[:] = [handler]
-    log.propagate = False
     # The live view owns the terminal: a log line in it would tear the picture.
     quiet = getattr(options, "view", False) and sys.stdout.isatty() and sys.stderr.isatty()
-    log.setLevel(logging.DEBUG if options.verbose else logging.CRITICAL if quiet else logging.INFO)
+    journal.set_up(verbose=options.verbose, quiet=quiet)
 
 
 def _end(options: argparse.Namespace, error: EdgeError) -> int:

@@ -10,6 +10,7 @@ environment variable SAYNOTE_MQTT_PASSWORD, the live view's token from `web-toke
 from __future__ import annotations
 
 import logging
+import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,12 +185,27 @@ class Reading:
 
 def load(path: Path) -> Config:
     """The configuration in a TOML file; ConfigError holds every mistake in it. Remarks go to the log."""
-    reading = read(path)
+    return _settled(read(path))
+
+
+def load_from(path: Path | None) -> Config:
+    """What stands in `path`; without one, in the device's own file, or the defaults where there is none."""
+    return _settled(read_from(path))
+
+
+def _settled(reading: Reading) -> Config:
     if reading.problems:
         raise ConfigError(list(reading.problems))
     for remark in reading.remarks:
         log.warning("%s", remark)
     return reading.config
+
+
+def read_from(path: Path | None) -> Reading:
+    """As `load_from`, with all that is wrong or odd in it instead of an error."""
+    if path is not None:
+        return read(path)
+    return read(DEFAULT) if os.path.exists(DEFAULT) else Reading(Config())  # noqa: PTH110 -- Path's own may raise
 
 
 def read(path: Path) -> Reading:
@@ -202,7 +218,10 @@ def read(path: Path) -> Reading:
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         return Reading(Config(), (f"{path} cannot be read: {why}",))
-    except (ValueError, RecursionError) as error:  # tomllib's own error is a ValueError; so is a number too long for int
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # tomllib's own error is a ValueError; so is a number too long for int
         return Reading(Config(), (f"{path} is not TOML: {error}",))
     config, problems = tables.convert(raw, Config)
     problems = problems or _mistakes_across(config)
@@ -258,7 +277,10 @@ def _refused_later(config: Config) -> list[str]:
 
 def _unusable_hosts(config: Config) -> list[str]:
     """Of what is switched on: a name that nobody looks up may be anything."""
-    used = {"mqtt.host": (config.mqtt.enabled, config.mqtt.host), "web.address": (config.web.enabled, config.web.address)}
+    used = {
+        "mqtt.host": (config.mqtt.enabled, config.mqtt.host),
+        "web.address": (config.web.enabled, config.web.address),
+    }
     wrong = {key: (name, words.host(name)) for key, (enabled, name) in used.items() if enabled}
     return [f"{key} = {shown(name)}: {why}" for key, (name, why) in wrong.items() if why]
 
@@ -275,29 +297,7 @@ def _pin_clashes(config: Config) -> list[str]:
     return problems
 
 
-def load_from(path: Path | None) -> Config:
-    """What stands in `path`; without one, in the device's own file, or the defaults where there is none."""
-    if path is not None:
-        return load(path)
-    return load(DEFAULT) if DEFAULT.exists() else Config()
-
-
 def changed(config: Config, group: str, **values: object) -> Config:
     """`config` with other values in one of its tables."""
     table = msgspec.structs.replace(getattr(config, group), **values)
     return msgspec.structs.replace(config, **{group: table})
-
-
-def as_toml(config: Config) -> str:
-    """The effective configuration, as it could stand in the file."""
-    lines = []
-    for group, table in msgspec.to_builtins(config).items():
-        lines += [f"[{group}]", *(f"{key} = {_toml_value(value)}" for key, value in table.items()), ""]
-    return "\n".join(lines)
-
-
-def _toml_value(value: object) -> str:
-    """A JSON scalar is a TOML one; a table within a table is written on one line."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml_value(key)} = {_toml_value(inner)}" for key, inner in value.items()) + "}"
-    return msgspec.json.encode(value).decode()

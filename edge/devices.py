@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from edge.config import Config, VoiceConfig
 from edge.core import wire
 from edge.core.bundle import Bundle
+from edge.credentials import PASSWORD, TOKEN, secret
 from edge.ports import Board, Broker, Button, Camera, Clock, Engine, Pulser, Speaker, Supervisor, Synth
 
 if TYPE_CHECKING:
@@ -164,19 +164,23 @@ def open_broker(config: Config, topics: wire.Topics) -> Broker:
     """The owner's MQTT broker."""
     from edge.drivers.mqtt import PahoBroker
 
-    return PahoBroker(config.mqtt, broker_password(), topics.availability(), wire.OFFLINE)
+    password = broker_password()
+    if bool(config.mqtt.username) != (password is not None):
+        there, missing = ("mqtt.username", "no password") if password is None else ("a password", "no mqtt.username")
+        log.warning("there is %s for the broker, and %s", there, missing)
+    return PahoBroker(config.mqtt, password, topics.availability(), wire.OFFLINE)
 
 
 def broker_password() -> str | None:
     """The owner's password at the broker, if there is one."""
-    return secret("mqtt-password", "SAYNOTE_MQTT_PASSWORD")
+    return secret(PASSWORD)
 
 
 def open_web(config: Config, web: Web) -> PageServer:
     """The live view's server. Raises HardwareError where it cannot listen."""
     from edge.drivers.http import PageServer, is_loopback
 
-    given = secret("web-token", "SAYNOTE_WEB_TOKEN")
+    given = secret(TOKEN)
     token = given or secrets.token_urlsafe(24)
     server = PageServer(config.web, token, page(), web.watch, web.leave)
     # The only place where a token is shown, and only one that nobody could know otherwise.
@@ -194,12 +198,3 @@ def page() -> dict[str, tuple[str, bytes]]:
         f"/{path.name}": (kinds[path.suffix], path.read_bytes()) for path in PAGE.iterdir() if path.suffix in kinds
     }
     return {"/": files["/index.html"], **files}
-
-
-def secret(credential: str, variable: str) -> str | None:
-    """From the systemd credential or the environment, never from the file."""
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    if folder and (path := Path(folder) / credential).is_file():
-        # Without a file of the owner's the unit hands over an empty line.
-        return path.read_text(encoding="utf-8").strip("\r\n") or None
-    return os.environ.get(variable)

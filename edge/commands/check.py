@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from edge.commands.shell import configured, put
-from edge.config import as_toml
 from edge.core.errors import EXIT_OK
+from edge.core.tables import as_toml
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

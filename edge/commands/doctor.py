@@ -6,21 +6,19 @@ import argparse
 import contextlib
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from edge import __version__, app
+from edge import __version__, app, credentials
 from edge.commands.examination import Finding, Patient, State, examine
-from edge.commands.shell import configured, put
-from edge.config import DEFAULT, Config
+from edge.commands.shell import put
+from edge.config import DEFAULT, read_from
 from edge.core.errors import EXIT_OK, ConfigError, EdgeError, HardwareError, Reason
 from edge.core.speech import Speech
 from edge.devices import broker_password, parts, say
 from edge.drivers import access, clock, mqtt, systemd
 
-SERVICE_PASSWORD = Path("/etc/saynote/mqtt-password")
 PROBLEMS = (State.FAULT, State.WARNING)
 
 
@@ -49,19 +47,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _patient(options: argparse.Namespace) -> Patient:
-    source = str(options.config or DEFAULT)
-    mistakes: tuple[str, ...] = ()
-    try:
-        config = configured(options)
-        if options.config is None and not DEFAULT.exists():
-            source = f"the defaults, since there is no {DEFAULT}"
-    except ConfigError as error:
-        config, mistakes = Config(), tuple(error.problems)
+    reading = read_from(options.config)
+    config, source = reading.config, str(options.config or DEFAULT)
+    if options.config is None and not DEFAULT.exists():
+        source = f"the defaults, since there is no {DEFAULT}"
     service = access.service_account()
     return Patient(
         config=config,
         source=source,
-        mistakes=mistakes,
+        mistakes=reading.problems,
+        remarks=(*reading.remarks, *credentials.remarks()),
         devices=parts(config),
         state=app.SERVICE_STATE if service is not None and app.SERVICE_STATE.is_dir() else app.state_folder(),
         account=service or access.own_account(),
@@ -75,7 +70,7 @@ def _patient(options: argparse.Namespace) -> Patient:
 def _password_of_the_service() -> str | None:
     """What systemd hands to the service; only root may read it, and only the doctor looks."""
     try:
-        return SERVICE_PASSWORD.read_text(encoding="utf-8").strip("\r\n") or None
+        return credentials.from_file(credentials.OWNERS / credentials.PASSWORD)[0]
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -64,7 +64,7 @@ class Patient:
 
     config: Config
     source: str  # where the configuration comes from
-    mistakes: tuple[str, ...]  # in it; then `config` holds the defaults
+    mistakes: tuple[str, ...]  # in it; then `config` holds the defaults in their place
     devices: Parts
     state: Path  # the state folder
     account: Account  # who the service runs as
@@ -72,6 +72,7 @@ class Patient:
     synchronised: Callable[[], bool | None]  # whether a time server has set the clock
     probe_broker: Callable[[], None]
     quiet: bool = False  # make no sound
+    remarks: tuple[str, ...] = ()  # what works in settings and secrets, and is hardly what was meant
 
 
 ADVICE: dict[tuple[str, Reason], str] = {
@@ -133,9 +134,12 @@ def _failed(part: str, error: EdgeError) -> Finding:
 
 
 def _configuration(patient: Patient) -> Finding:
-    if not patient.mistakes:
+    if not patient.mistakes and not patient.remarks:
         return Finding("configuration", State.OK, patient.source)
-    found = f"{patient.source}: {'; '.join(patient.mistakes)}. The rest is checked with the defaults."
+    found = f"{patient.source}: {'; '.join((*patient.mistakes, *patient.remarks))}"
+    if not patient.mistakes:
+        return Finding("configuration", State.WARNING, found, "Correct it, if it is not meant so.")
+    found += ". The rest is checked with the defaults in their place."
     return Finding("configuration", State.FAULT, found, "Correct the file.", Fault("config", ""), ConfigError.exit_code)
 
 

@@ -14,6 +14,7 @@ from edge.config import Config
 from edge.core.bundle import Bundle
 from edge.core.decide import Decider
 from edge.core.errors import EXIT_OK
+from edge.core.line import one_line
 from edge.core.observe import Observer
 from edge.core.speech import Speech
 from edge.devices import open_engine
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the transcript."""
     config = configured(options)
     for line in transcribe(config, options.folder, lambda bundle: open_engine(config, bundle)):
-        put(line)
+        put(one_line(line))  # a picture may be called anything
     return EXIT_OK
 
 

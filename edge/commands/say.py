@@ -6,7 +6,7 @@ import argparse
 import os
 
 from edge.commands.shell import configured, tell
-from edge.config import Config, changed
+from edge.config import Config, changed, read_from
 from edge.core.errors import EXIT_OK, EXIT_USAGE, BundleError, ConfigError, EdgeError
 from edge.core.messages import Fault
 from edge.core.speech import Speech
@@ -34,10 +34,8 @@ def run(options: argparse.Namespace) -> int:
 
 def speak_reason(options: argparse.Namespace, status: str) -> None:
     """Say why it stops, by its exit code; in the default voice where the configured one is the mistake."""
-    try:
-        config = configured(options)
-    except ConfigError:
-        config = Config()
+    # What is right in the settings is kept: the sound card may well be, where a broker's name is not.
+    config = read_from(options.config).config
     try:
         _speak(config, fault_sentence(config, status))
     except EdgeError:

@@ -8,6 +8,7 @@ import sys
 
 from edge import config
 from edge.config import Config
+from edge.core.line import one_line
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
@@ -23,12 +24,17 @@ def configured(options: argparse.Namespace) -> Config:
 
 
 def put(text: str) -> None:
-    """One line of what was asked for."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    """Lines of what was asked for; a terminal that lacks a sign of it shows the sign's number."""
+    stream, text = sys.stdout, "\n".join(map(one_line, text.split("\n")))
+    try:
+        stream.write(f"{text}\n")
+    except UnicodeEncodeError:
+        encoding = stream.encoding
+        stream.write(f"{text.encode(encoding, 'backslashreplace').decode(encoding)}\n")
+    stream.flush()
 
 
 def tell(text: str) -> None:
     """One sentence to whoever called; nobody may be there any more."""
     with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(f"saynote: {' '.join(text.split())}\n")
+        sys.stderr.write(f"saynote: {one_line(text)}\n")

@@ -27,7 +27,7 @@ def shown(value: object) -> str:
         return f"({type(value).__name__})"
 
 
-def brief(text: str) -> str:
-    """`text` in one line and no longer than a sentence bears."""
+def brief(text: str, most: int = SHOWN) -> str:
+    """`text` in one line and no longer than `most` characters, from its beginning."""
     line = one_line(text)
-    return line if len(line) <= SHOWN else f"{line[:SHOWN]}... ({len(line)} characters)"
+    return line if len(line) <= most else f"{line[:most]}... ({len(line)} characters)"

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from edge.core.errors import BundleError
-from edge.core.line import one_line, shown
+from edge.core.line import brief, shown
 
 FORMAT = 1
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")  # becomes part of paths, settings and command lines
@@ -104,7 +104,7 @@ def decode(raw: bytes) -> Manifest:
             raise BundleError(f"format {shown(found.get('format'))}, this saynote reads format {FORMAT}")
         manifest = msgspec.convert(found, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError) as error:
-        raise BundleError(one_line(str(error)).lower()) from error
+        raise BundleError(brief(str(error).lower(), 200)) from error
     except RecursionError:
         raise BundleError("it holds lists within lists, too deep to be read") from None
     check_names(manifest.name, manifest.version, manifest.currency)

@@ -1,4 +1,4 @@
-"""Owns how a TOML document becomes frozen structs: every mistake is collected, and what is right is kept.
+"""Owns the way between TOML and frozen structs. Every mistake in a document is collected, and what is right is kept.
 
 An unknown key names the nearest known one; a value that its library would refuse is refused by the check that its type
 is marked with (`edge/core/words.py`). It knows no setting by name.
@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from edge.core import words
-from edge.core.line import brief, one_line, shown
+from edge.core.line import brief, shown
 
 W = TypeVar("W", bound=msgspec.Struct)
 
@@ -72,9 +72,26 @@ def _expected(kind: Any, error: Exception) -> str:
         return f"it must be one of {', '.join(map(str, get_args(kind)))}"
     if isinstance(error, OverflowError | RecursionError):
         return "it is beyond every measure"
-    return one_line(str(error)).lower()
+    return brief(str(error).lower(), 200)
 
 
 def _unknown(name: str, known: list[str], what: str) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.4) if len(name) <= words.LONGEST else []
-    return f"unknown {what} {brief(name)}" + (f", did you mean {near[0]}?" if near else f"; known are {', '.join(known)}")
+    return f"unknown {what} {brief(name)}" + (
+        f", did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+    )
+
+
+def as_toml(whole: msgspec.Struct) -> str:
+    """The tables in `whole`, as they could stand in a file."""
+    lines = []
+    for group, table in msgspec.to_builtins(whole).items():
+        lines += [f"[{group}]", *(f"{key} = {_toml_value(value)}" for key, value in table.items()), ""]
+    return "\n".join(lines)
+
+
+def _toml_value(value: object) -> str:
+    """A JSON scalar is a TOML one; a table within a table is written on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml_value(key)} = {_toml_value(inner)}" for key, inner in value.items()) + "}"
+    return msgspec.json.encode(value).decode()

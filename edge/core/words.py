@@ -50,7 +50,7 @@ def given_path(value: str) -> str:
 
 def host(value: str) -> str:
     """The name or the address of a machine, as the system's own look-up takes it."""
-    return "" if _is_address(value) or _is_host_name(value) else (
+    return "" if not STEERING.search(value) and (_is_address(value) or _is_host_name(value)) else (
         'it must be a name or an address, such as "broker.local" or "192.168.1.5", without mqtt://, port and spaces'
     )  # fmt: skip
 

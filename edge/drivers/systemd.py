@@ -12,6 +12,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from edge.core.line import one_line
+
 log = logging.getLogger(__name__)
 
 UNIT = "saynote.service"
@@ -37,7 +39,7 @@ class SystemdSupervisor:
 
     def status(self, text: str) -> None:
         """One line for `systemctl status`."""
-        self._send("STATUS=" + " ".join(text.split()))
+        self._send("STATUS=" + one_line(text))
 
     def stopping(self) -> None:
         """The end has begun."""

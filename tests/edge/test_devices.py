@@ -6,24 +6,12 @@ import pytest
 
 from edge.config import ButtonConfig, CameraConfig, Config, LightConfig, PulsesConfig, VoiceConfig
 from edge.core.errors import HardwareError, Reason
-from edge.devices import once, open_speaker, open_synth, page, parts, say, secret
+from edge.devices import once, open_speaker, open_synth, page, parts, say
 from edge.drivers.fake import FakeSpeaker, FakeSynth, SilentSpeaker
 from edge.drivers.files import FilesCamera
 from edge.drivers.wav import WavSpeaker
 
 FILES = CameraConfig(driver="files", path="edge/replays/xts")
-
-
-def test_a_secret_comes_from_the_credential_first_and_an_empty_line_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SAYNOTE_WEB_TOKEN", "from the environment")
-    assert secret("web-token", "SAYNOTE_WEB_TOKEN") == "from the environment"
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    (tmp_path / "web-token").write_text("from the credential\n")
-    assert secret("web-token", "SAYNOTE_WEB_TOKEN") == "from the credential"
-    (tmp_path / "web-token").write_text("\n")
-    assert secret("web-token", "SAYNOTE_WEB_TOKEN") is None
 
 
 def test_what_is_not_wanted_cannot_be_opened() -> None:

@@ -23,18 +23,11 @@ import pytest
 from edge import __main__ as program
 from edge import app
 from edge.commands import say
-from edge.config import Config, PulsesConfig, VoiceConfig, as_toml, parse
+from edge.config import Config, parse
 from edge.core.errors import EXIT_BUNDLE, EXIT_CONFIG, EXIT_HARDWARE, EXIT_TRANSIENT, EXIT_USAGE
 from edge.outlets.album import Album
 
 ROOT = Path(__file__).parents[2]
-
-
-def test_the_effective_configuration_could_stand_in_the_file() -> None:
-    voice = VoiceConfig(device='a "good" card \\ 2', path="/tmp/ü.wav")
-    config = Config(voice=voice, pulses=PulsesConfig(codes={"10": 2, "500": ".-.-"}))
-    assert parse(tomllib.loads(as_toml(config))) == config
-    assert parse(tomllib.loads(as_toml(Config()))) == Config()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import tomllib
+
+from edge.config import Config, PulsesConfig, VoiceConfig, parse
+from edge.core import tables
+
+
+def test_what_is_right_is_kept_beside_what_is_wrong() -> None:
+    raw = {"voice": {"driver": "wav", "path": "/tmp/said.wav", "pitch": 500}, "mqtt": {"hots": "x"}, "voise": {}}
+    config, problems = tables.convert(raw, Config)
+    assert config.voice == VoiceConfig(driver="wav", path="/tmp/said.wav")
+    assert len(problems) == 3
+
+
+def test_a_name_with_anything_in_it_is_told_in_one_line() -> None:
+    raw = {"a\nlevel=error": {}, "voice": {"\x1b[2J": 1, "x" * 100_000: 2}}
+    _, problems = tables.convert(raw, Config)
+    assert [problem.split(", ")[0].split(";")[0][:34] for problem in problems] == [
+        r"unknown table a\nlevel=error",
+        r"unknown key voice.\x1b[2J",
+        "unknown key voice.xxxxxxxxxxxxxxxx",
+    ]
+    assert all(len(problem) < 400 for problem in problems)
+
+
+def test_what_is_effective_could_stand_in_the_file() -> None:
+    voice = VoiceConfig(device='a "good" card \\ 2', path="/tmp/ü.wav")
+    config = Config(voice=voice, pulses=PulsesConfig(codes={"10": 2, "500": ".-.-"}))
+    assert parse(tomllib.loads(tables.as_toml(config))) == config
+    assert parse(tomllib.loads(tables.as_toml(Config()))) == Config()
