@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from edge.config import Config, load, parse
+from edge.config import Config, load, parse, read, read_from
 from edge.core.errors import ConfigError
 
 
@@ -93,3 +94,66 @@ def test_pins_of_what_is_not_used_clash_with_nothing() -> None:
 def test_pulse_codes_are_numbers_or_signs() -> None:
     codes = parse({"pulses": {"codes": {"100": 4, "500": ".-.-"}}}).pulses.codes
     assert codes == {"100": 4, "500": ".-.-"}
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \t\r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf \n"])
+def test_an_empty_file_runs_with_the_defaults_and_that_is_said(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "edge.toml").write_bytes(content)
+    assert load(tmp_path / "edge.toml") == Config()
+    assert f"{tmp_path}/edge.toml is empty: every setting has its default" in caplog.text
+    assert read(tmp_path / "edge.toml").remarks
+
+
+@pytest.mark.parametrize("content", ["# nothing is changed here\n", "[voice]\n", "[voice]\nvolume = 100\n"])
+def test_a_file_in_which_somebody_wrote_something_is_not_empty(tmp_path: Path, content: str) -> None:
+    (tmp_path / "edge.toml").write_text(content)
+    assert read(tmp_path / "edge.toml").remarks == ()
+
+
+def test_a_certificate_without_encryption_is_hardly_meant_so(tmp_path: Path) -> None:
+    (tmp_path / "edge.toml").write_text('[mqtt]\nenabled = true\nca_file = "/etc/ssl/ca.pem"\n')
+    [remark] = read(tmp_path / "edge.toml").remarks
+    assert "nothing is encrypted" in remark
+
+
+def test_what_is_right_in_a_file_with_mistakes_can_still_be_used(tmp_path: Path) -> None:
+    (tmp_path / "edge.toml").write_text('[voice]\ndevice = "USB"\nlanguage = "hindi"\n[mqtt]\nport = 0\n')
+    reading = read_from(tmp_path / "edge.toml")
+    assert reading.config.voice.device == "USB"
+    assert (reading.config.voice.language, reading.config.mqtt.port) == ("en", 1883)
+    assert len(reading.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a = " + b"[" * 100_000, "is not TOML"),
+        (b"a = " + b"9" * 10_000, "is not TOML"),
+        (b"\0" * 4096, "is not TOML"),
+        (b"#" * (2 << 20), "it is larger than 1 MB"),
+        (b"[voice]\nvolume = 80\n[voice]\n", "is not TOML"),
+        ("ü = 1".encode("latin-1"), "cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_settings_is_refused_in_one_sentence(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "edge.toml").write_bytes(content)
+    [problem] = read(tmp_path / "edge.toml").problems
+    assert words in problem
+    assert len(problem) < 300
+
+
+def test_what_is_no_file_is_no_settings(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero"), Path("a\0b"), tmp_path / ("x" * 300)):
+        [problem] = read(path).problems
+        assert "cannot be read" in problem
+
+
+def test_a_name_that_nobody_looks_up_may_be_anything() -> None:
+    assert parse({"mqtt": {"host": "mqtt://x"}, "web": {"address": ""}}).mqtt.host == "mqtt://x"
+    for raw in ({"mqtt": {"host": "", "enabled": True}}, {"mqtt": {"host": "broker..local", "enabled": True}}):
+        assert problems(raw)[0].startswith("mqtt.host = ")
+    for address in ("", "example..com", "http://x"):
+        assert problems({"web": {"address": address, "enabled": True}})[0].startswith("web.address = ")

@@ -137,6 +137,44 @@ def test_check_shows_the_configuration_or_its_mistakes_and_opens_nothing(tmp_pat
 
 
 @pytest.mark.integration
+def test_a_mistake_is_one_line_whatever_stands_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "edge.toml"
+    file.write_text('"a\\nlevel=error" = 1\n[mqtt]\n"\\u001b[2J" = 1\nenabled = true\nhost = "a\\nb"\n')
+    code, _, err = edge(tmp_path, "check", "--config", str(file))
+    assert code == EXIT_CONFIG
+    assert [line for line in err.splitlines() if not line.startswith("saynote: configuration: ")] == []
+    assert len(err.splitlines()) == 3
+    assert "\x1b" not in err
+
+
+@pytest.mark.integration
+def test_a_picture_may_be_called_anything(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    names = ("a\nlevel=error.jpg", "\x1b[2Jb.jpg", os.fsdecode(b"c\xff.jpg"), "d\n.jpg")
+    for name in names[:3]:
+        (folder / name).write_bytes((app.REPLAY / "0000.jpg").read_bytes())
+    (folder / names[3]).write_bytes(b"no picture")
+    code, out, err = edge(tmp_path, "replay", str(folder), "--bundle", "xts")
+    assert code == 0
+    lines = (out + err).splitlines()
+    assert sorted(line.split(":")[0] for line in out.splitlines()) == [
+        *(r"\x1b[2Jb.jpg", r"a\nlevel=error.jpg", r"c\udcff.jpg", r"d\n.jpg"),
+    ]
+    assert not any(line.startswith("level=error") for line in lines)
+    assert "\x1b" not in out + err
+
+
+@pytest.mark.integration
+def test_an_empty_settings_file_is_said_and_settings_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "edge.toml").write_text(" \n")
+    code, out, err = edge(tmp_path, "check", "--config", str(tmp_path / "edge.toml"))
+    assert code == 0
+    assert parse(tomllib.loads(out)) == Config()
+    assert "edge.toml is empty: every setting has its default" in err
+
+
+@pytest.mark.integration
 @pytest.mark.parametrize("mistake", ['language = "ja"', 'language = "hindi"', 'variant = "f33"', ""])
 def test_the_reason_of_the_end_is_heard_even_where_the_voice_is_the_mistake(tmp_path: Path, mistake: str) -> None:
     file = tmp_path / "edge.toml"
