@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -173,6 +174,9 @@ def run(
         else:
             bundle, engine = load(config, devices.engine)
         closing.callback(engine.close)
+        faults = [refused] if refused is not None else []
+        if refused is not None and (unfelt := _unfelt(config, devices, bundle, state)):
+            devices, faults = replace(devices, pulser=None), [refused, unfelt]
         startup.lap("bundle")
         speech = Speech(config.voice.language, bundle.manifest.currency)
         phrases = phrases_of(config, devices.synth(), state / "phrases")
@@ -187,8 +191,9 @@ def run(
         _log_start(config, bundle, engine, rendered)
         outlets.start()
         _listen(hub, devices, closing)
+        for fault in faults:
+            hub.post(fault)
         if refused is not None:
-            hub.post(refused)
             devices.supervisor.status(refused.detail)
         closing.callback(devices.supervisor.stopping)
         devices.supervisor.ready()
@@ -201,6 +206,20 @@ def run(
         if stop.is_set():
             hub.post(Notice("goodbye"))
     return list(memory.utterances)
+
+
+def _unfelt(config: Config, devices: Parts, stand_in: Bundle, state: Path) -> Fault | None:
+    """Why the amounts of a stand-in are not to be felt, if so: a hand that learnt other ones would feel wrong ones.
+
+    Raises BundleError where nothing would be told then.
+    """
+    wanted = config.model.bundle
+    if devices.pulser is None or fallback.has_the_amounts_of(stand_in, state, wanted, _bundle_folder(wanted)):
+        return None
+    why = f"{stand_in.path} has other amounts than {shown(wanted)}, and they would be felt as wrong ones"
+    if config.voice.driver == "none":
+        raise BundleError(why)
+    return Fault("pulses", Reason.REFUSED.value, why)
 
 
 def _first_notices(config: Config, first_words: str, state: Path) -> list[str]:

@@ -30,11 +30,13 @@ class Record(msgspec.Struct, frozen=True):
     path: str  # where it lies; a link that the installer moves on is followed first
     digest: str
     currency: str
+    denominations: tuple[str, ...] = ()  # smallest first; none in records of before
 
 
 def remember(state: Path, wanted: str, bundle: Bundle) -> None:
     """Write down that `bundle` passed; a disk that takes nothing costs the stand-in, not the start."""
-    record = Record(wanted, str(bundle.path.resolve()), bundle.manifest.digest, bundle.manifest.currency)
+    about = bundle.manifest
+    record = Record(wanted, str(bundle.path.resolve()), about.digest, about.currency, bundle.denominations)
     if record == recall(state):
         return
     scratch = state / f"{RECORD}.new"
@@ -67,6 +69,17 @@ def candidates(state: Path, wanted: str, refused: Path, shipped: Path) -> list[t
         found.append((Path(record.path), record.digest))
     found += [(folder, "") for folder in sorted(shipped.glob("*")) if bundles.currency(folder) == currency]
     return [(folder, digest) for folder, digest in found if digest or not _same(folder, refused)]
+
+
+def has_the_amounts_of(bundle: Bundle, state: Path, wanted: str, refused: Path) -> bool:
+    """Whether a stand-in knows the same amounts as what is wanted, by what passed here or by its labels.
+
+    Their places in the list are how they are felt.
+    """
+    record = recall(state)
+    if record is not None and record.wanted == wanted and record.denominations:
+        return record.denominations == bundle.denominations
+    return bundles.claimed_denominations(refused) == bundle.denominations
 
 
 def _same(folder: Path, other: Path) -> bool:

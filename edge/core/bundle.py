@@ -43,8 +43,8 @@ from edge.core.manifest import (
 
 __all__ = [
     "BACKGROUND", "CARD", "FORMAT", "LABELS", "MANIFEST", "MODEL", "MOST_BYTES", "RESERVED", "SELFTEST", "SEVERAL",
-    "Bundle", "DecisionSpec", "InputSpec", "Manifest", "check_names", "contents", "currency", "digest", "encode",
-    "read", "selftest", "write",
+    "Bundle", "DecisionSpec", "InputSpec", "Manifest", "check_names", "claimed_denominations", "contents", "currency",
+    "digest", "encode", "read", "selftest", "write",
 ]  # fmt: skip
 
 BACKGROUND = "background"  # nothing, or nothing this bundle knows
@@ -73,7 +73,7 @@ class Bundle:
     @property
     def denominations(self) -> tuple[str, ...]:
         """The labels that are amounts, smallest first."""
-        return tuple(sorted((label for label in self.labels if label not in RESERVED), key=float))
+        return _amounts(self.labels)
 
 
 def write(
@@ -151,6 +151,19 @@ def currency(folder: Path) -> str:
         return claimed_currency(_fetch(folder, MANIFEST))
     except BundleError:
         return ""
+
+
+def claimed_denominations(folder: Path) -> tuple[str, ...]:
+    """What amounts the bundle in `folder` claims to know, whatever else is wrong with it; none where it does not."""
+    try:
+        labels = _read_labels(folder, _fetch(folder, LABELS))
+    except BundleError:
+        return ()
+    return _amounts(labels) if all(label in RESERVED or _is_amount(label) for label in labels) else ()
+
+
+def _amounts(labels: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted((label for label in labels if label not in RESERVED), key=float))
 
 
 def _fetch(folder: Path, file: str, *, links: bool = True) -> bytes:

@@ -11,10 +11,11 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
-from edge import app
+from edge import app, fallback
 from edge.config import (
     CaptureConfig,
     Config,
@@ -480,3 +481,58 @@ def test_a_light_that_fails_is_said_and_stops_nothing(tmp_path: Path) -> None:
     said = spoken(devices(SHOWN, light=no_pin), tmp_path, config)
     assert "The light does not work" in said
     assert "500 play crowns" in said
+
+
+def without_the_smallest(folder: Path) -> Path:
+    """Play money in which a hand would learn other codes: the same bundle without its first amount."""
+    shutil.copytree(app.BUNDLES / "xts", folder)
+    whole = bundles.read(folder)
+    thresholds = {k: v for k, v in whole.manifest.decision.thresholds.items() if k != whole.denominations[0]}
+    bundles.write(
+        folder,
+        name="short", version="1", currency="XTS", model=whole.model,
+        labels=tuple(label for label in whole.labels if label != whole.denominations[0]),
+        input_=whole.manifest.input, decision=msgspec.structs.replace(whole.manifest.decision, thresholds=thresholds),
+        selftest_pictures=whole.selftest_pictures, selftest_logits=whole.selftest_logits[:, 1:], selftest_tolerance=0.1,
+        has_box=True, card="",
+    )  # fmt: skip
+    return folder
+
+
+def stood_in_for(
+    folder: Path, state: Path, voice: VoiceConfig, **changes: object
+) -> tuple[list[str], list[FakePulser]]:
+    """What is said, and the pins that were opened, where the bundle in `folder` is refused."""
+    pins: list[FakePulser] = []
+
+    def pulser() -> FakePulser:
+        pins.append(FakePulser())
+        return pins[-1]
+
+    config = Config(model=ModelConfig(bundle=str(folder)), voice=voice, pulses=PulsesConfig(driver="gpio", **changes))  # type: ignore[arg-type]
+    said = app.run(config, devices([], pulser=pulser), threading.Event(), state=state, stand_in=True)
+    return [utterance.text for utterance in said], pins
+
+
+@pytest.mark.parametrize("known", ["by what passed here", "by its labels"])
+def test_amounts_that_a_hand_would_take_for_others_are_not_felt(tmp_path: Path, known: str) -> None:
+    mine, state = without_the_smallest(tmp_path / "mine"), tmp_path / "state"
+    if known == "by what passed here":
+        fallback.remember(state, str(mine), bundles.read(mine))
+        (mine / bundles.LABELS).unlink()
+    else:
+        (mine / bundles.MODEL).unlink()
+    said, pins = stood_in_for(mine, state, VoiceConfig(), codes={"5": 4, "10": ".-.-."})
+    assert "The pulses do not work" in said
+    assert pins == []
+    with pytest.raises(BundleError, match="felt as wrong ones"):
+        stood_in_for(mine, state, VoiceConfig(driver="none"))
+
+
+def test_a_stand_in_of_the_same_amounts_is_felt_as_before(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(app.BUNDLES / "xts", mine)
+    (mine / bundles.MODEL).unlink()
+    said, pins = stood_in_for(mine, tmp_path / "state", VoiceConfig())
+    assert "The pulses do not work" not in said
+    assert len(pins) == 1
