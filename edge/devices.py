@@ -161,14 +161,15 @@ def open_light(config: Config) -> Pulser:
 
 
 def open_broker(config: Config, topics: wire.Topics) -> Broker:
-    """The owner's MQTT broker."""
+    """The owner's MQTT broker; one that cannot be opened ends nothing, and is tried again."""
+    from edge.drivers.late_broker import LateBroker
     from edge.drivers.mqtt import PahoBroker
 
     password = broker_password()
     if bool(config.mqtt.username) != (password is not None):
         there, missing = ("mqtt.username", "no password") if password is None else ("a password", "no mqtt.username")
         log.warning("there is %s for the broker, and %s", there, missing)
-    return PahoBroker(config.mqtt, password, topics.availability(), wire.OFFLINE)
+    return LateBroker(lambda: PahoBroker(config.mqtt, password, topics.availability(), wire.OFFLINE))
 
 
 def broker_password() -> str | None:

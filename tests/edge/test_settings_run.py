@@ -186,3 +186,10 @@ def test_whatever_number_check_passes_the_device_runs_with(tmp_path: Path, table
             continue  # any port may be another program's
         if not named(raw):  # two ends may not fit together: a pin that another has, a short press that is long
             assert outcome(raw, tmp_path) != EdgeError.exit_code
+
+
+@pytest.mark.parametrize("file", ["/nonexistent.pem", "/dev/null", "/", "/proc/self/mem", "/etc/hostname"])
+def test_a_certificate_that_cannot_be_used_ends_nothing(tmp_path: Path, file: str) -> None:
+    raw = base(tmp_path)
+    raw["mqtt"] |= {"tls": True, "ca_file": file}
+    assert outcome(raw, tmp_path) == 0

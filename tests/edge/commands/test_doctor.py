@@ -28,6 +28,7 @@ from edge.core.errors import (
     TransientError,
 )
 from edge.core.messages import Frame, Pixels
+from edge.drivers import mqtt
 from edge.drivers.access import own_account
 from edge.drivers.fake import (
     FakeBoard,
@@ -144,6 +145,23 @@ def test_a_settings_file_with_mistakes_is_named_and_the_rest_is_looked_at(tmp_pa
     assert found["camera"].state is State.OK
     assert doctor.exit_code(list(found.values())) == EXIT_CONFIG
     assert said(examined) == "1 problem found. The settings file has a mistake"
+
+
+def test_what_is_hardly_meant_so_in_settings_and_secrets_is_a_warning(tmp_path: Path) -> None:
+    examined = patient(tmp_path, remarks=("edge.toml is empty: every setting has its default",))
+    found = findings(examined)["configuration"]
+    assert (found.state, found.exit_code) == (State.WARNING, 0)
+    assert "edge.toml is empty" in found.found
+    assert said(examined) == "1 problem found"
+
+
+def test_a_certificate_that_cannot_be_read_is_named_with_its_key(tmp_path: Path) -> None:
+    settings = MqttConfig(enabled=True, tls=True, ca_file=str(tmp_path / "gone.pem"))
+    config = Config(model=ModelConfig(bundle="xts"), mqtt=settings)
+    examined = patient(tmp_path, config, probe_broker=lambda: mqtt.probe(settings, None))
+    found = one(examined, "broker")
+    assert (found.state, found.exit_code) == (State.FAULT, EXIT_CONFIG)
+    assert f"mqtt.ca_file = '{tmp_path}/gone.pem'" in found.found
 
 
 @pytest.mark.parametrize(
