@@ -372,7 +372,7 @@ def test_parts_that_fail_over_and_over_do_not_answer_each_other_for_ever(
     """A voice and a motor that open and do not work, a lamp that is not there, a broker that takes nothing."""
     cards, motors = threading.Semaphore(0), threading.Semaphore(0)
     monkeypatch.setattr("edge.outlets.announcer.REOPEN_AFTER_S", 0.01)
-    monkeypatch.setattr("edge.outlets.pulses.REOPEN_AFTER_S", 0.01)
+    monkeypatch.setattr("edge.outlets.switch.REOPEN_AFTER_S", 0.01)
 
     def card() -> Deaf:
         cards.release()
