@@ -16,6 +16,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.core.line import brief
+
 END = struct.Struct("<4s4H2LH")  # the archive's last record
 END64_BYTES = 20  # of the record before it, where an archive is larger than any of ours
 DIRECTORY_MOST_BYTES = 4096  # of names in the archive: two arrays need 120
@@ -37,8 +39,7 @@ def unpack(packed: bytes, names: tuple[str, ...], most_bytes: int) -> dict[str, 
                 found[name] = _array(archive, name, most_bytes)
                 most_bytes -= found[name].nbytes
     except DAMAGE as error:
-        what = " ".join(str(error).split()) or f"it is damaged ({type(error).__name__})"
-        raise ValueError(what) from error
+        raise ValueError(brief(str(error), 150) or f"it is damaged ({type(error).__name__})") from error
     return found
 
 

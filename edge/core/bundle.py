@@ -167,11 +167,11 @@ def _amounts(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _fetch(folder: Path, file: str, *, links: bool = True) -> bytes:
-    if not intake.is_folder(folder):
-        raise BundleError(f"there is no bundle {folder}")
     try:
         return intake.read(folder / file, MOST_BYTES[file], links=links)
     except OSError as error:
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and not intake.is_folder(folder):
+            raise BundleError(f"there is no bundle {folder}") from error
         raise BundleError(f"{folder}: {file} cannot be read: {error.strerror}") from error
 
 

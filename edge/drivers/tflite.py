@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core.errors import EXIT_BUNDLE, EXIT_OK, BundleError, HardwareError, Reason
+from edge.core.line import brief
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +142,7 @@ def unusable(package: str, numpy_version: str) -> HardwareError | None:
 
 
 def _sentence(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return brief(" ".join(str(error).split()), 200) or type(error).__name__
 
 
 def _try_apart(model: bytes) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,39 @@ def test_pickled_arrays_are_never_loaded(tmp_path: Path) -> None:
     edit(folder, lambda m: m["files"].update({bundles.SELFTEST: hashlib.sha256(packed.getvalue()).hexdigest()}))
     with pytest.raises(BundleError):
         bundles.read(folder)
+
+
+def test_what_was_checked_is_what_is_used_whatever_happens_to_the_files(tmp_path: Path) -> None:
+    folder = write(tmp_path / "b")
+    bundle = bundles.read(folder)
+    for file in (bundles.MODEL, bundles.LABELS, bundles.SELFTEST):
+        (folder / file).write_bytes(b"another")
+    assert (bundle.model, bundle.labels) == (b"model", LABELS)
+    assert np.array_equal(bundle.selftest_pictures, PICTURES)
+
+
+def test_a_bundle_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path / "b")
+    assert bundles.read(folder).path == folder
+    folder.chmod(0)
+    me = os.geteuid()
+    try:
+        if me == 0:
+            os.seteuid(65_534)  # whom the mode keeps out
+        with pytest.raises(BundleError, match="Permission denied"):
+            bundles.read(folder)
+        assert bundles.currency(folder) == ""
+    finally:
+        os.seteuid(me)
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "b/model.tflite", "a\0b", "x" * 300, "loop"])
+def test_what_is_no_folder_is_no_bundle(tmp_path: Path, folder: str) -> None:
+    write(tmp_path / "b")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(BundleError):
+        bundles.read(tmp_path / folder)
 
 
 def answering(bundle: Bundle, error: float) -> Any:
