@@ -2,20 +2,30 @@
 # Installs the release that lies beside this script and switches to it; where the service does not come up with it,
 # switches back. Runs on the device, as root. Running it again with the same release changes nothing.
 #
-#   /opt/saynote/releases/VERSION-DIGEST/   wheel, units, venv: never changed once complete
-#   /opt/saynote/bundles/NAME-DIGEST/       model bundles that were sent; NAME points to the one in use
-#   /opt/saynote/current, previous          links, switched by renaming
+#   /opt/saynote/releases/VERSION-DIGEST/   wheel, units, venv: never changed once `complete` lies in it
+#   /opt/saynote/bundles/NAME-DIGEST/       model bundles that were sent
+#   /opt/saynote/generations/N/             what runs together: release, bundles/NAME, and the generation before
+#   /opt/saynote/generation                 the one link that is switched, by renaming, and all else follows it:
+#   /opt/saynote/current, previous, bundles/NAME
 #   /etc/saynote/edge.toml                  the owner's; written only where there is none
+#
+# Killed at any moment, it leaves one complete release in use and nothing that the next run does not clear away.
 set -euo pipefail
+shopt -s lastpipe # `relay` at the end of a pipe keeps what it has learned
+umask 022         # the service's user must be able to read what root installs
+export LC_ALL=C.UTF-8 # `relay` reads what programs say
 
 readonly KEEP_ANSWERING="saynote is not running. Look at: journalctl -u saynote -n 50"
-root="" apt=yes systemd=yes dependencies=yes rollback=no python=python3 wait_s=150 settle_s=5
+readonly FAILED=$'\001' # before the last words of what runs under `watched`
+readonly NEEDS_MB=600 NEEDS_MB_ALONE=60 NEEDS_FILES=20000 NEEDS_FILES_ALONE=3000
+action=install root="" apt=yes systemd=yes dependencies=yes python=python3 wait_s=150 settle_s=5
+id="" next="" under_watch=no last_words="" cause="" sent_bundle=""
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 
 usage() {
     cat <<'TEXT'
 Usage: install.sh [option]...
-  --rollback       go back to the release before this one, install nothing
+  --rollback       go back to what ran before this release, install nothing
   --root DIR       install below DIR instead of / (for images and tests; makes no user)
   --no-systemd     touch no service
   --no-apt         install no system packages
@@ -26,17 +36,20 @@ Usage: install.sh [option]...
 TEXT
 }
 
+# Who reads this may be gone, ssh with it: that ends nothing.
+say() { printf '%s\n' "$*" 2>/dev/null || true; }
+
+step() { say "install: $*"; }
+
 fail() {
-    printf 'install: %s\n' "$*" >&2
+    if [ $under_watch = yes ]; then say "$FAILED$*"; else say "install: $*" >&2; fi
     exit 1
 }
-
-step() { printf 'install: %s\n' "$*"; }
 
 parse() {
     while [ $# -gt 0 ]; do
         case $1 in
-            --rollback) rollback=yes ;;
+            --rollback) action=rollback ;;
             --no-systemd) systemd=no ;;
             --no-apt) apt=no ;;
             --no-deps) dependencies=no ;;
@@ -60,16 +73,203 @@ parse() {
     units=$root/etc/systemd/system
 }
 
-is_pi() { grep -qs 'Raspberry Pi' /proc/device-tree/model; }
+# --- What went wrong, in our own words
+
+# relay: passes lines on, and keeps the cause that they name; a full card is the cause of all others
+relay() {
+    local line
+    while IFS= read -r line || [ -n "$line" ]; do
+        if [ "${line::1}" = "$FAILED" ]; then
+            last_words=${line:1}
+            continue
+        fi
+        say "$line"
+        case ${line,,} in
+            *"no space left on device"* | *"disk quota exceeded"* | *"errno 28"*)
+                cause="the card is full ($(free_mb) MB and $(free_files) files are free)" ;;
+            *"read-only file system"*) cause=${cause:-"the card cannot be written: it is mounted read-only"} ;;
+            *"certificate is not yet valid"* | *"certificate has expired"* | *"is not valid yet"*)
+                cause=${cause:-"the clock is wrong: here it is $(date '+%Y-%m-%d %H:%M')"} ;;
+            *"name resolution"* | *"temporary failure resolving"* | *"newconnectionerror"*)
+                cause=${cause:-"there is no network"} ;;
+        esac
+    done
+}
+
+free_mb() { df --output=avail -BM "$base" 2>/dev/null | tail -n 1 | tr -dc '0-9'; }
+
+# Nothing where the file system does not count them.
+free_files() { df --output=itotal,iavail "$base" 2>/dev/null | awk 'END { if ($1 + 0 > 0) print $2 }'; }
+
+# watched COMMAND...: runs it to its end or its first error; then the last line is ours, and says why
+watched() {
+    local code
+    set +e
+    (set -e && under_watch=yes && "$@") 2>&1 | relay
+    code=${PIPESTATUS[0]}
+    set -e
+    [ "$code" -ne 0 ] || return 0
+    # Not every program says why.
+    if [ "$(free_mb)" -lt 2 ] || [ "$(free_files)" = 0 ]; then cause="the card is full"; fi
+    local why="$last_words${last_words:+${cause:+: }}$cause"
+    fail "${why:-broke off, the lines above say why}. Nothing was switched"
+}
+
+# What was written is on the card, whole, before anything points to it.
+to_disk() { sync -f "$base" "$root/etc"; }
+
+# --- The links
 
 # point LINK TARGET: never a moment without the link
 point() {
-    ln -sfn "$2" "$1.new"
-    mv -T "$1.new" "$1"
+    ln -sfn -- "$2" "$1.new"
+    mv -fT -- "$1.new" "$1"
 }
 
-# target_of LINK: what it points to, or nothing
-target_of() { readlink "$1" || true; }
+# The generation in use, as generations/N, or nothing
+in_use() { readlink "$base/generation" || true; }
+
+# release_of GENERATION
+release_of() { basename "$(readlink "$base/$1/release")"; }
+
+new_generation() {
+    local last=0 folder
+    for folder in "$base"/generations/*; do
+        folder=${folder##*/}
+        if [[ $folder =~ ^[0-9]+$ ]] && [ "$folder" -gt "$last" ]; then last=$folder; fi
+    done
+    next=generations/$((last + 1))
+    mkdir -p "$base/$next/bundles"
+}
+
+# stage RELEASE LIKE BEFORE: `next` is a generation with the bundles of LIKE and those that were sent, or the one in
+# use where that is the same
+stage() {
+    local folder full
+    new_generation
+    ln -s "../../releases/$1" "$base/$next/release"
+    if [ -n "$2" ]; then cp -PR "$base/$2/bundles/." "$base/$next/bundles/"; fi
+    if [ -n "$3" ]; then ln -s "../${3##*/}" "$base/$next/before"; fi
+    for folder in "$staged_bundles"/*/; do
+        full=$(basename "$folder")
+        ln -sfn -- "../../../bundles/$full" "$base/$next/bundles/${full%-*}"
+    done
+    if [ -n "$3" ] && [ "$(contents "$next")" = "$(contents "$3")" ]; then
+        rm -rf "${base:?}/$next"
+        next=$3
+    fi
+}
+
+# contents GENERATION: what it is made of, one a line
+contents() { (cd "$base/$1" && find release bundles -type l -printf '%p %l\n' | sort); }
+
+# lead: the links that everybody knows; they never change, since they lead through the one that does
+lead() {
+    local link name
+    for link in "current:generation/release" "previous:generation/before/release"; do
+        if [ "$(readlink "$base/${link%%:*}")" != "${link#*:}" ]; then point "$base/${link%%:*}" "${link#*:}"; fi
+    done
+    for link in "$base/$next"/bundles/*; do
+        name=${link##*/}
+        if [ -L "$link" ] && [ "$(readlink "$base/bundles/$name")" != "../generation/bundles/$name" ]; then
+            point "$base/bundles/$name" "../generation/bundles/$name"
+        fi
+    done
+}
+
+# adopt: what an older installer left, whose links led straight to releases and bundles, becomes a generation
+adopt() {
+    local now before link name
+    now=$(readlink "$base/current" || true)
+    if [ "$now" = generation/release ] || [ ! -e "$base/current" ]; then return 0; fi
+    before=""
+    if [ -e "$base/previous" ]; then
+        new_generation
+        before=$next
+        point "$base/$before/release" "../../releases/$(basename "$(realpath "$base/previous")")"
+    fi
+    new_generation
+    point "$base/$next/release" "../../releases/$(basename "$(realpath "$base/current")")"
+    if [ -n "$before" ]; then point "$base/$next/before" "../${before##*/}"; fi
+    for link in "$base"/bundles/*; do
+        if [ ! -L "$link" ] || [ ! -e "$link" ]; then continue; fi
+        name=$(basename "$(realpath "$link")")
+        point "$base/$next/bundles/${link##*/}" "../../../bundles/$name"
+        if [ -n "$before" ]; then point "$base/$before/bundles/${link##*/}" "../../../bundles/$name"; fi
+    done
+    to_disk
+    point "$base/generation" "$next"
+    lead
+}
+
+# forget_old: what is in use, what was before it and what runs stay; all else goes, half releases of a power cut too
+forget_old() {
+    local folder now before keep=()
+    now=$(in_use)
+    if [ -n "$now" ]; then
+        before=$(readlink "$base/$now/before" || true)
+        keep=("$(release_of "$now")" "$now")
+        if [ -n "$before" ]; then keep+=("$(release_of "generations/${before##*/}")" "generations/${before##*/}"); fi
+    fi
+    for folder in "$base"/releases/* "$base"/generations/*; do
+        case " ${keep[*]} " in
+            *" ${folder##*/} "* | *" generations/${folder##*/} "*) continue ;;
+        esac
+        if [ -d "$folder" ] && ! runs "$folder"; then rm -rf "$folder"; fi
+    done
+    rm -rf "$base"/bundles/*.new
+}
+
+# runs FOLDER: whether some process has files of it in its memory
+runs() { grep -qsF -- "$(realpath "$1")/" /proc/[0-9]*/maps; }
+
+# --- Is this a device that it can be installed on?
+
+is_pi() { grep -qs 'Raspberry Pi' /proc/device-tree/model; }
+
+check_release() {
+    [ -s "$here/RELEASE" ] || fail "no release lies beside this script; send one with: make deploy PI=user@host"
+    id=$(cat "$here/RELEASE")
+    [[ $id =~ ^[A-Za-z0-9][A-Za-z0-9._+-]*$ ]] || fail "the release beside this script has no usable name"
+    if [ -e "$here/complete" ]; then return 0; fi
+    (cd "$here" && sha256sum --check --strict --quiet SHA256SUMS) >/dev/null 2>&1 ||
+        fail "the release did not arrive whole. Send it again"
+}
+
+check_python() {
+    "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' ||
+        fail "saynote needs Python 3.11 to 3.13, and $python is: $("$python" --version 2>&1 || true)"
+}
+
+# check_space: before anything is written; what fails here costs nothing
+check_space() {
+    local mb=$NEEDS_MB files=$NEEDS_FILES free
+    if is_whole "$base/releases/$id"; then return 0; fi
+    if [ $dependencies = no ]; then mb=$NEEDS_MB_ALONE files=$NEEDS_FILES_ALONE; fi
+    free=$(free_mb)
+    [ "${free:-$mb}" -ge "$mb" ] || fail "the card is full: $free MB are free, $mb are needed"
+    free=$(free_files)
+    [ "${free:-$files}" -ge "$files" ] || fail "the card is full: it takes $free more files, $files are needed"
+}
+
+# open_base: the folder of all this, made, writable and ours alone for as long as this runs
+open_base() {
+    local said
+    if ! said=$(mkdir -p "$base/releases" "$base/generations" "$base/bundles" "$root/etc" 2>&1 && touch "$base/.lock" 2>&1); then
+        case $said in
+            *[Rr]ead-only*) fail "$base cannot be written: it is mounted read-only" ;;
+            *"No space left"*) fail "the card is full: not even a folder can be made in $base" ;;
+            *) fail "$base cannot be written: ${said##*: }" ;;
+        esac
+    fi
+    chmod 755 "$base" "$base/releases" "$base/generations" "$base/bundles"
+    exec 9>"$base/.lock"
+    flock -n 9 && return 0
+    step "another installation is running; waiting for it to end"
+    flock -w "$wait_s" 9 || fail "another installation is running"
+}
+
+# --- What is installed
 
 install_system_packages() {
     local packages=(python3-venv espeak-ng libportaudio2) missing=() package
@@ -84,7 +284,7 @@ install_system_packages() {
     "${get[@]}" install -y --no-install-recommends "${missing[@]}" && return 0
     "${get[@]}" update || true
     "${get[@]}" install -y --no-install-recommends "${missing[@]}" ||
-        fail "apt could not install ${missing[*]}. Is there a network? With --no-apt this step is left out."
+        fail "apt could not install ${missing[*]} (--no-apt leaves this step out)"
 }
 
 make_user() {
@@ -99,84 +299,122 @@ make_user() {
     fi
 }
 
-check_python() {
-    "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' ||
-        fail "saynote needs Python 3.11 to 3.13, and $python is: $("$python" --version 2>&1 || true)"
-}
-
-# install_release ID: a folder that is complete, or none
+# install_release: a folder that is complete, or none
 install_release() {
-    local release=$base/releases/$1 wheel pip
-    if [ -e "$release/complete" ]; then
-        step "release $1 is here already"
+    local release=$base/releases/$id wheels
+    if is_whole "$release"; then
+        step "release $id is here already"
         return 0
     fi
-    step "release $1: making its environment, some minutes on a small board"
+    step "release $id: making its environment, some minutes on a small board"
     rm -rf "$release"
-    mkdir -p "$release"
+    mkdir -p "$release/tmp"
     cp -R "$here"/*.whl "$here/install.sh" "$here/edge.example.toml" "$here/systemd" "$here/RELEASE" "$release/"
     # apt's picamera2 and lgpio are to be seen from inside.
     "$python" -m venv --system-site-packages "$release/venv"
-    pip=("$release/venv/bin/python" -m pip --disable-pip-version-check install --progress-bar off)
-    if [ -d "$here/wheels" ]; then pip+=(--no-index --find-links "$here/wheels"); fi
-    if [ $dependencies = no ]; then pip+=(--no-deps); fi
-    wheel=$(ls "$release"/*.whl)
-    if is_pi; then wheel="${wheel}[pi]"; fi
-    "${pip[@]}" "$wheel" || fail "pip could not install saynote. Is there a network? Nothing was switched."
-    touch "$release/complete"
-    sync # a power cut after the switch must find whole files
+    wheels=("$release"/*.whl)
+    install_wheel "$release" "${wheels[0]}"
+    rm -rf "$release/tmp"
+    chmod -R u=rwX,go=rX "$release" # whatever the sender's files allowed
+    to_disk # whole files first, then the mark that says so
+    inventory "$release" >"$release/complete"
+    to_disk
 }
 
-# install_bundles: fills bundle_undo with "name old-target" of each link that moved
+# inventory FOLDER: one line that is another as soon as a file is missing or cut off
+inventory() {
+    find "$1" -name __pycache__ -prune -o -type f ! -name complete -printf '%P %s\n' | sort | sha256sum
+}
+
+is_whole() { [ -s "$1/complete" ] && [ "$(inventory "$1")" = "$(cat "$1/complete")" ]; }
+
+# install_wheel RELEASE WHEEL: with TMPDIR there, since /tmp may be small or closed to programs
+install_wheel() {
+    local pip=("$1/venv/bin/python" -m pip --disable-pip-version-check --no-input install --progress-bar off) wheel=$2
+    if [ -d "$here/wheels" ]; then pip+=(--no-index --find-links "$here/wheels"); fi
+    if [ $dependencies = no ]; then pip+=(--no-deps); fi
+    if is_pi; then wheel="${wheel}[pi]"; fi
+    TMPDIR=$1/tmp "${pip[@]}" --no-cache-dir "$wheel" ||
+        fail "pip could not install saynote"
+}
+
+# install_bundles: their files; the generation is what leads to them
 install_bundles() {
-    local folder full name
-    for folder in "$here"/bundles/*/; do
-        [ -e "$folder/manifest.json" ] || continue
+    local folder full
+    for folder in "$staged_bundles"/*/; do
         full=$(basename "$folder")
-        name=${full%-*}
-        mkdir -p "$base/bundles"
         if [ ! -d "$base/bundles/$full" ]; then
             rm -rf "$base/bundles/$full.new"
             cp -R "$folder" "$base/bundles/$full.new"
-            mv -T "$base/bundles/$full.new" "$base/bundles/$full"
-            sync
+            chmod -R u=rwX,go=rX "$base/bundles/$full.new"
+            to_disk
+            mv -T -- "$base/bundles/$full.new" "$base/bundles/$full"
         fi
-        if [ "$(target_of "$base/bundles/$name")" != "$full" ]; then
-            step "bundle $name is now $full"
-            bundle_undo+=("$name $(target_of "$base/bundles/$name")")
-            point "$base/bundles/$name" "$full"
-        fi
-        sent_bundle=/opt/saynote/bundles/$name
+        step "bundle ${full%-*} is $full"
     done
 }
 
-undo_bundles() {
-    local entry name old
-    for entry in "${bundle_undo[@]}"; do
-        name=${entry%% *} old=${entry#* }
-        if [ -n "$old" ]; then point "$base/bundles/$name" "$old"; else rm -f "$base/bundles/$name"; fi
+# look_at_bundles: those that were sent; their names become paths and a line of the settings
+look_at_bundles() {
+    local folder full
+    staged_bundles=$here/bundles
+    for folder in "$staged_bundles"/*/; do
+        full=$(basename "$folder")
+        if ! [[ $full =~ ^[A-Za-z0-9._-]+-[0-9a-f]+$ ]] || [[ ${full%-*} =~ ^\.+$ ]]; then
+            fail "a bundle must not be called ${full%-*}"
+        fi
+        if [ ! -L "$base/bundles/${full%-*}" ] && [ -e "$base/bundles/${full%-*}" ]; then
+            fail "the name of bundle $full is taken in $base/bundles"
+        fi
+        sent_bundle=/opt/saynote/bundles/${full%-*}
     done
 }
 
 write_config() {
+    local text line="bundle = \"$sent_bundle\""
     if [ ! -e "$config" ]; then
         mkdir -p "$(dirname "$config")"
-        local text
         text=$(cat "$here/edge.example.toml")
-        if [ -n "$sent_bundle" ]; then text=${text/bundle = \"inr\"/bundle = \"$sent_bundle\"}; fi
+        if [ -n "$sent_bundle" ]; then text=${text/'bundle = "inr"'/"$line"}; fi
         printf '%s\n' "$text" >"$config.new"
-        mv "$config.new" "$config"
+        to_disk
+        mv -f -- "$config.new" "$config"
         step "wrote $config"
     elif [ -n "$sent_bundle" ] && ! grep -qF "\"$sent_bundle\"" "$config"; then
-        step "$config does not use the bundle that was sent. To use it, write under [model]: bundle = \"$sent_bundle\""
+        step "$config does not use the bundle that was sent. To use it, write under [model]: $line"
     fi
 }
 
-# install_units RELEASE
+# install_units: those of the release in use; a unit is never half written or missing
 install_units() {
+    local unit
     mkdir -p "$units"
-    install -m 644 "$base/$1"/systemd/*.service "$units/"
+    for unit in "$base"/current/systemd/*.service; do
+        install -m 644 "$unit" "$units/${unit##*/}.new"
+    done
+    to_disk
+    for unit in "$units"/saynote*.new; do
+        mv -fT -- "$unit" "${unit%.new}"
+    done
 }
+
+prepare() {
+    check_python
+    check_space
+    if [ $apt = yes ]; then install_system_packages; fi
+    if [ -z "$root" ]; then make_user; fi
+    install_release
+    install_bundles
+    write_config
+}
+
+# tidy: what a failed installation has begun
+tidy() {
+    if [ -n "$id" ] && [ ! -s "$base/releases/$id/complete" ]; then rm -rf "${base:?}/releases/$id"; fi
+    if [ -n "$next" ] && [ "$(in_use)" != "$next" ]; then rm -rf "${base:?}/$next"; fi
+}
+
+# --- The switch
 
 # start: true once the service is up and stays up
 start() {
@@ -189,73 +427,81 @@ start() {
     systemctl is-active --quiet saynote.service
 }
 
-# switch_to RELEASE: links, units, service; what was before comes back where the service does not come up
-switch_to() {
-    local new=$1 old older
-    old=$(target_of "$base/current") older=$(target_of "$base/previous")
-    if [ "$old" != "$new" ]; then
-        point "$base/current" "$new"
-        if [ -n "$old" ]; then point "$base/previous" "$old"; fi
-    fi
-    if [ $systemd = no ]; then
-        install_units "$new"
-        return 0
-    fi
-    if [ "$old" = "$new" ] && [ ${#bundle_undo[@]} -eq 0 ] && systemctl is-active --quiet saynote.service; then
+# use GENERATION: one link, and the units that belong to it
+use() {
+    to_disk
+    point "$base/generation" "$1"
+    lead
+    install_units
+    to_disk
+}
+
+# switch: to the generation `next`; what was before comes back where the service does not come up with it
+switch() {
+    local old
+    old=$(in_use)
+    if [ "$old" = "$next" ] && [ $systemd = yes ] && systemctl is-active --quiet saynote.service; then
         step "it is running already"
         return 0
     fi
-    install_units "$new"
+    use "$next"
+    if [ $systemd = no ]; then return 0; fi
     step "starting; this waits until it is ready"
     if start; then return 0; fi
-    undo_bundles
-    if [ -z "$old" ] || { [ "$old" = "$new" ] && [ ${#bundle_undo[@]} -eq 0 ]; }; then fail "$KEEP_ANSWERING"; fi
-    step "the service did not come up: going back to $old"
-    point "$base/current" "$old"
-    if [ -n "$older" ]; then point "$base/previous" "$older"; else rm -f "$base/previous"; fi
-    install_units "$old"
-    if start; then fail "rolled back to $old, which is running. Why $new failed: journalctl -u saynote"; fi
-    fail "rolled back to $old. $KEEP_ANSWERING"
+    if [ -z "$old" ] || [ "$old" = "$next" ]; then fail "$KEEP_ANSWERING"; fi
+    go_back "$old"
 }
 
-# forget_old: the current release and the one before it stay
-forget_old() {
-    local folder
-    for folder in "$base"/releases/*; do
-        case releases/$(basename "$folder") in
-            "$(target_of "$base/current")" | "$(target_of "$base/previous")") ;;
-            *) rm -rf "$folder" ;;
-        esac
-    done
+# go_back GENERATION: ends with what became of it
+go_back() {
+    local failed before
+    failed=$(release_of "$next")
+    before=$(release_of "$1")
+    step "the service did not come up: going back to $before"
+    use "$1"
+    if start; then
+        forget_old
+        fail "rolled back to $before, which is running. Why $failed failed: journalctl -u saynote"
+    fi
+    fail "rolled back to $before. $KEEP_ANSWERING"
+}
+
+rollback() {
+    local now before
+    now=$(in_use)
+    if [ -z "$now" ] || [ ! -e "$base/$now/before/release" ]; then fail "there is no release before this one"; fi
+    before=generations/$(basename "$(readlink "$base/$now/before")")
+    staged_bundles=/nonexistent
+    stage "$(release_of "$before")" "$before" "$now"
+    switch
+    forget_old
+    step "now running $(release_of "$next")"
+}
+
+install_all() {
+    check_release
+    look_at_bundles
+    watched prepare
+    stage "$id" "$(in_use)" "$(in_use)"
+    switch
+    forget_old
+    step "done: $id"
 }
 
 main() {
+    shopt -s nullglob dotglob
     parse "$@"
     if [ "$(id -u)" -ne 0 ] && [ -z "$root" ]; then fail "must run as root: sudo bash $here/install.sh"; fi
-    mkdir -p "$base/releases"
-    exec 9>"$base/.lock"
-    flock -n 9 || fail "another installation is running"
-    bundle_undo=() sent_bundle=""
-    if [ $rollback = yes ]; then
-        local before
-        before=$(target_of "$base/previous")
-        [ -n "$before" ] || fail "there is no release before this one"
-        switch_to "$before"
-        step "now running $before"
-        return 0
-    fi
-    [ -s "$here/RELEASE" ] || fail "no release lies beside this script; send one with: make deploy PI=user@host"
-    local id
-    id=$(cat "$here/RELEASE")
-    check_python
-    if [ $apt = yes ]; then install_system_packages; fi
-    if [ -z "$root" ]; then make_user; fi
-    install_release "$id"
-    install_bundles
-    write_config
-    switch_to "releases/$id"
+    trap '' HUP PIPE # the workstation may go; the installation comes to its end all the same
+    open_base
+    adopt
+    next=""
     forget_old
-    step "done: $id"
+    trap tidy EXIT
+    case $action in
+        install) install_all ;;
+        rollback) rollback ;;
+    esac
 }
 
 main "$@"

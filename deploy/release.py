@@ -7,12 +7,17 @@ edge.example.toml    the configuration of a device that has none
 systemd/             the units
 bundles/NAME-DIGEST/ model bundles, where one was given
 wheels/              what the daemon depends on, where a folder of wheels was given: no network needed then
+SHA256SUMS           of all these: what did not arrive whole is not installed
+
+Only regular files travel: a link could lead anywhere on this computer.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import stat
 import zipfile
 from pathlib import Path
 
@@ -20,16 +25,24 @@ from deploy.wheel import PROJECT
 from edge.core import bundle as bundles
 
 NAME = "RELEASE"
+SUMS = "SHA256SUMS"
+BUNDLE_FILES = (bundles.MODEL, bundles.LABELS, bundles.SELFTEST, bundles.MANIFEST, bundles.CARD)
 SHORT = 12  # digits of a digest: enough to tell releases apart, short enough to say on the telephone
 
 
+class ReleaseError(Exception):
+    """What was given cannot be sent; `str()` is one sentence."""
+
+
 def lay_out(folder: Path, wheel: Path, *, bundle: Path | None = None, wheels: Path | None = None) -> str:
-    """Fill the empty `folder` with a release and return its name. BundleError when the bundle must not be used."""
+    """Fill the empty `folder` with a release and return its name.
+
+    BundleError when the bundle must not be used, ReleaseError when a file cannot be sent.
+    """
     if bundle is not None:
-        found = bundles.read(bundle).manifest
-        shutil.copytree(bundle, folder / "bundles" / f"{found.name}-{found.digest[:SHORT]}")
+        add_bundle(folder / "bundles", bundle)
     if wheels is not None:
-        shutil.copytree(wheels, folder / "wheels", ignore=lambda _, names: [n for n in names if not n.endswith(".whl")])
+        add_wheels(folder / "wheels", wheels)
     shutil.copy2(wheel, folder)
     for name in ("install.sh", "edge.example.toml"):
         shutil.copy2(PROJECT / "deploy" / name, folder)
@@ -39,7 +52,47 @@ def lay_out(folder: Path, wheel: Path, *, bundle: Path | None = None, wheels: Pa
     version = wheel.name.split("-")[1]
     name = f"{version}-{_digest(folder, wheel)[:SHORT]}"
     (folder / NAME).write_text(name + "\n", encoding="utf-8")
+    seal(folder)
     return name
+
+
+def add_bundle(folder: Path, bundle: Path) -> None:
+    """Copy the files of `bundle`, and nothing else that lies there, into `folder`; what is checked is the copy."""
+    bundles.read(bundle)
+    scratch = folder / "incoming"
+    scratch.mkdir(parents=True)
+    for name in BUNDLE_FILES:
+        if name != bundles.CARD or os.path.lexists(bundle / name):  # the card is for people: it may be missing
+            _copy_regular(bundle / name, scratch)
+    found = bundles.read(scratch).manifest
+    scratch.rename(folder / f"{found.name}-{found.digest[:SHORT]}")
+
+
+def add_wheels(folder: Path, wheels: Path) -> None:
+    """Copy the wheels that lie in `wheels`."""
+    found = sorted(wheels.glob("*.whl"))
+    if not found:
+        raise ReleaseError(f"there are no wheels in {wheels}")
+    folder.mkdir()
+    for path in found:
+        _copy_regular(path, folder)
+
+
+def _copy_regular(source: Path, folder: Path) -> None:
+    try:
+        kind = source.lstat().st_mode
+        if not stat.S_ISREG(kind):
+            raise ReleaseError(f"{source} is {'a link' if stat.S_ISLNK(kind) else 'no file'}, and only files are sent")
+        shutil.copy2(source, folder, follow_symlinks=False)
+    except OSError as error:
+        raise ReleaseError(f"{source} cannot be read: {error.strerror}") from error
+
+
+def seal(folder: Path) -> None:
+    """Write down the sum of every file, in the form of sha256sum."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS)
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in files]
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
 def _digest(folder: Path, wheel: Path) -> str:

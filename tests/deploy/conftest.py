@@ -8,6 +8,7 @@ import pytest
 from deploy import release, wheel
 from edge.core import bundle
 from edge.core.bundle import DecisionSpec, InputSpec
+from tests.deploy.pi import Pi
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +61,7 @@ def make_release(tmp_path: Path, built_wheel: Path) -> Callable[..., tuple[Path,
         found = release.lay_out(folder, built_wheel, bundle=bundle)
         if name is not None:
             (folder / release.NAME).write_text(name + "\n")
+            release.seal(folder)
         return folder, name or found
 
     return make
@@ -69,3 +71,8 @@ def make_release(tmp_path: Path, built_wheel: Path) -> Callable[..., tuple[Path,
 def install_options() -> list[str]:
     """Nothing outside the folder of the test is touched, and nothing is downloaded."""
     return ["--no-apt", "--no-deps", "--python", sys.executable]
+
+
+@pytest.fixture
+def pi(tmp_path: Path, install_options: list[str]) -> Pi:
+    return Pi(tmp_path / "pi", install_options)

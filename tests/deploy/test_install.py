@@ -8,60 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.pi import Pi
+
 pytestmark = pytest.mark.integration
 
 MakeRelease = Callable[..., tuple[Path, str]]
-
-SYSTEMCTL = """#!/bin/sh
-# The service runs unless the release it would run is named in the file "broken".
-echo "$*" >> "{folder}/calls"
-runs() {{ ! grep -qsx "$(basename "$(readlink "{root}/opt/saynote/current")")" "{folder}/broken"; }}
-case "$1" in
-    restart) runs && touch "{folder}/up" || {{ rm -f "{folder}/up"; exit 1; }} ;;
-    is-active) test -e "{folder}/up" ;;
-esac
-"""
-
-
-class Pi:
-    """A root folder with a systemctl of its own."""
-
-    def __init__(self, folder: Path, options: list[str]) -> None:
-        self.folder, self.root, self.options = folder, folder / "root", options
-        self.home = self.root / "opt" / "saynote"
-        program = folder / "bin" / "systemctl"
-        program.parent.mkdir(parents=True)
-        program.write_text(SYSTEMCTL.format(folder=folder, root=self.root))
-        program.chmod(0o755)
-
-    def install(self, release: Path, *more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["bash", str(release / "install.sh"), "--root", str(self.root), "--settle", "0", *self.options, *more],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"},
-        )
-
-    def breaks_with(self, name: str) -> None:
-        (self.folder / "broken").write_text(name + "\n")
-
-    @property
-    def calls(self) -> list[str]:
-        file = self.folder / "calls"
-        return file.read_text().splitlines() if file.exists() else []
-
-    def points_to(self, link: str) -> str:
-        return (self.home / link).resolve().name
-
-    @property
-    def config(self) -> Path:
-        return self.root / "etc" / "saynote" / "edge.toml"
-
-
-@pytest.fixture
-def pi(tmp_path: Path, install_options: list[str]) -> Pi:
-    return Pi(tmp_path / "pi", install_options)
 
 
 def test_a_first_installation_is_complete_and_running(pi: Pi, make_release: MakeRelease) -> None:
@@ -113,7 +64,7 @@ def test_a_release_that_does_not_come_up_is_rolled_back(pi: Pi, make_release: Ma
     pi.breaks_with("1.0.1-bad")
     done = pi.install(make_release("1.0.1-bad")[0])
     assert done.returncode != 0
-    assert "rolled back to releases/1.0.0-good, which is running" in done.stderr
+    assert "rolled back to 1.0.0-good, which is running" in done.stderr
     assert pi.points_to("current") == "1.0.0-good"
     assert not (pi.home / "previous").exists()
     assert (pi.folder / "up").exists()

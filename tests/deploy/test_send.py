@@ -1,5 +1,6 @@
 """The whole way of a release, over a real ssh server on this machine that the test starts and stops."""
 
+import dataclasses
 import os
 import shlex
 import shutil
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy import release, send, wheel
-from deploy.send import Device, SendError
+from deploy import reach, release, send, wheel
+from deploy.reach import ReachError
+from deploy.send import SendError
 from edge.core.errors import BundleError
 
 SSHD = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin")
@@ -30,7 +32,7 @@ class Server:
 
     @property
     def ssh(self) -> tuple[str, ...]:
-        return (*send.SSH, "-F", str(self.config))
+        return (*reach.SSH, "-F", str(self.config))
 
 
 def free_port() -> int:
@@ -95,7 +97,7 @@ def test_a_release_arrives_is_installed_and_sent_again_changes_nothing(
 ) -> None:
     home = tmp_path / "pi" / "opt" / "saynote"
     name = send.send("pi", options, ssh_config=server.config)
-    assert (home / "current").readlink() == Path("releases", name)
+    assert (home / "current").resolve() == home / "releases" / name
     assert (home / "current" / "venv" / "bin" / "saynote").exists()
     made_ns = (home / "current" / "complete").stat().st_mtime_ns
 
@@ -108,18 +110,57 @@ def test_a_release_arrives_is_installed_and_sent_again_changes_nothing(
 @needs_sshd
 @pytest.mark.integration
 @pytest.mark.parametrize("has_rsync", [True, False], ids=["rsync", "tar"])
-def test_what_arrives_is_what_was_sent_and_nothing_older(server: Server, tmp_path: Path, has_rsync: bool) -> None:
+def test_what_arrives_is_what_was_sent_and_goes_in_the_end(server: Server, tmp_path: Path, has_rsync: bool) -> None:
     if has_rsync and shutil.which("rsync") is None:
         pytest.skip("rsync is not installed: sudo apt-get install rsync")
-    inbox = server.home / send.INBOX
-    (inbox / "wheels").mkdir(parents=True)
-    (inbox / "wheels" / "old.whl").touch()
+    device = send.look("pi", server.ssh, at_terminal=False)
+    device = dataclasses.replace(device, has_rsync=has_rsync)
     folder = tmp_path / "new"
     folder.mkdir()
     (folder / "a file").write_text("new")
-    device = Device("pi", server.ssh, is_root=True, has_rsync=has_rsync, has_sudo=False, sudo_asks=True)
-    send.transfer(folder, device)
+    send.transfer(folder, device, print)
+    inbox = server.home / device.inbox
     assert {str(path.relative_to(inbox)) for path in inbox.rglob("*")} == {"a file"}
+    send.discard(device)
+    assert not inbox.exists()
+
+
+@needs_sshd
+@pytest.mark.integration
+def test_the_documented_command_for_a_device_without_a_network_installs(
+    server: Server, tmp_path: Path, options: list[str], built_wheel: Path
+) -> None:
+    (tmp_path / "wheels").mkdir()
+    shutil.copy2(built_wheel, tmp_path / "wheels")
+    call = f"pi --wheels {tmp_path / 'wheels'} --ssh-config {server.config} -- --no-apt".split()
+    assert send.main([*call, *options]) == 0
+    assert (tmp_path / "pi" / "opt" / "saynote" / "current" / "venv" / "bin" / "saynote").exists()
+    assert [path.name for path in (server.home / ".cache" / "saynote").iterdir()] in (["kept"], [])
+
+
+@needs_sshd
+@pytest.mark.integration
+def test_each_transfer_has_a_folder_of_its_own(server: Server) -> None:
+    one, other = (send.look("pi", server.ssh, at_terminal=False) for _ in range(2))
+    assert one.inbox != other.inbox
+    assert (server.home / one.inbox).is_dir()
+    assert (server.home / other.inbox).is_dir()
+
+
+@needs_sshd
+@pytest.mark.integration
+def test_what_transfers_that_broke_off_left_behind_goes_and_what_comes_in_stays(server: Server) -> None:
+    comes_in = server.home / send.look("pi", server.ssh, at_terminal=False).inbox
+    boot, began = comes_in.name.split(".")[1:3]
+    cache = comes_in.parent
+    left = [cache / "incoming.00000000.5.abc", cache / f"incoming.{boot}.{int(began) - 90_000}.abc", cache / "incoming"]
+    for folder in left:
+        folder.mkdir()
+    # A clock that is years off must not make a transfer look old.
+    os.utime(comes_in, (0, 0))
+    send.look("pi", server.ssh, at_terminal=False)
+    assert comes_in.exists()
+    assert [folder for folder in left if folder.exists()] == []
 
 
 @needs_sshd
@@ -132,7 +173,7 @@ def test_an_installer_that_fails_over_there_fails_here(server: Server, options: 
 @needs_sshd
 @pytest.mark.integration
 def test_a_key_that_is_not_known_there_is_explained(server: Server) -> None:
-    with pytest.raises(SendError, match="ssh-copy-id pi"):
+    with pytest.raises(ReachError, match="ssh-copy-id pi"):
         send.send("pi", ssh_config=server.stranger)
 
 
@@ -140,7 +181,7 @@ def test_a_key_that_is_not_known_there_is_explained(server: Server) -> None:
 @pytest.mark.integration
 def test_a_computer_without_ssh_is_explained(tmp_path: Path) -> None:
     config = client_config(tmp_path / "client", free_port(), tmp_path / "no_key")
-    with pytest.raises(SendError, match="ssh is off"):
+    with pytest.raises(ReachError, match="ssh is off"):
         send.send("pi", ssh_config=config)
 
 
@@ -155,7 +196,80 @@ def test_a_computer_without_ssh_is_explained(tmp_path: Path) -> None:
     ],
 )
 def test_what_ssh_says_becomes_what_to_do(said: str, advice: str) -> None:
-    assert advice in send.explain("me@pi.local", said)
+    assert advice in reach.explain("me@pi.local", said)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "-oProxyCommand=touch /tmp/x",
+        "-v",
+        "",
+        "pi@-oProxyCommand=x",
+        "a b",
+        "pi;id",
+        "$(id)",
+        "pi@host/x",
+        "-l@pi",
+        "a\nb",
+    ],
+)
+def test_what_ssh_would_take_for_an_option_or_a_shell_for_a_command_is_no_host(host: str) -> None:
+    with pytest.raises(ReachError, match="is no host"):
+        reach.check_host(host)
+
+
+@pytest.mark.parametrize("host", ["pi", "pi@raspberrypi.local", "10.0.0.2", "a_b@x-1", "pi@fe80::1%eth0", "me.x@::1"])
+def test_a_host_may_be_a_name_or_an_address(host: str) -> None:
+    assert reach.check_host(host) == host
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["pi", "--wheels", "w", "--", "--no-apt", "--wait", "9"],
+        ["--wheels", "w", "pi", "--", "--no-apt", "--wait", "9"],
+        ["--wheels=w", "pi", "--", "--no-apt", "--wait", "9"],
+    ],
+)
+def test_options_may_stand_before_the_host_or_after_it(call: list[str]) -> None:
+    given = send.parse(call)
+    assert (given.host, given.wheels, given.install) == ("pi", Path("w"), ["--no-apt", "--wait", "9"])
+
+
+def test_a_mistake_is_one_sentence_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert send.main(["pi;id"]) == 1
+    assert capsys.readouterr().err.startswith("deploy: 'pi;id' is no host")
+
+
+def test_of_a_bundle_five_files_travel_and_nothing_else(make_bundle: Callable[[str], Path], tmp_path: Path) -> None:
+    bundle = make_bundle("weights")
+    (bundle / "secret").symlink_to("/etc/passwd")
+    (bundle / "notes.txt").write_text("mine")
+    (bundle / "folder").mkdir()
+    release.add_bundle(tmp_path / "sent", bundle)
+    (sent,) = (tmp_path / "sent").iterdir()
+    assert {path.name for path in sent.iterdir()} == set(release.BUNDLE_FILES)
+
+
+@pytest.mark.parametrize("name", release.BUNDLE_FILES)
+def test_a_link_in_a_bundle_is_not_followed(make_bundle: Callable[[str], Path], tmp_path: Path, name: str) -> None:
+    bundle = make_bundle("weights")
+    (bundle / name).rename(tmp_path / "elsewhere")
+    (bundle / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises((release.ReleaseError, BundleError)):
+        release.add_bundle(tmp_path / "sent", bundle)
+
+
+def test_a_wheel_that_is_a_link_is_refused_and_so_is_a_folder_without_wheels(tmp_path: Path) -> None:
+    (tmp_path / "wheels").mkdir()
+    with pytest.raises(release.ReleaseError, match="no wheels"):
+        release.add_wheels(tmp_path / "a", tmp_path / "wheels")
+    with pytest.raises(release.ReleaseError, match="no wheels"):
+        release.add_wheels(tmp_path / "a", tmp_path / "missing")
+    (tmp_path / "wheels" / "x-1-py3-none-any.whl").symlink_to("/etc/passwd")
+    with pytest.raises(release.ReleaseError, match="is a link"):
+        release.add_wheels(tmp_path / "b", tmp_path / "wheels")
 
 
 def test_a_damaged_bundle_is_not_sent(make_bundle: Callable[[str], Path], tmp_path: Path) -> None:
