@@ -10,7 +10,7 @@ given = $(if $(2),$(1) "$(2)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-train setup-test run test check format check-data train evaluate report compare xts replay bench \
-  translations wheel deploy dashboard dashboard-load dashboard-vendor clean
+  translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load dashboard-vendor clean
 
 help: ## show this help
 	@printf 'saynote says what banknote is in your hand.\n\n'
@@ -82,8 +82,25 @@ translations: setup ## bring the catalogues of what is spoken up to date: [NEW=c
 wheel: setup ## build dist/saynote-VERSION-py3-none-any.whl
 	@$(VENV)/python -m deploy.wheel dist
 
-deploy: need-PI setup ## install on a Pi over ssh, with rollback: PI=user@host [BUNDLE=folder]
-	@$(VENV)/python -m deploy.send "$(PI)" $(call given,--bundle,$(BUNDLE))
+# The way to devices: one program, several things to do.
+SEND = $(VENV)/python -m deploy.send $(if $(PI),"$(PI)") $(call given,--inventory,$(INVENTORY)) $(call given,--target,$(TARGET))
+need-devices:
+	@$(if $(PI)$(INVENTORY),:,$(error PI is missing, or INVENTORY; `make` shows what each target takes))
+
+deploy: need-devices setup ## install on devices over ssh, with rollback: PI=user@host[,...] or INVENTORY=file [BUNDLE=folder] [WHEELS=auto|folder] [TARGET=debian]
+	@$(SEND) $(call given,--bundle,$(BUNDLE)) $(call given,--wheels,$(WHEELS))
+
+deploy-check: need-devices setup ## say what deploy would change there, and change nothing: PI=... [BUNDLE=folder] [TARGET=debian]
+	@$(SEND) --action check $(call given,--bundle,$(BUNDLE))
+
+rollback: need-devices setup ## go back to what ran before: PI=user@host[,...] or INVENTORY=file
+	@$(SEND) --action rollback
+
+undeploy: need-devices setup ## take saynote off devices; settings and captures stay: PI=... [PURGE=yes]
+	@$(SEND) --action undeploy $(if $(filter yes,$(PURGE)),--purge)
+
+doctor: need-devices setup ## what the doctor of every device says, in one table: PI=... or INVENTORY=file
+	@$(SEND) --action doctor
 
 dashboard: setup ## a broker, three devices on play money and the page that shows them, on this machine: [PORT=n] [DEVICES=n simulated ones]
 	@$(VENV)/python -m deploy.demo $(call given,--port,$(PORT)) $(call given,--devices,$(DEVICES))

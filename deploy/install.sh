@@ -10,6 +10,8 @@
 #   /etc/saynote/edge.toml                  the owner's; written only where there is none
 #
 # Killed at any moment, it leaves one complete release in use and nothing that the next run does not clear away.
+# For five minutes a new generation is on trial: `trial` lies in it, and saynote-trial.service goes back to the generation
+# before as soon as the service stops being well, whoever started this being there or not.
 set -euo pipefail
 shopt -s lastpipe # `relay` at the end of a pipe keeps what it has learned
 umask 022         # the service's user must be able to read what root installs
@@ -18,14 +20,21 @@ export LC_ALL=C.UTF-8 # `relay` reads what programs say
 readonly KEEP_ANSWERING="saynote is not running. Look at: journalctl -u saynote -n 50"
 readonly FAILED=$'\001' # before the last words of what runs under `watched`
 readonly NEEDS_MB=600 NEEDS_MB_ALONE=60 NEEDS_FILES=20000 NEEDS_FILES_ALONE=3000
-action=install root="" apt=yes systemd=yes dependencies=yes python=python3 wait_s=150 settle_s=5
-id="" next="" under_watch=no last_words="" cause="" sent_bundle=""
+readonly LOOK_S=2
+action=install root="" target=pi anyway=no purge=no apt=yes systemd=yes dependencies=yes python=python3 wait_s=150 settle_s=5 trial_s=300
+id="" next="" under_watch=no last_words="" cause="" sent_bundle="" sent_full=""
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 
 usage() {
     cat <<'TEXT'
 Usage: install.sh [option]...
+  --check          say what would be done, do nothing
   --rollback       go back to what ran before this release, install nothing
+  --undeploy       take saynote off this device; settings and captures stay
+  --purge          with --undeploy: those too
+  --watch          what saynote-trial.service runs: go back if the new release does not do well
+  --target KIND    pi (Raspberry Pi OS), or debian: leaves out board, camera and picamera2
+  --anyway         install where no camera or no sound card is found
   --root DIR       install below DIR instead of / (for images and tests; makes no user)
   --no-systemd     touch no service
   --no-apt         install no system packages
@@ -33,6 +42,7 @@ Usage: install.sh [option]...
   --python FILE    the interpreter to use (python3)
   --wait SECONDS   how long the service may take to come up (150)
   --settle SECONDS how long it must then stay up (5)
+  --trial SECONDS  with --watch: how long it must do well (300)
 TEXT
 }
 
@@ -49,17 +59,21 @@ fail() {
 parse() {
     while [ $# -gt 0 ]; do
         case $1 in
-            --rollback) action=rollback ;;
+            --check | --rollback | --undeploy | --watch) action=${1#--} ;;
+            --purge) purge=yes ;;
+            --anyway) anyway=yes ;;
             --no-systemd) systemd=no ;;
             --no-apt) apt=no ;;
             --no-deps) dependencies=no ;;
-            --root | --python | --wait | --settle)
+            --root | --target | --python | --wait | --settle | --trial)
                 [ $# -ge 2 ] || fail "$1 needs a value"
                 case $1 in
+                    --target) target=$2 ;;
                     --root) root=${2%/} ;;
                     --python) python=$2 ;;
                     --wait) wait_s=$2 ;;
                     --settle) settle_s=$2 ;;
+                    --trial) trial_s=$2 ;;
                 esac
                 shift
                 ;;
@@ -68,6 +82,7 @@ parse() {
         esac
         shift
     done
+    case $target in pi | debian) ;; *) fail "unknown target $target: pi or debian" ;; esac
     base=$root/opt/saynote
     config=$root/etc/saynote/edge.toml
     units=$root/etc/systemd/system
@@ -96,10 +111,19 @@ relay() {
     done
 }
 
-free_mb() { df --output=avail -BM "$base" 2>/dev/null | tail -n 1 | tr -dc '0-9'; }
+# A path on the card that is there already.
+card() {
+    local path
+    for path in "$base" "$root/" /; do
+        if [ -e "$path" ]; then break; fi
+    done
+    echo "$path"
+}
+
+free_mb() { df --output=avail -BM "$(card)" 2>/dev/null | tail -n 1 | tr -dc '0-9'; }
 
 # Nothing where the file system does not count them.
-free_files() { df --output=itotal,iavail "$base" 2>/dev/null | awk 'END { if ($1 + 0 > 0) print $2 }'; }
+free_files() { df --output=itotal,iavail "$(card)" 2>/dev/null | awk 'END { if ($1 + 0 > 0) print $2 }'; }
 
 # watched COMMAND...: runs it to its end or its first error; then the last line is ours, and says why
 watched() {
@@ -129,6 +153,32 @@ point() {
 # The generation in use, as generations/N, or nothing
 in_use() { readlink "$base/generation" || true; }
 
+# before_of GENERATION: the one before it, or nothing
+before_of() {
+    local link
+    link=$(readlink "$base/$1/before" || true)
+    if [ -n "$link" ]; then echo "generations/${link##*/}"; fi
+}
+
+is_on_trial() { [ -n "$1" ] && [ "$(in_use)" = "$1" ] && [ -e "$base/$1/trial" ]; }
+
+# The generation that is known to do well: the one in use, unless it is on trial
+proven() {
+    local now
+    now=$(in_use)
+    if is_on_trial "$now"; then before_of "$now"; else echo "$now"; fi
+}
+
+# is_used RELEASE: by the generation in use or the one before it
+is_used() {
+    local now generation
+    now=$(in_use)
+    for generation in "$now" "$(before_of "$now")"; do
+        if [ -n "$generation" ] && [ "$(release_of "$generation")" = "$1" ]; then return 0; fi
+    done
+    return 1
+}
+
 # release_of GENERATION
 release_of() { basename "$(readlink "$base/$1/release")"; }
 
@@ -145,7 +195,8 @@ new_generation() {
 # stage RELEASE LIKE BEFORE: `next` is a generation with the bundles of LIKE and those that were sent, or the one in
 # use where that is the same
 stage() {
-    local folder full
+    local folder full now
+    now=$(in_use)
     new_generation
     ln -s "../../releases/$1" "$base/$next/release"
     if [ -n "$2" ]; then cp -PR "$base/$2/bundles/." "$base/$next/bundles/"; fi
@@ -154,10 +205,17 @@ stage() {
         full=$(basename "$folder")
         ln -sfn -- "../../../bundles/$full" "$base/$next/bundles/${full%-*}"
     done
-    if [ -n "$3" ] && [ "$(contents "$next")" = "$(contents "$3")" ]; then
+    if [ -n "$now" ] && [ "$(contents "$next")" = "$(contents "$now")" ]; then
         rm -rf "${base:?}/$next"
-        next=$3
+        next=$now
     fi
+}
+
+# put_on_trial: `next`, where there is something to go back to; the script that watches it lies in it
+put_on_trial() {
+    if [ "$systemd" = no ] || [ ! -e "$base/$next/before/release" ] || [ "$next" = "$(in_use)" ]; then return 0; fi
+    mkdir "$base/$next/trial"
+    cp "$here/install.sh" "$base/$next/trial/"
 }
 
 # contents GENERATION: what it is made of, one a line
@@ -204,13 +262,11 @@ adopt() {
 
 # forget_old: what is in use, what was before it and what runs stay; all else goes, half releases of a power cut too
 forget_old() {
-    local folder now before keep=()
+    local folder now generation keep=()
     now=$(in_use)
-    if [ -n "$now" ]; then
-        before=$(readlink "$base/$now/before" || true)
-        keep=("$(release_of "$now")" "$now")
-        if [ -n "$before" ]; then keep+=("$(release_of "generations/${before##*/}")" "generations/${before##*/}"); fi
-    fi
+    for generation in "$now" "$(before_of "$now")"; do
+        if [ -n "$generation" ]; then keep+=("$(release_of "$generation")" "$generation"); fi
+    done
     for folder in "$base"/releases/* "$base"/generations/*; do
         case " ${keep[*]} " in
             *" ${folder##*/} "* | *" generations/${folder##*/} "*) continue ;;
@@ -225,7 +281,71 @@ runs() { grep -qsF -- "$(realpath "$1")/" /proc/[0-9]*/maps; }
 
 # --- Is this a device that it can be installed on?
 
-is_pi() { grep -qs 'Raspberry Pi' /proc/device-tree/model; }
+is_pi() { [ "$target" = pi ] && grep -qs 'Raspberry Pi' /proc/device-tree/model; }
+
+# preflight: what would make the installation pointless, found before anything is changed
+preflight() {
+    check_python
+    check_space
+    if [ -n "$root" ]; then return 0; fi # an image is not the device
+    if [ "$target" = debian ]; then step "target debian: board, camera and picamera2 are left out"; else check_board; fi
+    check_system
+    check_clock
+    if [ "$target" = pi ]; then lacks_no camera sees_camera "power off and reseat the ribbon cable at both ends"; fi
+    if [ "$target" = pi ]; then lacks_no "sound card" hears_sound "aplay -l lists them"; fi
+}
+
+check_board() {
+    is_pi || fail "this is no Raspberry Pi. On another computer with Debian: TARGET=debian, or install.sh --target debian"
+}
+
+# os WHAT: a value of /etc/os-release
+os() { sed -n "s/^$1=\"\?\([^\"]*\)\"\?$/\1/p" /etc/os-release; }
+
+check_system() {
+    local name
+    name=$(os PRETTY_NAME)
+    case "$(os ID) $(os VERSION_ID)" in
+        "debian 12" | "debian 13") ;;
+        raspbian*) fail "this is the 32-bit system ($name). saynote needs Raspberry Pi OS (64 bit)" ;;
+        *) fail "saynote runs on Raspberry Pi OS and on Debian, 12 and 13, and this is: ${name:-unknown}" ;;
+    esac
+    "$python" -c 'import sys; sys.exit(sys.maxsize < 2**32)' ||
+        fail "$python is a 32-bit program. saynote needs Raspberry Pi OS (64 bit)"
+    case $(uname -m) in
+        aarch64 | x86_64) ;;
+        *) fail "there are no packages for this processor, $(uname -m)" ;;
+    esac
+}
+
+# check_clock: certificates are not valid yet on a device that lives in the past; with wheels it does not matter
+check_clock() {
+    local built now
+    if [ -d "$here/wheels" ] || [ ! -s "$here/BUILT" ]; then return 0; fi
+    built=$(cat "$here/BUILT") now=$(date +%s)
+    [ "$now" -ge $((built - 86400)) ] ||
+        fail "the clock is wrong: here it is $(date '+%Y-%m-%d %H:%M'). The network sets it, or: sudo date -s '...'"
+}
+
+# lacks_no WHAT TEST ADVICE: refuses a first installation; an update may be what mends it
+lacks_no() {
+    if $2; then return 0; fi
+    if [ "$anyway" = yes ] || [ -n "$(in_use)" ]; then step "no $1 is found: $3"; else
+        fail "no $1 is found: $3. To install all the same: install.sh --anyway"
+    fi
+}
+
+sees_camera() {
+    local list
+    for list in rpicam-hello libcamera-hello; do
+        if command -v "$list" >/dev/null; then
+            "$list" --list-cameras 2>&1 | grep -q '^[0-9]' && return 0
+        fi
+    done
+    compgen -G '/dev/v4l/by-id/*' >/dev/null || ! command -v rpicam-hello libcamera-hello >/dev/null
+}
+
+hears_sound() { grep -qs '^ *[0-9]' /proc/asound/cards; }
 
 check_release() {
     [ -s "$here/RELEASE" ] || fail "no release lies beside this script; send one with: make deploy PI=user@host"
@@ -234,6 +354,11 @@ check_release() {
     if [ -e "$here/complete" ]; then return 0; fi
     (cd "$here" && sha256sum --check --strict --quiet SHA256SUMS) >/dev/null 2>&1 ||
         fail "the release did not arrive whole. Send it again"
+}
+
+# name_release: one that is in use and has lost files is not touched; the same again has a folder of its own
+name_release() {
+    if is_whole "$base/releases/$id.again" || { is_used "$id" && ! is_whole "$base/releases/$id"; }; then id=$id.again; fi
 }
 
 check_python() {
@@ -245,7 +370,7 @@ check_python() {
 check_space() {
     local mb=$NEEDS_MB files=$NEEDS_FILES free
     if is_whole "$base/releases/$id"; then return 0; fi
-    if [ $dependencies = no ]; then mb=$NEEDS_MB_ALONE files=$NEEDS_FILES_ALONE; fi
+    if [ "$dependencies" = no ]; then mb=$NEEDS_MB_ALONE files=$NEEDS_FILES_ALONE; fi
     free=$(free_mb)
     [ "${free:-$mb}" -ge "$mb" ] || fail "the card is full: $free MB are free, $mb are needed"
     free=$(free_files)
@@ -271,12 +396,18 @@ open_base() {
 
 # --- What is installed
 
-install_system_packages() {
-    local packages=(python3-venv espeak-ng libportaudio2) missing=() package
+# Those of Debian's packages that are not there yet.
+missing_packages() {
+    local packages=(python3-venv espeak-ng libportaudio2) package
     if is_pi; then packages+=(python3-picamera2 python3-lgpio); fi
     for package in "${packages[@]}"; do
-        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package"
     done
+}
+
+install_system_packages() {
+    local missing
+    mapfile -t missing < <(missing_packages)
     [ ${#missing[@]} -gt 0 ] || return 0
     step "apt: ${missing[*]}"
     export DEBIAN_FRONTEND=noninteractive
@@ -332,7 +463,7 @@ is_whole() { [ -s "$1/complete" ] && [ "$(inventory "$1")" = "$(cat "$1/complete
 install_wheel() {
     local pip=("$1/venv/bin/python" -m pip --disable-pip-version-check --no-input install --progress-bar off) wheel=$2
     if [ -d "$here/wheels" ]; then pip+=(--no-index --find-links "$here/wheels"); fi
-    if [ $dependencies = no ]; then pip+=(--no-deps); fi
+    if [ "$dependencies" = no ]; then pip+=(--no-deps); fi
     if is_pi; then wheel="${wheel}[pi]"; fi
     TMPDIR=$1/tmp "${pip[@]}" --no-cache-dir "$wheel" ||
         fail "pip could not install saynote"
@@ -366,7 +497,7 @@ look_at_bundles() {
         if [ ! -L "$base/bundles/${full%-*}" ] && [ -e "$base/bundles/${full%-*}" ]; then
             fail "the name of bundle $full is taken in $base/bundles"
         fi
-        sent_bundle=/opt/saynote/bundles/${full%-*}
+        sent_bundle=/opt/saynote/bundles/${full%-*} sent_full=$full
     done
 }
 
@@ -383,6 +514,20 @@ write_config() {
     elif [ -n "$sent_bundle" ] && ! grep -qF "\"$sent_bundle\"" "$config"; then
         step "$config does not use the bundle that was sent. To use it, write under [model]: $line"
     fi
+    announce_settings
+}
+
+# announce_settings: those that the release in use does not know yet; the owner's file stays as it is
+announce_settings() {
+    local old=$base/current/edge.example.toml new
+    if [ ! -e "$config" ] || [ ! -e "$old" ]; then return 0; fi
+    new=$("$python" - "$old" "$here/edge.example.toml" <<'PYTHON'
+import sys, tomllib
+old, new = ({(group, key) for group, table in tomllib.load(open(name, "rb")).items() for key in table} for name in sys.argv[1:])
+print(*sorted(f"{group}.{key}" for group, key in new - old), sep=", ")
+PYTHON
+    )
+    if [ -n "$new" ]; then step "new settings, explained in $base/current/edge.example.toml once this runs: $new"; fi
 }
 
 # install_units: those of the release in use; a unit is never half written or missing
@@ -398,14 +543,33 @@ install_units() {
     done
 }
 
+# try_beside: the new release, with the bundle that was sent, looks at this device while the old one still runs. What
+# lacks in the device is for the doctor's reader; a release, bundle or settings file that cannot be used ends it here.
+try_beside() {
+    local code=0 try=$base/try.toml
+    if [ "$systemd" = no ] || [ "$dependencies" = no ] || [ -n "$root" ]; then return 0; fi
+    step "the new release looks at this device"
+    install -m 640 -g saynote "$config" "$try"
+    if [ -n "$sent_bundle" ]; then sed -i "s|\"$sent_bundle\"|\"$base/bundles/$sent_full\"|" "$try"; fi
+    timeout 180 runuser -u saynote -- env STATE_DIRECTORY=/var/lib/saynote \
+        "$base/releases/$id/venv/bin/saynote" doctor --quiet --config "$try" || code=$?
+    rm -f "$try"
+    case $code in
+        0 | 69 | 75) ;; # all is well; a device is missing; the broker does not answer
+        65) fail "the bundle is refused by the new release" ;;
+        78) fail "the new release does not understand $config" ;;
+        *) fail "the new release cannot run here (exit code $code)" ;;
+    esac
+}
+
 prepare() {
-    check_python
-    check_space
-    if [ $apt = yes ]; then install_system_packages; fi
+    preflight
+    if [ "$apt" = yes ]; then install_system_packages; fi
     if [ -z "$root" ]; then make_user; fi
     install_release
     install_bundles
     write_config
+    try_beside
 }
 
 # tidy: what a failed installation has begun
@@ -439,25 +603,25 @@ use() {
 # switch: to the generation `next`; what was before comes back where the service does not come up with it
 switch() {
     local old
-    old=$(in_use)
-    if [ "$old" = "$next" ] && [ $systemd = yes ] && systemctl is-active --quiet saynote.service; then
+    old=$(proven)
+    if [ "$(in_use)" = "$next" ] && [ "$systemd" = yes ] && systemctl is-active --quiet saynote.service; then
         step "it is running already"
         return 0
     fi
     use "$next"
-    if [ $systemd = no ]; then return 0; fi
+    if [ "$systemd" = no ]; then return 0; fi
     step "starting; this waits until it is ready"
     if start; then return 0; fi
     if [ -z "$old" ] || [ "$old" = "$next" ]; then fail "$KEEP_ANSWERING"; fi
-    go_back "$old"
+    go_back "$old" "the service did not come up"
 }
 
-# go_back GENERATION: ends with what became of it
+# go_back GENERATION WHY: ends with what became of it
 go_back() {
     local failed before
     failed=$(release_of "$next")
     before=$(release_of "$1")
-    step "the service did not come up: going back to $before"
+    step "$2: going back to $before"
     use "$1"
     if start; then
         forget_old
@@ -466,11 +630,42 @@ go_back() {
     fail "rolled back to $before. $KEEP_ANSWERING"
 }
 
+# --- The trial
+
+# Seconds since the start of the device: no clock that is set meanwhile changes them.
+uptime_s() { cut -d. -f1 /proc/uptime; }
+
+asked() { systemctl show --property="$1" --value saynote.service; }
+
+# It has not failed and was not started again since it was started by hand or with the device.
+does_well() { [ "$(asked ActiveState)" != failed ] && [ "$(asked NRestarts)" = 0 ]; }
+
+# watch: until the generation in use has done well for long enough, or has been left; an installation goes first
+watch() {
+    local began
+    began=$(uptime_s)
+    flock 9
+    next=$(in_use)
+    while is_on_trial "$next"; do
+        if ! does_well; then go_back "$(before_of "$next")" "the service stopped being well"; fi
+        if [ "$(asked ActiveState)" != active ]; then began=$(uptime_s); fi
+        if [ $(($(uptime_s) - began)) -ge "$trial_s" ]; then
+            rm -rf "${base:?}/$next/trial"
+            step "$(release_of "$next") has done well for $trial_s seconds and stays"
+        fi
+        flock -u 9
+        sleep "$LOOK_S"
+        flock 9
+    done
+}
+
+# --- What can be asked for
+
 rollback() {
     local now before
     now=$(in_use)
     if [ -z "$now" ] || [ ! -e "$base/$now/before/release" ]; then fail "there is no release before this one"; fi
-    before=generations/$(basename "$(readlink "$base/$now/before")")
+    before=$(before_of "$now")
     staged_bundles=/nonexistent
     stage "$(release_of "$before")" "$before" "$now"
     switch
@@ -480,12 +675,57 @@ rollback() {
 
 install_all() {
     check_release
+    name_release
     look_at_bundles
     watched prepare
-    stage "$id" "$(in_use)" "$(in_use)"
+    stage "$id" "$(in_use)" "$(proven)"
+    put_on_trial
     switch
+    if is_on_trial "$next"; then step "ready; for $trial_s seconds more it goes back by itself if it stops being well"; fi
     forget_old
     step "done: $id"
+}
+
+# check: what an installation would do, and nothing of it
+check() {
+    local now missing folder
+    check_release
+    name_release
+    look_at_bundles
+    preflight
+    mapfile -t missing < <(missing_packages)
+    if [ "$apt" = yes ] && [ ${#missing[@]} -gt 0 ]; then step "would install with apt: ${missing[*]}"; fi
+    if [ -z "$root" ] && ! id saynote >/dev/null 2>&1; then step "would make the user saynote"; fi
+    if [ ! -e "$config" ]; then step "would write $config"; fi
+    announce_settings
+    for folder in "$staged_bundles"/*/; do
+        if [ ! -d "$base/bundles/$(basename "$folder")" ]; then step "would install bundle $(basename "$folder")"; fi
+    done
+    now=$(in_use)
+    if [ -z "$now" ]; then step "would install $id"; elif [ "$(release_of "$now")" = "$id" ]; then
+        step "release $id is in use already"
+    else
+        step "would go from $(release_of "$now") to $id"
+    fi
+}
+
+# undeploy: services first, then what they run; run again after a kill it goes on
+undeploy() {
+    local unit
+    if [ -e "$base" ]; then open_base; fi
+    if [ "$systemd" = yes ]; then systemctl disable --now --quiet saynote.service saynote-trial.service 2>/dev/null || true; fi
+    for unit in "$units"/saynote.service* "$units"/saynote-fault.service* "$units"/saynote-trial.service*; do
+        rm -rf "$unit"
+    done
+    if [ "$systemd" = yes ]; then systemctl daemon-reload; fi
+    if [ "$purge" = yes ]; then
+        rm -rf "$root/etc/saynote" "$root/var/lib/saynote"
+        if [ -z "$root" ] && id saynote >/dev/null 2>&1; then userdel saynote; fi
+    fi
+    rm -rf "${base:?}"
+    if [ "$purge" = yes ]; then step "saynote is gone; Debian's packages stay"; else
+        step "saynote is gone; /etc/saynote and /var/lib/saynote stay (PURGE=yes takes them too)"
+    fi
 }
 
 main() {
@@ -493,15 +733,27 @@ main() {
     parse "$@"
     if [ "$(id -u)" -ne 0 ] && [ -z "$root" ]; then fail "must run as root: sudo bash $here/install.sh"; fi
     trap '' HUP PIPE # the workstation may go; the installation comes to its end all the same
+    case $action in
+        check)
+            check
+            return
+            ;;
+        undeploy)
+            if [ -e "$base" ] || [ "$purge" = yes ]; then undeploy; else step "saynote is not installed here"; fi
+            return
+            ;;
+        watch)
+            exec 9>"$base/.lock"
+            watch
+            return
+            ;;
+    esac
     open_base
     adopt
     next=""
     forget_old
     trap tidy EXIT
-    case $action in
-        install) install_all ;;
-        rollback) rollback ;;
-    esac
+    if [ "$action" = rollback ]; then rollback; else install_all; fi
 }
 
 main "$@"

@@ -40,6 +40,9 @@ echo "uid=$(id -u)"
 command -v rsync >/dev/null && echo rsync=yes
 command -v sudo >/dev/null && echo sudo=yes
 sudo -n true 2>/dev/null && echo sudo_free=yes
+echo "machine=$(uname -m)"
+echo "libc=$(getconf GNU_LIBC_VERSION 2>/dev/null)"
+grep -qs 'Raspberry Pi' /proc/device-tree/model && echo pi=yes
 echo "python=$(python3 -c 'import sys; print(*sys.version_info[:2], sep=".")' 2>/dev/null)"
 echo seen=yes
 """
@@ -72,6 +75,10 @@ class Device:
     has_rsync: bool
     has_sudo: bool
     sudo_asks: bool  # for a password
+    python: str = ""  # its version, as "3.11"
+    machine: str = ""  # the processor, as `uname -m` calls it
+    libc: str = ""  # as "glibc 2.36"
+    is_pi: bool = False
 
     def command(self, line: str) -> list[str]:
         """What runs the shell's `line` there."""
@@ -123,6 +130,10 @@ def look(host: str, ssh: tuple[str, ...], *, at_terminal: bool) -> Device:
         has_rsync="rsync" in found,
         has_sudo="sudo" in found,
         sudo_asks="sudo_free" not in found,
+        python=found["python"],
+        machine=found.get("machine", ""),
+        libc=found.get("libc", ""),
+        is_pi="pi" in found,
     )
     _check_root(device, at_terminal)
     return device

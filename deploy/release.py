@@ -7,6 +7,7 @@ edge.example.toml    the configuration of a device that has none
 systemd/             the units
 bundles/NAME-DIGEST/ model bundles, where one was given
 wheels/              what the daemon depends on, where a folder of wheels was given: no network needed then
+BUILT                when, in seconds since 1970: a device cannot be living before that
 SHA256SUMS           of all these: what did not arrive whole is not installed
 
 Only regular files travel: a link could lead anywhere on this computer.
@@ -18,6 +19,7 @@ import hashlib
 import os
 import shutil
 import stat
+import time
 import zipfile
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from deploy.wheel import PROJECT
 from edge.core import bundle as bundles
 
 NAME = "RELEASE"
+BUILT = "BUILT"
 SUMS = "SHA256SUMS"
 BUNDLE_FILES = (bundles.MODEL, bundles.LABELS, bundles.SELFTEST, bundles.MANIFEST, bundles.CARD)
 SHORT = 12  # digits of a digest: enough to tell releases apart, short enough to say on the telephone
@@ -52,8 +55,14 @@ def lay_out(folder: Path, wheel: Path, *, bundle: Path | None = None, wheels: Pa
     version = wheel.name.split("-")[1]
     name = f"{version}-{_digest(folder, wheel)[:SHORT]}"
     (folder / NAME).write_text(name + "\n", encoding="utf-8")
+    (folder / BUILT).write_text(f"{int(time.time())}\n", encoding="utf-8")
     seal(folder)
     return name
+
+
+def lay_out_script(folder: Path) -> None:
+    """Fill the empty `folder` with what is needed to go back, or to take saynote off a device."""
+    shutil.copy2(PROJECT / "deploy" / "install.sh", folder)
 
 
 def add_bundle(folder: Path, bundle: Path) -> None:

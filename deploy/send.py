@@ -1,36 +1,17 @@
-"""Owns the way of a release to one device over ssh: look, send, install; `install.sh` does the rest over there.
+"""Owns the command line of the way to devices: which, what, with which options.
 
-`python -m deploy.send user@host [--bundle FOLDER] [--wheels FOLDER] [--ssh-config FILE] [-- OPTIONS OF install.sh]`
-rsync where both sides have it, since it sends only what differs, else tar.
+`python -m deploy.send user@host[,user@host...] [--wheels auto|FOLDER] [...] [-- OPTIONS OF install.sh]`
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import shlex
-import shutil
-import subprocess
 import sys
-import tarfile
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
-from deploy import release, wheel
-from deploy.reach import Device, ReachError, Say, follow, last_line, look, ssh_command
-from edge.core.errors import EdgeError
-
-KEPT = ".cache/saynote/kept"  # what was sent last, there: rsync takes from it what is the same
-DISCARD_S = 20.0
-
-
-class SendError(Exception):
-    """The release did not get there; `str()` says why and what to do."""
-
-
-FAILURES = (SendError, ReachError, EdgeError, release.ReleaseError, wheel.BuildError)
+from deploy import fleet
+from deploy.reach import ReachError, check_host
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -41,121 +22,57 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         own, install = own[:at], own[at + 1 :]
     parser = argparse.ArgumentParser(
         prog="deploy",
-        usage="%(prog)s [option]... user@host [-- OPTION OF install.sh...]",
-        description="Install saynote on a device over ssh.",
+        usage="%(prog)s [option]... user@host[,user@host...] [-- OPTION OF install.sh...]",
+        description="Install saynote on devices over ssh.",
     )
-    parser.add_argument("host", help="user@host, as ssh takes it")
+    parser.add_argument("host", nargs="?", default="", help="user@host as ssh takes it, or several with commas")
+    parser.add_argument("--inventory", type=Path, help="file with one host a line; # begins a comment")
+    parser.add_argument("--action", choices=fleet.ACTIONS, default="deploy", help="what to do there [deploy]")
     parser.add_argument("--bundle", type=Path, help="model bundle to send along")
-    parser.add_argument("--wheels", type=Path, help="folder of wheels for a device that has no network")
+    parser.add_argument("--wheels", help="folder of wheels for a device without a network, or auto: fetch them here")
+    parser.add_argument("--target", choices=["pi", "debian"], help="debian leaves out board, camera and picamera2 [pi]")
+    parser.add_argument("--purge", action="store_true", help="with undeploy: settings and captures go, too")
     parser.add_argument("--ssh-config", type=Path, help="configuration file for ssh, instead of your own")
     return parser.parse_args(own, argparse.Namespace(install=install))
 
 
+def hosts_of(given: argparse.Namespace) -> list[str]:
+    """The hosts that are named, each once. ReachError where one is none, or there are none."""
+    named = given.host.split(",") if given.host else []
+    if given.inventory is not None:
+        try:
+            lines = given.inventory.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ReachError(f"the inventory {given.inventory} cannot be read: {error}") from error
+        named += [host for line in lines if (host := line.partition("#")[0].strip())]
+    if not named:
+        raise ReachError("no device is named: PI=user@host[,user@host...] or INVENTORY=file")
+    return list(dict.fromkeys(check_host(host.strip()) for host in named))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build, send and install; the exit code."""
+    """Do what is asked for on every device; the exit code: 0 where all went well."""
     given = parse(sys.argv[1:] if arguments is None else arguments)
     try:
-        send(given.host, given.install, bundle=given.bundle, wheels=given.wheels, ssh_config=given.ssh_config)
-    except FAILURES as error:
+        order = fleet.Order(
+            action=given.action,
+            install=tuple(given.install),
+            bundle=given.bundle,
+            wheels=given.wheels,
+            target=given.target,
+            purge=given.purge,
+            ssh_config=given.ssh_config,
+        )
+        return fleet.run(hosts_of(given), order)
+    except ReachError as error:
         sys.stderr.write(f"deploy: {error}\n")
         return 1
     except OSError as error:
         sys.stderr.write(f"deploy: on this computer: {error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("deploy: stopped here. What the device has begun it brings to its end\n")
+        sys.stderr.write("deploy: stopped here. What a device has begun it brings to its end\n")
         return 130
-    return 0
-
-
-def send(
-    host: str,
-    install: Sequence[str] = (),
-    *,
-    bundle: Path | None = None,
-    wheels: Path | None = None,
-    ssh_config: Path | None = None,
-) -> str:
-    """Install this checkout on `host`, with `install` as further options of install.sh; the release's name."""
-    _say(f"looking at {host}")
-    device = look(host, ssh_command(ssh_config), at_terminal=sys.stdin.isatty())
-    try:
-        with tempfile.TemporaryDirectory(prefix="saynote-release-") as scratch:
-            folder = Path(scratch, "release")
-            folder.mkdir()
-            _say("building the wheel")
-            name = release.lay_out(folder, wheel.build(Path(scratch, "dist")), bundle=bundle, wheels=wheels)
-            _say(f"sending {name} with {'rsync' if _uses_rsync(device) else 'tar'}")
-            transfer(folder, device, _show)
-        _say(f"installing on {host}")
-        run_installer(device, install, _show)
-    finally:
-        discard(device)
-    return name
-
-
-def transfer(folder: Path, device: Device, say: Say) -> None:
-    """Bring `folder` into the device's inbox."""
-    if _uses_rsync(device):
-        user, _, name = device.host.rpartition("@")
-        host = f"{user}{'@' if user else ''}{f'[{name}]' if ':' in name else name}"
-        # Whole files: those that are the same are linked, not sent; a delta against them is not worth its failures.
-        same = ["--whole-file", f"--link-dest=../{Path(KEPT).name}"]
-        rsync = ["rsync", "--archive", *same, "--rsh", shlex.join(device.ssh)]
-        code, said = follow([*rsync, "--", f"{folder}/", f"{host}:{device.inbox}/"], say)
-    else:
-        # Not the times: a device whose clock is behind would complain of each file.
-        unpack = f"tar -C {shlex.quote(device.inbox)} --touch --no-same-owner -xf -"
-        code, said = follow(device.command(unpack), say, lambda pipe: _pack(folder, pipe))
-    if code != 0:
-        why = "its card is full" if "No space left" in said else last_line(said)
-        raise SendError(f"{device.host}: sending failed: {why}. Nothing was installed")
-
-
-def _pack(folder: Path, pipe: IO[bytes]) -> None:
-    with tarfile.open(fileobj=pipe, mode="w|") as archive:
-        archive.add(folder, arcname=".")
-
-
-def run_installer(device: Device, options: Sequence[str], say: Say) -> None:
-    """Run install.sh over there; its last line says why it failed, and is ours then."""
-    command, needs_terminal = device.as_root(["bash", f"{device.inbox}/install.sh", *options])
-    if needs_terminal:
-        code, said = subprocess.run(command, check=False).returncode, "its last line says why"
-    else:
-        code, said = follow(command, say)
-    if code != 0:
-        raise SendError(f"the installer on {device.host} failed: {last_line(said).removeprefix('install: ')}")
-
-
-def discard(device: Device) -> None:
-    """Take away what was sent; with rsync it stays, once, for the next transfer to compare with."""
-    inbox = shlex.quote(device.inbox)
-    line = f"rm -rf {inbox}"
-    if _uses_rsync(device):
-        line = f"test -e {inbox}/{release.SUMS} && rm -rf {KEPT} && mv -T {inbox} {KEPT}; {line}"
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        subprocess.run(
-            device.command(line),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=DISCARD_S,
-            check=False,
-        )
-
-
-def _uses_rsync(device: Device) -> bool:
-    return device.has_rsync and shutil.which("rsync") is not None
-
-
-def _say(text: str) -> None:
-    _show(f"deploy: {text}")
-
-
-def _show(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

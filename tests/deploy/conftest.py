@@ -1,5 +1,6 @@
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from deploy import release, wheel
 from edge.core import bundle
 from edge.core.bundle import DecisionSpec, InputSpec
 from tests.deploy.pi import Pi
+from tests.deploy.sshd import Server, serve
 
 
 @pytest.fixture(scope="session")
@@ -67,10 +69,33 @@ def make_release(tmp_path: Path, built_wheel: Path) -> Callable[..., tuple[Path,
     return make
 
 
+# An interpreter that copies an empty environment instead of making one anew, which takes seconds.
+QUICK = """#!/bin/sh
+if [ "$1 $2" = "-m venv" ]; then exec cp -R "{template}" "$4"; fi
+exec "{python}" "$@"
+"""
+
+
+@pytest.fixture(scope="session")
+def quick_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("python")
+    subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", folder / "template"], check=True)
+    program = folder / "python"
+    program.write_text(QUICK.format(template=folder / "template", python=sys.executable))
+    program.chmod(0o755)
+    return program
+
+
 @pytest.fixture
-def install_options() -> list[str]:
+def install_options(quick_python: Path) -> list[str]:
     """Nothing outside the folder of the test is touched, and nothing is downloaded."""
-    return ["--no-apt", "--no-deps", "--python", sys.executable]
+    return ["--no-apt", "--no-deps", "--python", str(quick_python)]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with serve(tmp_path) as running:
+        yield running
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ runs() {{ ! grep -qsx "$(basename "$(realpath "{root}/opt/saynote/current")")" "
 case "$1" in
     restart) runs && touch "{folder}/up" || {{ rm -f "{folder}/up"; exit 1; }} ;;
     is-active) test -e "{folder}/up" ;;
+    show) case "$2" in *ActiveState) cat "{folder}/state" 2>/dev/null || echo active ;;
+          *) cat "{folder}/restarts" 2>/dev/null || echo 0 ;; esac ;;
 esac
 """
 
@@ -41,6 +43,10 @@ class Pi:
             check=False,
             env={**self.environment, **environment},
         )
+
+    def proves(self) -> subprocess.CompletedProcess[str]:
+        """The release on trial does well for as long as it must."""
+        return self.install(self.home / "generation" / "trial", "--watch", "--trial", "0")
 
     def breaks_with(self, name: str) -> None:
         (self.folder / "broken").write_text(name + "\n")

@@ -24,7 +24,7 @@ NOT_COMMANDS = ("mermaid", "json", "toml", "text")
 # Programs of others, which this project neither ships nor sets up here; what they are told is for people to judge.
 FOREIGN = {
     *("systemctl", "journalctl", "mosquitto_sub", "install", "nano", "grep", "df", "usermod", "raspi-config"),
-    *("apt-get", "ssh", "ssh-copy-id", "tar", "aplay", "speaker-test"),
+    *("apt-get", "ssh", "ssh-copy-id", "tar", "date", "aplay", "speaker-test"),
 }
 UNIT = "saynote.service"
 
@@ -100,7 +100,10 @@ def check_training(words: list[str]) -> None:
 
 
 def check_send(words: list[str]) -> None:
-    check_installer(send.parse(words).install)
+    given = send.parse(words)
+    if given.inventory is None:  # a file that is not there
+        send.hosts_of(given)
+    check_installer(given.install)
 
 
 def check_installer(words: list[str]) -> None:

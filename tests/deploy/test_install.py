@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ MakeRelease = Callable[..., tuple[Path, str]]
 
 def test_a_first_installation_is_complete_and_running(pi: Pi, make_release: MakeRelease) -> None:
     folder, name = make_release()
-    done = pi.install(folder)
+    done = pi.install(folder, "--python", sys.executable)
     assert done.returncode == 0, done.stdout + done.stderr
     assert pi.points_to("current") == name
     program = pi.home / "current" / "venv" / "bin" / "saynote"
@@ -31,7 +32,11 @@ def test_a_first_installation_is_complete_and_running(pi: Pi, make_release: Make
     assert version.stdout.strip() == name.partition("-")[0]
     assert pi.config.read_text() == (folder / "edge.example.toml").read_text()
     units = pi.root / "etc" / "systemd" / "system"
-    assert {unit.name for unit in units.iterdir()} == {"saynote.service", "saynote-fault.service"}
+    assert {unit.name for unit in units.iterdir()} == {
+        "saynote.service",
+        "saynote-fault.service",
+        "saynote-trial.service",
+    }
     assert "enable --quiet saynote.service" in pi.calls
     assert "restart saynote.service" in pi.calls
 
@@ -55,6 +60,7 @@ def test_the_release_before_is_kept_and_older_ones_go(pi: Pi, make_release: Make
     for name in ("1.0.0-aaa", "1.0.1-bbb", "1.0.2-ccc"):
         done = pi.install(make_release(name)[0])
         assert done.returncode == 0, done.stdout + done.stderr
+        pi.proves()
     assert (pi.points_to("current"), pi.points_to("previous")) == ("1.0.2-ccc", "1.0.1-bbb")
     assert {folder.name for folder in (pi.home / "releases").iterdir()} == {"1.0.2-ccc", "1.0.1-bbb"}
 

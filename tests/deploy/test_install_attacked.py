@@ -125,9 +125,13 @@ def test_a_release_with_a_file_that_was_cut_off_is_made_anew(pi: Pi, make_releas
     folder, _ = make_release()
     pi.install(folder)
     (module,) = (pi.home / "current" / "venv" / "lib").glob("*/site-packages/edge/core/decide.py")
-    module.write_bytes(b"")
+    damaged = module.resolve()
+    damaged.write_bytes(b"")
     assert pi.install(folder).returncode == 0
     assert module.stat().st_size > 0
+    # The one that was in use was not touched meanwhile, and the same again is a matter of moments.
+    assert damaged.exists()
+    assert "is here already" in pi.install(folder).stdout
 
 
 def test_a_release_that_did_not_arrive_whole_is_refused(pi: Pi, make_release: MakeRelease) -> None:
@@ -171,6 +175,7 @@ def test_a_release_that_runs_is_never_taken_away(pi: Pi, make_release: MakeRelea
         assert runs.stdout.readline() == "1\n"
         for name in ("1.0.1-bbb", "1.0.2-ccc"):
             pi.install(make_release(name)[0])
+            pi.proves()
         assert python.exists()
         runs.communicate("\n")
     pi.install(pi.home / "current", "--rollback")

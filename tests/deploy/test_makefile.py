@@ -27,7 +27,8 @@ def test_make_alone_explains_every_target_for_people() -> None:
     shown = set(re.findall(r"^  make ([a-z-]+)", make().stdout, re.M))
     assert shown == {
         *("help", "setup", "run", "test", "check", "format", "check-data", "train", "evaluate", "report", "compare"),
-        *("xts", "replay", "bench", "translations", "wheel", "deploy", "clean"),
+        *("xts", "replay", "bench", "translations", "wheel", "clean"),
+        *("deploy", "deploy-check", "rollback", "undeploy", "doctor"),
         *("dashboard", "dashboard-load", "dashboard-vendor"),
     }
 
@@ -35,7 +36,13 @@ def test_make_alone_explains_every_target_for_people() -> None:
 @pytest.mark.integration
 @pytest.mark.parametrize(
     ("call", "lacks"),
-    [(["train"], "DATA"), (["evaluate", "DATA=x"], "BUNDLE"), (["replay"], "FOLDER"), (["deploy"], "PI")],
+    [
+        (["train"], "DATA"),
+        (["evaluate", "DATA=x"], "BUNDLE"),
+        (["replay"], "FOLDER"),
+        (["deploy"], "PI"),
+        (["rollback"], "PI"),
+    ],
 )
 def test_a_missing_value_is_named_before_anything_else_is_done(call: list[str], lacks: str) -> None:
     done = make(*call)

@@ -2,87 +2,17 @@
 
 import dataclasses
 import os
-import shlex
 import shutil
-import socket
-import subprocess
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from deploy import reach, release, send, wheel
+from deploy import deliver, reach, release, send, wheel
 from deploy.reach import ReachError
-from deploy.send import SendError
 from edge.core.errors import BundleError
-
-SSHD = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin")
-needs_sshd = pytest.mark.skipif(SSHD is None, reason="no ssh server here: sudo apt-get install openssh-server")
-
-
-@dataclass
-class Server:
-    """An ssh server and how to reach it."""
-
-    config: Path  # for the client
-    home: Path  # where a login lands
-    stranger: Path  # a client configuration with a key that the server does not know
-
-    @property
-    def ssh(self) -> tuple[str, ...]:
-        return (*reach.SSH, "-F", str(self.config))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def make_key(path: Path) -> Path:
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
-    return path
-
-
-def client_config(path: Path, port: int, key: Path) -> Path:
-    path.write_text(
-        f"Host pi\n  HostName 127.0.0.1\n  Port {port}\n  IdentityFile {key}\n  IdentitiesOnly yes\n"
-        f"  UserKnownHostsFile {path.parent / 'known_hosts'}\n  GlobalKnownHostsFile /dev/null\n"
-    )
-    return path
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    assert SSHD is not None
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd insists on it where it runs as root
-    home = tmp_path / "home"
-    home.mkdir()
-    port = free_port()
-    key = make_key(tmp_path / "key")
-    command = f'cd {shlex.quote(str(home))} && HOME=$PWD exec bash -c "$SSH_ORIGINAL_COMMAND"'
-    (tmp_path / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {make_key(tmp_path / 'host_key')}\nPidFile none\n"
-        f"AuthorizedKeysFile {key}.pub\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
-        f"KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nForceCommand {command}\n"
-    )
-    process = subprocess.Popen(
-        [SSHD, "-D", "-e", "-f", str(tmp_path / "sshd_config")], stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stderr is not None
-        said = ""
-        while "listening" not in said.lower():
-            said = process.stderr.readline()
-            assert said, "sshd ended before it listened"
-        stranger = client_config(tmp_path / "stranger", port, make_key(tmp_path / "other_key"))
-        yield Server(client_config(tmp_path / "client", port, key), home, stranger)
-    finally:
-        process.terminate()
-        process.communicate()
+from tests.deploy.sshd import Server, client_config, free_port, needs_sshd
 
 
 @pytest.fixture
@@ -96,12 +26,13 @@ def test_a_release_arrives_is_installed_and_sent_again_changes_nothing(
     server: Server, tmp_path: Path, options: list[str], make_bundle: Callable[[str], Path]
 ) -> None:
     home = tmp_path / "pi" / "opt" / "saynote"
-    name = send.send("pi", options, ssh_config=server.config)
-    assert (home / "current").resolve() == home / "releases" / name
+    call = ["pi", "--ssh-config", str(server.config)]
+    assert send.main([*call, "--", *options]) == 0
+    name = (home / "current").resolve().name
     assert (home / "current" / "venv" / "bin" / "saynote").exists()
     made_ns = (home / "current" / "complete").stat().st_mtime_ns
 
-    assert send.send("pi", options, ssh_config=server.config, bundle=make_bundle("weights")) == name
+    assert send.main([*call, "--bundle", str(make_bundle("weights")), "--", *options]) == 0
     assert (home / "current" / "complete").stat().st_mtime_ns == made_ns
     assert [folder.name for folder in (home / "releases").iterdir()] == [name]
     assert (home / "bundles" / "crowns" / "model.tflite").read_text() == "weights"
@@ -113,15 +44,15 @@ def test_a_release_arrives_is_installed_and_sent_again_changes_nothing(
 def test_what_arrives_is_what_was_sent_and_goes_in_the_end(server: Server, tmp_path: Path, has_rsync: bool) -> None:
     if has_rsync and shutil.which("rsync") is None:
         pytest.skip("rsync is not installed: sudo apt-get install rsync")
-    device = send.look("pi", server.ssh, at_terminal=False)
+    device = reach.look("pi", server.ssh, at_terminal=False)
     device = dataclasses.replace(device, has_rsync=has_rsync)
     folder = tmp_path / "new"
     folder.mkdir()
     (folder / "a file").write_text("new")
-    send.transfer(folder, device, print)
+    deliver.transfer(folder, device, print)
     inbox = server.home / device.inbox
     assert {str(path.relative_to(inbox)) for path in inbox.rglob("*")} == {"a file"}
-    send.discard(device)
+    deliver.discard(device)
     assert not inbox.exists()
 
 
@@ -141,7 +72,7 @@ def test_the_documented_command_for_a_device_without_a_network_installs(
 @needs_sshd
 @pytest.mark.integration
 def test_each_transfer_has_a_folder_of_its_own(server: Server) -> None:
-    one, other = (send.look("pi", server.ssh, at_terminal=False) for _ in range(2))
+    one, other = (reach.look("pi", server.ssh, at_terminal=False) for _ in range(2))
     assert one.inbox != other.inbox
     assert (server.home / one.inbox).is_dir()
     assert (server.home / other.inbox).is_dir()
@@ -150,7 +81,7 @@ def test_each_transfer_has_a_folder_of_its_own(server: Server) -> None:
 @needs_sshd
 @pytest.mark.integration
 def test_what_transfers_that_broke_off_left_behind_goes_and_what_comes_in_stays(server: Server) -> None:
-    comes_in = server.home / send.look("pi", server.ssh, at_terminal=False).inbox
+    comes_in = server.home / reach.look("pi", server.ssh, at_terminal=False).inbox
     boot, began = comes_in.name.split(".")[1:3]
     cache = comes_in.parent
     left = [cache / "incoming.00000000.5.abc", cache / f"incoming.{boot}.{int(began) - 90_000}.abc", cache / "incoming"]
@@ -158,23 +89,25 @@ def test_what_transfers_that_broke_off_left_behind_goes_and_what_comes_in_stays(
         folder.mkdir()
     # A clock that is years off must not make a transfer look old.
     os.utime(comes_in, (0, 0))
-    send.look("pi", server.ssh, at_terminal=False)
+    reach.look("pi", server.ssh, at_terminal=False)
     assert comes_in.exists()
     assert [folder for folder in left if folder.exists()] == []
 
 
 @needs_sshd
 @pytest.mark.integration
-def test_an_installer_that_fails_over_there_fails_here(server: Server, options: list[str]) -> None:
-    with pytest.raises(SendError, match="installer on pi failed"):
-        send.send("pi", [*options, "--nonsense"], ssh_config=server.config)
+def test_an_installer_that_fails_over_there_fails_here(
+    server: Server, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert send.main(["pi", "--ssh-config", str(server.config), "--", *options, "--nonsense"]) == 1
+    assert "the installer on pi failed: unknown option --nonsense" in capsys.readouterr().out
 
 
 @needs_sshd
 @pytest.mark.integration
 def test_a_key_that_is_not_known_there_is_explained(server: Server) -> None:
     with pytest.raises(ReachError, match="ssh-copy-id pi"):
-        send.send("pi", ssh_config=server.stranger)
+        reach.look("pi", reach.ssh_command(server.stranger), at_terminal=False)
 
 
 @needs_sshd
@@ -182,7 +115,7 @@ def test_a_key_that_is_not_known_there_is_explained(server: Server) -> None:
 def test_a_computer_without_ssh_is_explained(tmp_path: Path) -> None:
     config = client_config(tmp_path / "client", free_port(), tmp_path / "no_key")
     with pytest.raises(ReachError, match="ssh is off"):
-        send.send("pi", ssh_config=config)
+        reach.look("pi", reach.ssh_command(config), at_terminal=False)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +167,7 @@ def test_a_host_may_be_a_name_or_an_address(host: str) -> None:
 )
 def test_options_may_stand_before_the_host_or_after_it(call: list[str]) -> None:
     given = send.parse(call)
-    assert (given.host, given.wheels, given.install) == ("pi", Path("w"), ["--no-apt", "--wait", "9"])
+    assert (given.host, given.wheels, given.install) == ("pi", "w", ["--no-apt", "--wait", "9"])
 
 
 def test_a_mistake_is_one_sentence_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:

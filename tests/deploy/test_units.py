@@ -11,6 +11,7 @@ from edge.core.errors import PERMANENT_EXIT_CODES
 PROJECT = Path(__file__).parents[2]
 SERVICE = PROJECT / "systemd" / "saynote.service"
 FAULT = PROJECT / "systemd" / "saynote-fault.service"
+TRIAL = PROJECT / "systemd" / "saynote-trial.service"
 INSTALLER = (PROJECT / "deploy" / "install.sh").read_text()
 
 
@@ -85,6 +86,15 @@ def test_a_fault_is_spoken_by_a_unit_that_exists() -> None:
     assert "saynote say --fault" in value(FAULT, "ExecStart")
 
 
+def test_a_new_release_is_watched_by_the_script_that_the_installer_lays_into_its_generation() -> None:
+    assert TRIAL.name in " ".join(values(SERVICE, "Wants"))
+    script = "/opt/saynote/generation/trial/install.sh"
+    assert value(TRIAL, "ConditionPathExists") == script
+    assert value(TRIAL, "ExecStart") == f"/bin/bash {script} --watch"
+    assert 'cp "$here/install.sh" "$base/$next/trial/"' in INSTALLER
+    assert 'point "$base/generation" ' in INSTALLER
+
+
 @pytest.mark.integration
 def test_the_commands_in_the_units_exist() -> None:
     assert "--config" in help_of("run")
@@ -100,9 +110,9 @@ def analyze() -> str:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("unit", [SERVICE, FAULT], ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", [SERVICE, FAULT, TRIAL], ids=lambda unit: unit.name)
 def test_systemd_understands_every_line(unit: Path, analyze: str, tmp_path: Path) -> None:
-    for each in (SERVICE, FAULT):  # where saynote is not installed, its absence is all that systemd would see
+    for each in (SERVICE, FAULT, TRIAL):  # where saynote is not installed, its absence is all that systemd would see
         (tmp_path / each.name).write_text(
             each.read_text().replace("/opt/saynote/current/venv/bin/saynote", "/bin/true")
         )

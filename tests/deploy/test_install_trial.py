@@ -1,0 +1,147 @@
+"""A new release on trial, the look before it, and the way off a device, with a stand-in for systemctl."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.pi import Pi
+
+pytestmark = pytest.mark.integration
+
+MakeRelease = Callable[..., tuple[Path, str]]
+
+
+def watch(pi: Pi, seconds: str) -> subprocess.CompletedProcess[str]:
+    """What saynote-trial.service does: the copy that lies in the generation watches it."""
+    return pi.install(pi.home / "generation" / "trial", "--watch", "--trial", seconds)
+
+
+def on_trial(pi: Pi) -> bool:
+    return (pi.home / "generation" / "trial" / "install.sh").exists()
+
+
+@pytest.fixture
+def updated(pi: Pi, make_release: MakeRelease) -> Pi:
+    """A device whose release 1.0.1-new is on trial after 1.0.0-old."""
+    for name in ("1.0.0-old", "1.0.1-new"):
+        done = pi.install(make_release(name)[0])
+        assert done.returncode == 0, done.stdout + done.stderr
+    return pi
+
+
+def test_a_first_release_has_nothing_to_go_back_to_and_is_not_on_trial(pi: Pi, make_release: MakeRelease) -> None:
+    pi.install(make_release()[0])
+    assert not on_trial(pi)
+
+
+def test_a_release_that_does_well_for_long_enough_stays(updated: Pi) -> None:
+    assert on_trial(updated)
+    done = watch(updated, "0")
+    assert done.returncode == 0, done.stderr
+    assert "stays" in done.stdout
+    assert not on_trial(updated)
+    assert updated.points_to("current") == "1.0.1-new"
+
+
+@pytest.mark.parametrize(("file", "says"), [("restarts", "1"), ("state", "failed")], ids=["died once", "given up"])
+def test_a_release_that_stops_being_well_is_left_with_nobody_there(updated: Pi, file: str, says: str) -> None:
+    (updated.folder / file).write_text(says)
+    restarts = updated.calls.count("restart saynote.service")
+    done = watch(updated, "300")
+    assert "stopped being well: going back to 1.0.0-old" in done.stdout
+    assert "rolled back to 1.0.0-old, which is running" in done.stderr
+    assert updated.points_to("current") == "1.0.0-old"
+    assert updated.calls.count("restart saynote.service") == restarts + 1
+    assert not on_trial(updated)
+
+
+def test_it_dies_while_it_is_watched(updated: Pi) -> None:
+    with subprocess.Popen(
+        updated.command(updated.home / "generation" / "trial", "--watch"), env=updated.environment, text=True
+    ) as watching:
+        (updated.folder / "restarts").write_text("1")
+        watching.wait(60)
+    assert updated.points_to("current") == "1.0.0-old"
+
+
+def test_a_release_on_trial_is_not_what_the_next_one_goes_back_to(updated: Pi, make_release: MakeRelease) -> None:
+    updated.breaks_with("1.0.2-bad")
+    done = updated.install(make_release("1.0.2-bad")[0])
+    assert "rolled back to 1.0.0-old" in done.stderr
+    assert updated.points_to("current") == "1.0.0-old"
+
+
+def test_a_newer_release_ends_the_watching_of_the_one_before(updated: Pi, make_release: MakeRelease) -> None:
+    with subprocess.Popen(
+        updated.command(updated.home / "generation" / "trial", "--watch"), env=updated.environment, text=True
+    ) as watching:
+        updated.install(make_release("1.0.2-newer")[0])
+        assert watching.wait(60) == 0
+    assert updated.points_to("current") == "1.0.2-newer"
+    assert updated.points_to("previous") == "1.0.0-old"
+    assert on_trial(updated)
+
+
+def test_going_back_by_hand_during_the_trial(updated: Pi) -> None:
+    assert updated.install(updated.home / "current", "--rollback").returncode == 0
+    assert updated.points_to("current") == "1.0.0-old"
+    assert not on_trial(updated)
+
+
+def snapshot(folder: Path) -> list[tuple[str, int, int]]:
+    return sorted((str(p), p.lstat().st_mtime_ns, p.lstat().st_size) for p in folder.rglob("*"))
+
+
+def test_a_check_says_what_would_change_and_changes_nothing(pi: Pi, make_release: MakeRelease) -> None:
+    pi.root.mkdir()
+    folder, name = make_release("1.0.0-old")
+    done = pi.install(folder, "--check")
+    assert done.returncode == 0, done.stderr
+    assert f"would install {name}" in done.stdout
+    assert list(pi.root.iterdir()) == []
+    pi.install(folder)
+    before = snapshot(pi.root)
+    assert "release 1.0.0-old is in use already" in pi.install(folder, "--check").stdout
+    assert "would go from 1.0.0-old to 1.0.1-new" in pi.install(make_release("1.0.1-new")[0], "--check").stdout
+    assert snapshot(pi.root) == before
+
+
+def test_new_settings_are_announced_and_the_owner_s_file_is_kept(pi: Pi, make_release: MakeRelease) -> None:
+    pi.install(make_release("1.0.0-old")[0])
+    example = pi.home / "current" / "edge.example.toml"
+    example.write_text(example.read_text().replace("lead_in_ms = 0\n", "").replace("earcons = true\n", ""))
+    pi.config.write_text("# mine\n")
+    done = pi.install(make_release("1.0.1-new")[0])
+    assert "new settings" in done.stdout
+    assert done.stdout.partition("new settings")[2].splitlines()[0].endswith(": voice.earcons, voice.lead_in_ms")
+    assert pi.config.read_text() == "# mine\n"
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_it_goes_without_a_trace_and_leaves_the_owner_s_things_unless_told(
+    pi: Pi, make_release: MakeRelease, purge: bool
+) -> None:
+    pi.install(make_release()[0])
+    state = pi.root / "var" / "lib" / "saynote" / "captures"
+    state.mkdir(parents=True)
+    (state / "a.jpg").touch()
+    script = Path(shutil.copy(pi.home / "current" / "install.sh", pi.folder))
+    done = pi.install(script.parent, "--undeploy", *(["--purge"] if purge else []))
+    assert done.returncode == 0, done.stderr
+    assert not pi.home.exists()
+    assert list((pi.root / "etc" / "systemd" / "system").iterdir()) == []
+    assert "disable --now --quiet saynote.service saynote-trial.service" in pi.calls
+    assert pi.config.exists() is not purge
+    assert state.exists() is not purge
+    assert pi.install(script.parent, "--undeploy").returncode == 0
+
+
+def test_watching_ends_where_nothing_is_on_trial(pi: Pi, make_release: MakeRelease) -> None:
+    pi.install(make_release()[0])
+    began_s = time.monotonic()
+    assert pi.install(pi.home / "current", "--watch").returncode == 0
+    assert time.monotonic() - began_s < 60
