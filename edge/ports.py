@@ -102,7 +102,14 @@ class Broker(Protocol):
     on_connect: Callable[[], None] | None
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Return once the broker has acknowledged it (QoS 1). Raises TransientError when it has not."""
+        """Return once the broker has acknowledged it (QoS 1).
+
+        Raises RefusedError when the broker says no to it, UnansweredError when it was sent and nothing came back, any
+        other TransientError when it could not be sent, ValueError when nobody could send it.
+        """
+
+    def taken_over(self) -> int:
+        """Times that another device of the same name has thrown us out, since the driver was opened."""
 
     def close(self) -> None:
         """Say goodbye and let the connection go."""

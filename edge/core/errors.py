@@ -5,6 +5,8 @@ EdgeError
 ├── BundleError       permanent  65  the model bundle is damaged, foreign or too new
 ├── HardwareError     retried    69  a device is missing, busy, silent or broken (says which, and why)
 └── TransientError    retried    75  the other end did not answer; trying again may help
+    ├── UnansweredError          it has the message and does not say that it took it
+    └── RefusedError             it says that it does not take this one
 
 `systemd/saynote.service` does not restart on the permanent ones: `PERMANENT_EXIT_CODES` is compared
 with the unit by a test. The numbers are those of `sysexits.h`.
@@ -78,3 +80,11 @@ class TransientError(EdgeError, ConnectionError):
     """The other end did not answer this time; retried with back-off."""
 
     exit_code = EXIT_TRANSIENT
+
+
+class UnansweredError(TransientError):
+    """It was sent, and the other end has not said that it took it: it may have arrived."""
+
+
+class RefusedError(TransientError):
+    """The other end answers, and does not take this one; the sentence says why."""

@@ -7,6 +7,7 @@ its meaning or goes. It must not know how a message is kept or sent. There is no
 
 from __future__ import annotations
 
+import enum
 import math
 import re
 from dataclasses import dataclass
@@ -88,10 +89,21 @@ class HealthPayload(Payload, frozen=True, kw_only=True, tag="health"):
     temperature_c: Annotated[float | None, Meta(description="of the processor; null where not known")]
     throttled: Annotated[bool | None, Meta(description="slowed by heat or low voltage; null where not known")]
     waiting: Annotated[Count, Meta(description="messages that wait on the device")]
-    lost: Annotated[Count, Meta(description="messages lost, ever; a damaged outbox counts as one")]
+    lost: Annotated[Count, Meta(description="messages lost, ever")]
+    taken_over: Annotated[Count, Meta(description="times another device of the same name threw us out, this run")] = 0
 
 
 AnyPayload: TypeAlias = DetectionPayload | UnsurePayload | FaultPayload | RecoveredPayload | HealthPayload
+
+
+class Worth(enum.IntEnum):
+    """Which message goes first when there is no room for all: the lowest."""
+
+    HEALTH = 0
+    HINT = 1
+    UNSURE = 2
+    FAULT = 3
+    AMOUNT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +181,18 @@ def reported(event: Event) -> bool:
     return isinstance(event, Fault | Recovered | Health)
 
 
-def payload(event: Event, source: Source, entry: Entry, *, t_s: float, wall_s: float | None) -> AnyPayload:
+def worth(event: Event) -> Worth:
+    """What would be lost with it."""
+    if isinstance(event, Decision):
+        return Worth.AMOUNT if event.verdict is Verdict.AMOUNT else Worth.UNSURE
+    if isinstance(event, Fault | Recovered):
+        return Worth.FAULT
+    return Worth.HEALTH if isinstance(event, Health) else Worth.HINT
+
+
+def payload(
+    event: Event, source: Source, entry: Entry, *, t_s: float, wall_s: float | None, taken_over: int = 0
+) -> AnyPayload:
     """What travels for `event`; ValueError when nothing does or a number in it is none."""
     head: dict[str, Any] = {
         "device": source.device,
@@ -189,7 +212,7 @@ def payload(event: Event, source: Source, entry: Entry, *, t_s: float, wall_s: f
     if isinstance(event, Recovered):
         return RecoveredPayload(part=event.device, **head)
     if isinstance(event, Health):
-        return _health(event, entry, head)
+        return _health(event, entry, taken_over, head)
     raise ValueError(f"{type(event).__name__} does not travel")
 
 
@@ -201,7 +224,7 @@ def _decision(decision: Decision, source: Source, entry: Entry, head: dict[str, 
     return DetectionPayload(amount=decision.label, **head)
 
 
-def _health(health: Health, entry: Entry, head: dict[str, Any]) -> HealthPayload:
+def _health(health: Health, entry: Entry, taken_over: int, head: dict[str, Any]) -> HealthPayload:
     return HealthPayload(
         uptime_s=_round(health.uptime_s, 1),
         frames=health.frames,
@@ -212,6 +235,7 @@ def _health(health: Health, entry: Entry, head: dict[str, Any]) -> HealthPayload
         throttled=health.throttled,
         waiting=entry.waiting,
         lost=entry.lost,
+        taken_over=taken_over,
         **head,
     )
 

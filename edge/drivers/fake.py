@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge.core.errors import HardwareError, Reason, TransientError
+from edge.core.errors import HardwareError, Reason, TransientError, UnansweredError
 from edge.core.messages import Edge, Frame, Pcm
 
 NEVER_SET_S = 1e9  # a fake wall clock that shows less was never set
@@ -385,6 +385,7 @@ class FakeBroker:
         self.down = False
         self.lose_acks = 0  # how many of the next messages arrive without the sender learning it
         self.on_connect: Callable[[], None] | None = None  # never called: it is reached, or it is not
+        self.takeovers = 0  # what `taken_over` tells
         self.closed = False
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
@@ -396,7 +397,11 @@ class FakeBroker:
         self.messages.append(Message(topic, payload, retain))
         if self.lose_acks > 0:
             self.lose_acks -= 1
-            raise TransientError(f"no acknowledgement for {topic}")
+            raise UnansweredError(f"no acknowledgement for {topic}")
+
+    def taken_over(self) -> int:
+        """As told."""
+        return self.takeovers
 
     @property
     def retained(self) -> dict[str, bytes]:

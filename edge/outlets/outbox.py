@@ -1,13 +1,10 @@
 """Owns what waits on the disk for the network, and the counters that outlive a restart; knows no network.
 
-SQLite, write-ahead log. `synchronous=FULL`: whoever uses this device ends it by pulling the plug, and NORMAL would
-give the last commits away then; at a few messages a minute one fsync each costs nothing that matters.
+    no room on the disk     what is there can still be read and marked as done; `add` raises TransientError
+    a row that is not sound dropped, counted as lost, said in the log; the others go on
+    more rows or bytes than allowed   the least worth go, the oldest of these first, counted for ever
 
-    disk full or failing     TransientError, said once in the log; the caller may try again
-    file damaged or foreign  put aside as `<name>.damaged`, a new one begun, said in the log, counted as one loss
-    more rows than allowed   the oldest go, counted for ever
-
-Safe to use from several threads.
+Safe to use from several threads. How the file is kept whole is in `store`, what stands in it in `rows`.
 """
 
 from __future__ import annotations
@@ -15,52 +12,41 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
 from edge.core.errors import TransientError
-from edge.core.wire import Entry
+from edge.core.wire import Entry, Worth
+from edge.outlets import rows
+from edge.outlets.rows import Row
+from edge.outlets.store import Store
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-FORMAT = 1
-SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS messages (
-    seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL, retain INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-PRAGMA user_version = {FORMAT};
-"""
-SEQ, LOST, DAY = "seq", "lost", "day"  # names of counters; DAY is followed by the date and what was counted
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One message that waits."""
-
-    seq: int
-    topic: str
-    payload: bytes
-    retain: bool
+BYTES_PER_MB = 1_000_000
+MAX_BYTES = 20 * BYTES_PER_MB
+ROOM_BYTES = 32  # by which a payload may grow when the numbers in it are known
+RETRY_S = 1.0  # between attempts to write down what was done, on a disk that takes nothing
 
 
 class Outbox:
     """A bounded queue of messages in one file, opened with the first use."""
 
-    def __init__(self, path: Path, rows: int) -> None:
-        self._path = path
-        self._rows = rows  # kept at most
+    def __init__(self, path: Path, max_rows: int, max_bytes: int = MAX_BYTES) -> None:
+        self._max_rows, self._max_bytes = max_rows, max_bytes
         self._lock = threading.Lock()
-        self._db: sqlite3.Connection | None = None
+        self._store = Store(path, rows.FORMAT, rows.prepare, rows.carry_over)
         self._closed = False
-        self._failing = False  # said so in the log
-        self._overflowing = False  # said so in the log
+        self._overflowing = 0  # messages that had to go since there was room last
         self._seq = 0  # the last one given, in case the file is lost while we run
-        self._done = 0  # the last one deleted, in case the disk is too full even for deleting
-        self._unrecorded = 0  # losses not yet written down
+        # What is still to be written down, in case the disk takes nothing:
+        self._done: set[int] = set()  # rows that were sent or given up
+        self._lost = 0
+        self._tried_s = float("-inf")
 
     def add(
         self,
@@ -68,51 +54,93 @@ class Outbox:
         encode: Callable[[Entry], bytes],
         *,
         retain: bool = False,
+        worth: int = Worth.AMOUNT,
         tally: tuple[str, str] | None = None,
     ) -> int:
-        """The sequence number of a new row, committed before this returns.
+        """The sequence number of a new row, committed before this returns; where there is no room the least worth goes.
 
-        `encode` makes the payload once the number is known. `tally` is a day and something counted on it: the
-        counter rises with the row, and `encode` is told. Raises TransientError when the disk does not take it.
+        `encode` makes the payload once the number is known, and may be called twice. `tally` is a day and something
+        counted on it: the counter rises with the row, and `encode` is told. Raises TransientError when the disk does
+        not take it.
         """
         with self._lock:
-            seq = self._write(lambda db: self._insert(db, topic, encode, retain, tally))
-            self._seq, self._unrecorded = seq, 0
-            return seq
+            self._seq, waiting, gone = self._write(lambda db: self._insert(db, topic, encode, retain, worth, tally))
+            self._say_overflow(waiting, gone)
+            return self._seq
 
-    def oldest(self, n: int) -> list[Row]:
-        """Up to `n` rows that waited longest, in order."""
-        query = "SELECT seq, topic, payload, retain FROM messages WHERE seq > ? ORDER BY seq LIMIT ?"
+    def oldest(self, n: int, without: Collection[str] = ()) -> list[Row]:
+        """Up to `n` rows that waited longest, in order; none on the topics `without`."""
         with self._lock:
-            found = self._do(lambda db: db.execute(query, (self._done, n)).fetchall())
-        return [Row(seq, topic, payload, bool(retain)) for seq, topic, payload, retain in found]
+            while True:
+                found = self._store.read(lambda db: rows.oldest(db, n, self._done, without))
+                bad = [seq for seq, row in found if row is None]
+                if not bad:
+                    return [row for _, row in found if row is not None]
+                log.error("damaged on the disk and lost: message %s", ", ".join(map(str, bad)))
+                self._finish(bad, lost=len(bad))
 
-    def delete_up_to(self, seq: int) -> None:
-        """Forget the row and those before it; if the disk fails, this run does not give them out again."""
+    def delete(self, seq: int) -> None:
+        """The row was sent: forget it. A disk that takes nothing learns of it later; it is not given out again."""
         with self._lock:
-            self._done = max(self._done, seq)
-            self._write(lambda db: db.execute("DELETE FROM messages WHERE seq <= ?", (self._done,)))
+            self._finish([seq])
+
+    def give_up(self, seq: int) -> None:
+        """As `delete`, for a row that was not sent; counted as lost."""
+        with self._lock:
+            self._finish([seq], lost=1)
 
     def lose(self, count: int = 1) -> None:
-        """Count messages that were lost elsewhere on the way; written down with the next row."""
+        """Count messages that were lost before they came here."""
         with self._lock:
-            self._unrecorded += count
+            self._finish([], lost=count)
 
     def waiting(self) -> int:
         """Rows that wait."""
         with self._lock:
-            return self._do(_count_rows)
+            return max(0, self._store.read(rows.size)[0] - len(self._done))
 
     def lost(self) -> int:
-        """Messages lost since the first outbox of this device that was not damaged."""
+        """Messages lost since this device's first outbox."""
         with self._lock:
-            return self._do(lambda db: _counter(db, LOST)) + self._unrecorded
+            return self._store.read(lambda db: rows.counter(db, rows.LOST)) + self._lost
 
     def close(self) -> None:
         """Let the file go; may be called twice. Whoever uses the outbox after it gets TransientError."""
         with self._lock:
+            if not self._closed and (self._done or self._lost):
+                self._tried_s = float("-inf")
+                self._finish([])
             self._closed = True
-            self._let_go()
+            self._store.close()
+
+    def _finish(self, seqs: Collection[int], lost: int = 0) -> None:
+        self._done.update(seqs)
+        self._lost += lost
+        now_s = time.monotonic()
+        if self._store.failing and now_s < self._tried_s + RETRY_S:
+            return
+        self._tried_s = now_s
+        try:
+            self._write(lambda db: None)
+        except TransientError as error:
+            log.debug("to be written down later: %s", error)
+
+    def _write(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """Do `work` in one transaction, after what an earlier one could not do."""
+        done, lost = list(self._done), self._lost
+
+        def all_of_it(db: sqlite3.Connection) -> R:
+            rows.heal(db)
+            if done:
+                rows.delete(db, done)
+            if lost:
+                rows.rise(db, rows.LOST, lost)
+            return work(db)
+
+        result = self._store.write(all_of_it)
+        self._done.clear()
+        self._lost = 0
+        return result
 
     def _insert(
         self,
@@ -120,122 +148,44 @@ class Outbox:
         topic: str,
         encode: Callable[[Entry], bytes],
         retain: bool,
+        worth: int,
         tally: tuple[str, str] | None,
-    ) -> int:
-        seq = _rise(db, SEQ, max(1, self._seq + 1 - _counter(db, SEQ)))
-        waiting, dropped = self._make_room(db)
-        lost = _rise(db, LOST, dropped + self._unrecorded)
-        today = _rise_today(db, *tally) if tally else None
-        payload = encode(Entry(seq, waiting, lost, today))
-        db.execute("INSERT INTO messages VALUES (?, ?, ?, ?)", (seq, topic, payload, retain))
-        return seq
+    ) -> tuple[int, int, int]:
+        """The row's number, how many others wait, and how many had to go."""
+        seq = max(rows.counter(db, rows.SEQ), rows.last(db), self._seq) + 1
+        rows.rise(db, rows.SEQ, seq - rows.counter(db, rows.SEQ))
+        today = rows.rise_on(db, *tally) if tally else None
+        lost, (waiting, _) = rows.counter(db, rows.LOST), rows.size(db)
+        draft = encode(Entry(seq, waiting, lost, today))
+        going = self._going(db, seq, worth, len(topic.encode()) + len(draft) + ROOM_BYTES)
+        rows.delete(db, going)
+        if going:
+            lost = rows.rise(db, rows.LOST, len(going))
+        if seq not in going:
+            payload = encode(Entry(seq, waiting - len(going), lost, today)) if going else draft
+            rows.put(db, Row(seq, topic, payload, retain), worth)
+        return seq, waiting - len(going), len(going)
 
-    def _make_room(self, db: sqlite3.Connection) -> tuple[int, int]:
-        db.execute("DELETE FROM messages WHERE seq <= ?", (self._done,))  # what a full disk kept from going
-        waiting = _count_rows(db)
-        excess = max(0, waiting + 1 - self._rows)
-        if excess:
-            db.execute("DELETE FROM messages WHERE seq IN (SELECT seq FROM messages ORDER BY seq LIMIT ?)", (excess,))
-        if excess and not self._overflowing:
-            log.warning("the outbox is full with %d messages: the oldest go", waiting)
-        self._overflowing = excess > 0
-        return waiting - excess, excess
+    def _going(self, db: sqlite3.Connection, seq: int, worth: int, size_bytes: int) -> list[int]:
+        """Which rows must go, the new one included."""
+        count, total = rows.size(db)
+        excess_rows, excess_bytes = count + 1 - self._max_rows, total + size_bytes - self._max_bytes
+        if excess_rows <= 0 and excess_bytes <= 0:
+            return []
+        if size_bytes > self._max_bytes:
+            return [seq]
+        going = []
+        for _, number, size in sorted([*rows.least(db), (worth, seq, size_bytes)]):
+            if excess_rows <= 0 and excess_bytes <= 0:
+                break
+            going.append(number)
+            excess_rows, excess_bytes = excess_rows - 1, excess_bytes - size
+        return going
 
-    def _write(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        """As `_do`; only this shows that a disk works again, since a full one can still be read."""
-        result = self._do(work)
-        if self._failing:
-            log.info("the outbox %s can be used again", self._path)
-        self._failing = False
-        return result
-
-    def _do(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        """What `work` gives, done as one transaction, on a new file if the old one proves damaged."""
-        if self._closed:
-            raise TransientError("the outbox is closed")
-        try:
-            return self._attempt(work)
-        except (sqlite3.Error, OSError) as error:
-            if not self._failing:
-                log.error("the outbox %s cannot be used, telemetry waits in memory: %s", self._path, error)
-            self._failing = True
-            raise TransientError(f"outbox: {error}") from error
-
-    def _attempt(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        try:
-            return self._transact(work)
-        except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
-                raise
-            self._put_aside(error)
-            return self._transact(work)
-
-    def _transact(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        if self._db is None:
-            self._db = _open(self._path)
-        with self._db as db:
-            return work(db)
-
-    def _put_aside(self, error: sqlite3.DatabaseError) -> None:
-        self._let_go()
-        aside = self._path.with_name(f"{self._path.name}.damaged")
-        log.error("the outbox %s is damaged (%s): kept as %s, a new one begins", self._path, error, aside.name)
-        self._path.replace(aside)
-        for suffix in ("-wal", "-shm"):
-            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-        self._unrecorded += 1
-
-    def _let_go(self) -> None:
-        if self._db is not None:
-            self._db.close()
-            self._db = None
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    db = sqlite3.connect(path, check_same_thread=False)  # the outbox's lock serialises its threads
-    try:
-        [(found,)] = db.execute("PRAGMA user_version").fetchall()
-        [(state,)] = db.execute("PRAGMA quick_check(1)").fetchall()
-        if state != "ok" or found not in (0, FORMAT):
-            raise sqlite3.DatabaseError(state if state != "ok" else f"its format is {found}, ours is {FORMAT}")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA wal_autocheckpoint = 100")  # pages: the log stays small and is used again on a full disk
-        if found != FORMAT:  # else nothing is written: a full disk can still be read
-            db.execute("PRAGMA journal_mode = WAL")
-            db.executescript(SCHEMA)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    if type(error) is sqlite3.DatabaseError and not hasattr(error, "sqlite_errorcode"):
-        return True  # ours, from `_open`
-    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def _count_rows(db: sqlite3.Connection) -> int:
-    [(count,)] = db.execute("SELECT count(*) FROM messages").fetchall()
-    return int(count)
-
-
-def _counter(db: sqlite3.Connection, name: str) -> int:
-    found = db.execute("SELECT value FROM counters WHERE name = ?", (name,)).fetchall()
-    return int(found[0][0]) if found else 0
-
-
-def _rise(db: sqlite3.Connection, name: str, by: int) -> int:
-    """The counter's new value."""
-    upsert = "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
-    [(value,)] = db.execute(f"{upsert} RETURNING value", (name, by)).fetchall()
-    return int(value)
-
-
-def _rise_today(db: sqlite3.Connection, day: str, what: str) -> int:
-    """The counter's new value; those of other days go."""
-    today = f"{DAY} {day} "
-    db.execute("DELETE FROM counters WHERE name LIKE ? AND name NOT LIKE ?", (f"{DAY} %", f"{today}%"))
-    return _rise(db, today + what, 1)
+    def _say_overflow(self, waiting: int, gone: int) -> None:
+        if gone and not self._overflowing:
+            log.warning("the outbox is full: the least important messages go, and are counted as lost")
+        self._overflowing += gone
+        if self._overflowing and waiting <= 0:
+            log.warning("the outbox is empty again: %d messages had to go", self._overflowing)
+            self._overflowing = 0

@@ -2,10 +2,10 @@
 
     oldest row -> broker -> acknowledged -> row deleted
 
-At least once, in order. A broker that is down costs nothing but time: exponential back-off, for ever. A message that
-the broker refuses while it takes others is given up after `REFUSALS` attempts, counted as lost and named in the log,
-so that it cannot stand in the way of the rest. `availability` is said here too, past the outbox: only its latest
-value means anything.
+At least once, in order within each topic. A broker that is down costs nothing but time: exponential back-off, for
+ever. A message that the broker refuses, or that it leaves unanswered while it takes others, is given up after
+`ATTEMPTS`, counted as lost and named in the log; after the second of them the messages of other topics go first.
+`availability` is said here too, past the outbox: only its latest value means anything.
 """
 
 from __future__ import annotations
@@ -13,19 +13,24 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from edge.core import backoff, wire
-from edge.core.errors import Reason, TransientError
+from edge.core.errors import Reason, RefusedError, TransientError, UnansweredError
 from edge.core.messages import Fault, Recovered
-from edge.outlets.outbox import Outbox, Row
+from edge.outlets.outbox import Outbox
+from edge.outlets.rows import Row
 from edge.ports import Broker
 
 log = logging.getLogger(__name__)
 
 BATCH = 20  # rows read at once
-REFUSALS = 3
+ATTEMPTS = 3
+SILENCES = 2  # in a row, without any answer, make a broker that does not answer
+UNHEARD_S = 3600.0  # until `availability` is tried again with a broker that refuses it
 CLOSE_S = 0.4  # longest wait for a thread at the end
 
 Delays: TypeAlias = Callable[[], Iterator[float]]
@@ -34,6 +39,16 @@ Delays: TypeAlias = Callable[[], Iterator[float]]
 def default_delays() -> Iterator[float]:
     """Seconds between attempts while the disk or the broker does not answer."""
     return backoff.delays(1.0, 60.0, random=random.random)
+
+
+@dataclass
+class _Trouble:
+    """How the message fares that is next on a topic, since its first attempt failed."""
+
+    waits: Iterator[float]
+    attempts: int = 0  # those that are held against it
+    answers: int = 0  # of the broker, when the last of these was counted
+    due_s: float = 0.0  # when the next is to be made
 
 
 class Publisher:
@@ -50,12 +65,14 @@ class Publisher:
     ) -> None:
         self._outbox = outbox
         self._broker = broker
-        self._topics = topics
+        self._availability = topics.availability()
         self._report = report
         self._delays = delays
-        self._waits = delays()  # begun anew with every message that gets through
-        self._failing = False  # the broker, and it was reported
-        self._refused_seq, self._refusals = 0, 0
+        self._waits = delays()  # begun anew with every answer
+        self._said = ""  # why telemetry waits, as it stands in the log; empty while it does not
+        self._answers = 0  # of the broker, yes or no, in this run
+        self._silences = 0  # since the last of them
+        self._troubles: dict[str, _Trouble] = {}  # by topic
         self._greet = True  # "online" is to be said before anything else
         self._stopping = threading.Event()
         self._news = threading.Event()  # worth a look at the outbox
@@ -90,7 +107,7 @@ class Publisher:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                self._publish_batch()
+                self._turn()
                 continue
             except TransientError as error:
                 log.debug("telemetry waits: %s", error)
@@ -100,65 +117,108 @@ class Publisher:
             self._again.clear()
         self._say_goodbye()
 
-    def _publish_batch(self) -> None:
+    def _turn(self) -> None:
+        """Send what is to be sent now; then wait for something to do."""
         self._news.clear()
-        if self._greet:
-            self._greet = False
-            self._say(wire.ONLINE)
-        rows = self._outbox.oldest(BATCH)
+        if self._greet and not self._resting(self._availability):
+            self._say_online()
+        rows = self._outbox.oldest(BATCH, without=[topic for topic in self._troubles if self._resting(topic)])
         for row in rows:
-            if self._stopping.is_set():
+            if self._stopping.is_set() or not self._send(row):
                 return
-            self._publish(row)
         if not rows and not self._stopping.is_set():
-            self._news.wait()
+            due_s = [trouble.due_s for trouble in self._troubles.values()]
+            self._news.wait(max(0.0, min(due_s) - time.monotonic()) if due_s else None)
 
-    def _publish(self, row: Row) -> None:
+    def _resting(self, topic: str) -> bool:
+        trouble = self._troubles.get(topic)
+        return trouble is not None and trouble.due_s > time.monotonic()
+
+    def _send(self, row: Row) -> bool:
+        """True when the next row may follow."""
         try:
-            self._broker.publish(row.topic, row.payload, retain=row.retain)
-        except TransientError as error:
-            if not self._stopping.is_set():
-                self._say(wire.ONLINE)  # raises when the broker takes nothing at all: then the row is not to blame
-            self._blame(row, error)
+            self._publish(row.topic, row.payload, retain=row.retain)
+        except UnansweredError as error:
+            self._greet = True  # asks whether the broker takes anything at all
+            return self._blame(row.topic, error) and self._give_up(row, error)
+        except RefusedError as error:
+            return self._blame(row.topic, error) and self._give_up(row, error)
         except ValueError as error:
-            self._give_up(row, error)
-        else:
-            self._outbox.delete_up_to(row.seq)
-            self._waits = self._delays()
+            return self._give_up(row, error)
+        self._outbox.delete(row.seq)
+        return True
 
-    def _blame(self, row: Row, error: TransientError) -> None:
-        self._refusals = self._refusals + 1 if row.seq == self._refused_seq else 1
-        self._refused_seq = row.seq
-        if self._refusals < REFUSALS or self._stopping.is_set():
-            raise error
-        self._give_up(row, error)
-
-    def _give_up(self, row: Row, error: Exception) -> None:
-        log.error("message %d on %s is refused and given up: %s", row.seq, row.topic, error)
-        self._outbox.lose()
-        self._outbox.delete_up_to(row.seq)
-
-    def _say(self, word: bytes) -> None:
-        """Say `online` or `offline`; also how the broker is found to be down or up."""
+    def _publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Publish, and learn from it how the broker does."""
         try:
-            self._broker.publish(self._topics.availability(), word, retain=True)
+            self._broker.publish(topic, payload, retain=retain)
+        except RefusedError:
+            self._answered()
+            raise
+        except UnansweredError as error:
+            self._silences += 1
+            if self._silences >= SILENCES:
+                self._away(error)
+            raise
         except TransientError as error:
             self._greet = True
-            if not self._failing:
-                log.warning("telemetry waits in the outbox: %s", error)
-                self._report(Fault("broker", Reason.STOPPED.value, str(error)))
-            self._failing = True
+            self._away(error)
             raise
-        if self._failing:
+        self._troubles.pop(topic, None)
+        self._answered()
+
+    def _answered(self) -> None:
+        self._answers += 1
+        self._silences = 0
+        self._waits = self._delays()
+        if self._said:
             log.info("the broker takes telemetry again")
             self._report(Recovered("broker"))
-            self._waits = self._delays()
-        self._failing = False
+        self._said = ""
+
+    def _away(self, error: TransientError) -> None:
+        """Say that the broker does not answer: once aloud, and in the log whenever the reason is another."""
+        if not self._said:
+            self._report(Fault("broker", Reason.STOPPED.value, str(error)))
+        if self._said != str(error):
+            log.warning("telemetry waits in the outbox: %s", error)
+        self._said = str(error)
+
+    def _blame(self, topic: str, error: TransientError) -> bool:
+        """Hold the failed attempt against the topic's next message; True when that was the last one.
+
+        Silence is held against it only where the broker has answered something else since the attempt before.
+        """
+        trouble = self._troubles.setdefault(topic, _Trouble(self._delays()))
+        counted = isinstance(error, RefusedError) or self._answers > trouble.answers
+        if counted:
+            trouble.attempts, trouble.answers = trouble.attempts + 1, self._answers
+        # A first silence may be the network's: then the message is sent again at once, and the order stands.
+        if isinstance(error, RefusedError) or not counted or trouble.attempts > 1:
+            trouble.due_s = time.monotonic() + next(trouble.waits)
+        return trouble.attempts >= ATTEMPTS
+
+    def _give_up(self, row: Row, error: Exception) -> bool:
+        log.error("message %d on %s is refused and given up: %s", row.seq, row.topic, error)
+        self._troubles.pop(row.topic, None)
+        self._outbox.give_up(row.seq)
+        return True
+
+    def _say_online(self) -> None:
+        """Before anything else; also how the broker is found to be down or up."""
+        self._greet = False
+        try:
+            self._publish(self._availability, wire.ONLINE, retain=True)
+        except (UnansweredError, RefusedError) as error:
+            self._greet = True
+            if self._blame(self._availability, error):
+                log.error("message on %s is refused, and tried again in an hour: %s", self._availability, error)
+                self._troubles[self._availability] = _Trouble(self._delays(), due_s=time.monotonic() + UNHEARD_S)
 
     def _say_goodbye(self) -> None:
-        if self._failing or self._greet:
+        if self._said or self._greet:
             return
         try:
-            self._say(wire.OFFLINE)
+            self._broker.publish(self._availability, wire.OFFLINE, retain=True)
         except TransientError as error:
             log.info("no goodbye: %s", error)

@@ -52,7 +52,7 @@ class Telemetry:
         report: Callable[[Fault | Recovered], object] = lambda event: None,
         delays: Delays = default_delays,
     ) -> None:
-        self._outbox = outbox
+        self._outbox, self._broker = outbox, broker
         self._clock = clock
         self._topics = topics
         self._source = source
@@ -122,12 +122,16 @@ class Telemetry:
 
     def _add(self, noted: _Noted) -> None:
         self._count_dropped()
+        taken_over = self._broker.taken_over()
         self._outbox.add(
             self._topics.of(noted.event),
             lambda entry: wire.encode(
-                wire.payload(noted.event, self._source, entry, t_s=noted.t_s, wall_s=noted.wall_s)
+                wire.payload(
+                    noted.event, self._source, entry, t_s=noted.t_s, wall_s=noted.wall_s, taken_over=taken_over
+                )
             ),
             retain=wire.retained(noted.event),
+            worth=wire.worth(noted.event),
             tally=self._tally(noted),
         )
         self._publisher.wake()
@@ -136,7 +140,10 @@ class Telemetry:
         event = noted.event
         if noted.wall_s is None or not isinstance(event, Decision) or event.verdict is not Verdict.AMOUNT:
             return None
-        day = datetime.datetime.fromtimestamp(noted.wall_s).date()  # the owner's day: local time
+        try:
+            day = datetime.datetime.fromtimestamp(noted.wall_s).date()  # the owner's day: local time
+        except (ValueError, OverflowError, OSError):
+            return None  # a clock that shows a year beyond all calendars
         return day.isoformat(), f"{self._source.currency} {event.label}"
 
     def _count_dropped(self) -> None:

@@ -29,7 +29,6 @@ ELSEWHERE = {
     "edge/drivers/door.py": ["edge/drivers/test_http.py", "edge/drivers/test_admission.py"],
     "edge/drivers/espeak.py": ["ports/test_synth.py"],
     "edge/drivers/fake.py": ["ports/test_camera.py", "ports/test_speaker.py", "ports/test_broker.py"],
-    "edge/drivers/gpio.py": ["ports/test_button.py", "ports/test_pulser.py"],
     "edge/drivers/keyboard.py": ["ports/test_button.py"],
     "edge/drivers/mqtt.py": ["ports/test_broker.py", "e2e/test_mqtt.py"],
     "edge/drivers/resample.py": ["ports/test_speaker.py"],

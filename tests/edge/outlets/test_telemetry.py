@@ -4,6 +4,7 @@ import itertools
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from edge.core import wire
-from edge.core.errors import TransientError
+from edge.core.errors import RefusedError, TransientError, UnansweredError
 from edge.core.messages import Decision, Event, Fault, Guidance, Health, Hint, Notice, Recovered, Verdict
 from edge.drivers.fake import FakeBroker, FakeClock, Message
 from edge.outlets.outbox import Outbox
@@ -50,8 +51,12 @@ class WatchedOutbox(Outbox):
         self._changes.tell()
         return seq
 
-    def delete_up_to(self, seq: int) -> None:
-        super().delete_up_to(seq)
+    def delete(self, seq: int) -> None:
+        super().delete(seq)
+        self._changes.tell()
+
+    def give_up(self, seq: int) -> None:
+        super().give_up(seq)
         self._changes.tell()
 
 
@@ -62,6 +67,7 @@ class WatchedBroker(FakeBroker):
         super().__init__()
         self._changes = changes
         self.attempts = 0
+        self.tried: Counter[int] = Counter()  # by the message's number
         self.refused: Callable[[bytes], Exception | None] = lambda payload: None
         self.answering = threading.Event()
         self.answering.set()
@@ -71,6 +77,8 @@ class WatchedBroker(FakeBroker):
         self.entered.set()
         self.answering.wait(60)
         error = self.refused(payload)
+        if payload not in (wire.ONLINE, wire.OFFLINE):
+            self.tried[json.loads(payload)["seq"]] += 1
         try:
             if error is not None:
                 raise error
@@ -300,7 +308,9 @@ def test_a_lost_acknowledgement_gives_a_duplicate_that_can_be_recognised(bench: 
     bench.wait_for_rows(0)
 
 
-@pytest.mark.parametrize("error", [TransientError("not authorised"), ValueError("too large")])
+@pytest.mark.parametrize(
+    "error", [RefusedError("not authorised"), UnansweredError("it closed the connection"), ValueError("too large")]
+)
 def test_a_message_that_the_broker_refuses_does_not_stand_in_the_way_and_is_counted(
     bench: Bench, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -312,7 +322,97 @@ def test_a_message_that_the_broker_refuses_does_not_stand_in_the_way_and_is_coun
     assert bench.broker.seqs() == [1, 3]
     bench.wait_for_rows(0)
     assert bench.outbox.lost() == 1
-    assert "message 2 on saynote/pi-1/detection is refused" in caplog.text
+    assert "message 2 on saynote/pi-1/detection is refused and given up" in caplog.text
+    assert bench.broker.tried[2] == (1 if isinstance(error, ValueError) else 3)
+    assert bench.reports == []
+
+
+@pytest.mark.parametrize("error", [RefusedError("not authorised"), UnansweredError("it closed the connection")])
+def test_a_topic_that_is_refused_never_keeps_the_others_waiting(tmp_path: Path, error: Exception) -> None:
+    bench = Bench(tmp_path, delay_s=3600.0)  # no attempt after a pause is made in this test
+    bench.broker.refused = lambda payload: error if b'"kind":"detection"' in payload else None
+    for presence in range(20):
+        bench.telemetry.offer(amount(presence))
+    bench.telemetry.start()
+    for _ in range(10):
+        bench.telemetry.offer(HEALTH)
+    bench.telemetry.offer(Fault("camera", "stopped"))
+    bench.broker.wait_for_payloads(11)
+    bench.telemetry.close()
+    assert (bench.outbox.waiting(), bench.outbox.lost()) == (20, 0)
+
+
+def test_a_broker_that_leaves_everything_unanswered_costs_no_message(bench: Bench) -> None:
+    silence = UnansweredError("no acknowledgement")
+    bench.broker.refused = lambda payload: silence
+    bench.telemetry.start()
+    for presence in range(1, 4):
+        bench.telemetry.offer(amount(presence))
+    bench.telemetry.offer(HEALTH)
+    bench.wait_for_rows(4)
+    attempts = bench.broker.attempts
+    bench.broker.wait_until(lambda: bench.broker.attempts > attempts + 50)
+    assert (bench.outbox.waiting(), bench.outbox.lost()) == (4, 0)
+    bench.broker.refused = lambda payload: None
+    bench.broker.wait_for_payloads(4)
+    assert sorted(bench.broker.seqs()) == [1, 2, 3, 4]
+    assert bench.reports == [Fault("broker", "stopped", "no acknowledgement"), Recovered("broker")]
+
+
+@pytest.mark.parametrize("error", [RefusedError("not authorised"), UnansweredError("it closed the connection")])
+def test_a_broker_that_takes_no_availability_takes_the_rest(
+    bench: Bench, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.broker.refused = lambda payload: error if payload == wire.ONLINE else None
+    bench.telemetry.start()
+    for presence in range(1, 11):
+        bench.telemetry.offer(amount(presence))
+        bench.broker.wait_for_payloads(presence)
+    assert bench.outbox.lost() == 0
+    if isinstance(error, RefusedError):
+        assert "saynote/pi-1/availability is refused" in caplog.text
+    bench.telemetry.close()
+    assert [message for message in bench.broker.messages if message.topic == TOPICS.availability()] == []
+
+
+def test_a_message_that_could_not_be_sent_at_all_is_never_blamed(bench: Bench) -> None:
+    """As when another device of the same name throws us out whenever "online" was said."""
+    bench.broker.refused = lambda payload: None if payload == wire.ONLINE else TransientError("not connected")
+    bench.telemetry.start()
+    bench.telemetry.offer(amount(1))
+    bench.wait_for_rows(1)
+    attempts = bench.broker.attempts
+    bench.broker.wait_until(lambda: bench.broker.attempts > attempts + 30)
+    assert (bench.outbox.waiting(), bench.outbox.lost()) == (1, 0)
+
+
+def test_why_telemetry_waits_stands_in_the_log_once_for_each_reason(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    for reason in ("no name server", "no name server", "wrong password"):
+        down = TransientError(reason)
+        bench.broker.refused = lambda payload, down=down: down  # type: ignore[misc]
+        bench.telemetry.start() if bench.broker.attempts == 0 else None
+        attempts = bench.broker.attempts
+        bench.broker.wait_until(lambda attempts=attempts: bench.broker.attempts > attempts + 10)  # type: ignore[misc]
+    said = [record.getMessage() for record in caplog.records if "telemetry waits in" in record.getMessage()]
+    assert said == [f"telemetry waits in the outbox: {reason}" for reason in ("no name server", "wrong password")]
+    assert bench.reports == [Fault("broker", "stopped", "no name server")]
+
+
+def test_health_tells_how_often_another_device_of_the_same_name_threw_us_out(bench: Bench) -> None:
+    bench.broker.takeovers = 4
+    bench.telemetry.start()
+    bench.telemetry.offer(HEALTH)
+    assert bench.broker.wait_for_payloads(1)[0]["taken_over"] == 4
+
+
+def test_a_clock_that_shows_a_year_beyond_all_calendars_costs_the_days_count_only(bench: Bench) -> None:
+    bench.clock.set_wall(1e15)
+    bench.telemetry.start()
+    bench.telemetry.offer(amount(1))
+    assert bench.broker.wait_for_payloads(1)[0]["today"] is None
+    assert bench.outbox.lost() == 0
 
 
 def test_a_broker_that_is_down_for_long_never_costs_a_message(bench: Bench) -> None:
@@ -381,10 +481,18 @@ def test_health_says_what_waits_and_what_a_full_outbox_cost(tmp_path: Path) -> N
     bench.telemetry.start()
     for presence in range(15):
         bench.telemetry.offer(amount(presence))
+    bench.telemetry.offer(HEALTH)  # worth less than any amount that waits
+    bench.telemetry.close()
+    assert [json.loads(row.payload)["presence"] for row in bench.outbox.oldest(20)] == list(range(5, 15))
+    for row in bench.outbox.oldest(7):
+        bench.outbox.delete(row.seq)
+    bench.restart()
+    bench.telemetry.start()
     bench.telemetry.offer(HEALTH)
+    bench.wait_for_rows(4)
     bench.telemetry.close()
     health = json.loads(bench.outbox.oldest(20)[-1].payload)
-    assert (health["waiting"], health["lost"]) == (9, 6)
+    assert (health["waiting"], health["lost"]) == (3, 6)
 
 
 def test_the_first_amount_of_the_day_is_number_one(bench: Bench) -> None:
