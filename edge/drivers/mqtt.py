@@ -1,31 +1,30 @@
-"""Owns the connection to the MQTT broker through paho; knows nothing of what it sends, and keeps nothing on disk.
+"""Owns the way to the MQTT broker: one connection after the other, each a `Link`; knows nothing of what it sends.
 
-paho's network thread connects and reconnects by itself, so a device without a network starts like any other. paho
-keeps unacknowledged messages and sends them again after a reconnect: a caller that tries the same message again waits
-for that one instead of adding a copy.
+A thread of its own connects and connects again, so a device without a network starts like any other; nothing that
+happens to a connection ends it. It keeps nothing on disk.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import logging
-import queue
 import secrets
+import ssl
 import threading
+import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 from edge.config import MqttConfig
-from edge.core.errors import ConfigError, HardwareError, Reason, TransientError
+from edge.core.errors import ConfigError, TransientError
+from edge.drivers import mqtt_words as words
+from edge.drivers.mqtt_link import Account, Ending, GoneError, Link, import_paho
+from edge.drivers.mqtt_pace import Pace
 
 log = logging.getLogger(__name__)
 
-QOS = 1
 KEEPALIVE_S = 30
-RECONNECT_S = (1, 4)  # paho's back-off, within one publish's patience: it meets an attempt, whenever it comes
-UNACKNOWLEDGED_MAX = 20  # messages that paho may hold; more are refused
-Message = tuple[str, bytes, bool]
+CLOSE_S = 2.0  # longest wait for the thread at the end
 
 
 class PahoBroker:
@@ -38,19 +37,25 @@ class PahoBroker:
         will_topic: str,
         will_payload: bytes,
         patience_s: float = 5.0,
+        keepalive_s: int = KEEPALIVE_S,
+        pace: Pace | None = None,
     ) -> None:
-        self._greet: Callable[[], None] | None = None
-        self._where = f"{config.host}:{config.port}"
+        import_paho()
+        will = (will_topic, will_payload)
+        self._account = Account(config, password, _client_id(will_topic), _tls(config), will, keepalive_s)
+        self._where = words.where(config)
         self._patience_s = patience_s
-        self._connected = threading.Event()
-        self._problem = "no answer"
+        self._pace = pace or Pace()
+        self._greet: Callable[[], None] | None = None
+        self._changed = threading.Condition()
+        self._link: Link | None = None  # while the broker lets us in
+        self._trying: Link | None = None
+        self._why = "it has not answered yet"
+        self._said = ""  # why, as it stands in the log
         self._sending = threading.Lock()
-        self._unacknowledged: dict[Message, Any] = {}
-        self._client: Any = _make_client(config, password, _client_id(will_topic), patience_s)
-        self._client.on_connect, self._client.on_disconnect = self._on_connect, self._on_disconnect
-        self._client.will_set(will_topic, will_payload, qos=QOS, retain=True)
-        self._client.connect_async(config.host, config.port, keepalive=KEEPALIVE_S)
-        self._client.loop_start()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._thread.start()
 
     @property
     def on_connect(self) -> Callable[[], None] | None:
@@ -61,54 +66,93 @@ class PahoBroker:
     def on_connect(self, callback: Callable[[], None] | None) -> None:
         self._greet = callback
         # The network thread may have been faster than whoever sets this; better told twice than never.
-        if callback is not None and self._connected.is_set():
+        if callback is not None and self._link is not None:
             callback()
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Return once the broker has acknowledged it; TransientError when it has not in time."""
+        """As `edge.ports.Broker` has it; it waits for a connection first, as long as its patience lasts."""
         with self._sending:
-            if not self._connected.wait(self._patience_s):
-                raise TransientError(f"broker {self._where} is not connected: {self._problem}")
-            info = self._send((topic, payload, retain))
-            try:
-                info.wait_for_publish(self._patience_s)
-                acknowledged = info.is_published()
-            except (RuntimeError, ValueError) as error:
-                # paho refused it: the next attempt must be a new one.
-                del self._unacknowledged[topic, payload, retain]
-                raise TransientError(f"broker {self._where}: {error}") from error
-            if not acknowledged:
-                raise TransientError(f"broker {self._where} did not acknowledge a message on {topic}")
-            del self._unacknowledged[topic, payload, retain]
+            until_s, gone = time.monotonic() + self._patience_s, None
+            while True:
+                link = self._wait_for_link(until_s, gone)
+                try:
+                    link.publish(topic, payload, retain=retain, patience_s=self._patience_s)
+                    return
+                except GoneError:
+                    gone = link
+
+    def taken_over(self) -> int:
+        """Times that another device of the same name has thrown us out; under MQTT 3.1.1 as far as can be told."""
+        return self._pace.taken_over
 
     def close(self) -> None:
-        """Say goodbye, so that the will is not sent, and end the network thread."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        """Say goodbye, so that the will is not sent, and end the network thread; may be called twice."""
+        self._closing.set()
+        with self._changed:
+            self._changed.notify_all()
+        trying = self._trying
+        if trying is not None:
+            trying.leave()
+        self._thread.join(CLOSE_S)
 
-    def _send(self, message: Message) -> Any:
-        """paho's record of `message`: that of an earlier attempt if it is still on its way."""
-        if message not in self._unacknowledged:
-            self._unacknowledged = {m: i for m, i in self._unacknowledged.items() if not _acknowledged(i)}
-            topic, payload, retain = message
-            self._unacknowledged[message] = self._client.publish(topic, payload, qos=QOS, retain=retain)
-        return self._unacknowledged[message]
+    def _wait_for_link(self, until_s: float, gone: Link | None) -> Link:
+        """A connection other than `gone`, which has just ended."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._link not in (None, gone) or self._closing.is_set(), max(0.0, until_s - time.monotonic())
+            )
+            if self._link is None or self._link is gone:
+                raise TransientError(f"broker {self._where} is not connected: {self._why}")
+            return self._link
 
-    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        if reason.is_failure:
-            self._problem = str(reason)
-            log.warning("broker refused us broker=%s reason=%s", self._where, reason)
-            return
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            pause_s = 1.0
+            try:
+                pause_s = self._connect_once()
+            except Exception:  # this thread's outermost frame: without it there is no telemetry until a restart
+                log.exception("a connection to broker %s failed", self._where)
+            self._closing.wait(pause_s)
+
+    def _connect_once(self) -> float:
+        """One connection, to its end; how long to wait then."""
+        link = self._trying = Link(self._account, self._patience_s)
+        if self._closing.is_set():
+            return 0.0
+        ending = link.run(lambda: self._connected(link))
+        with self._changed:
+            self._link, self._why = None, ending.why
+        pause_s = self._pace.after(ending)
+        if self._pace.disputed and ending.up:
+            certain = self._account.config.protocol == "5"
+            self._why = words.taken_over(self._account.client_id, certain=certain)
+        self._tell(ending, pause_s)
+        return pause_s
+
+    def _connected(self, link: Link) -> None:
         log.info("broker connected broker=%s", self._where)
-        self._connected.set()
-        if self._greet is not None:
-            self._greet()
+        with self._changed:
+            self._link = link
+            self._changed.notify_all()
+        try:
+            if self._greet is not None:
+                self._greet()
+        except Exception:  # whoever hears of it must not end the connection
+            log.exception("the connection to broker %s could not be told of", self._where)
 
-    def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        if self._connected.is_set():
-            self._problem = str(reason)
-            log.info("broker disconnected broker=%s reason=%s", self._where, reason)
-        self._connected.clear()
+    def _tell(self, ending: Ending, pause_s: float) -> None:
+        """Each end of a connection that was there; each reason why there is none, once."""
+        if self._closing.is_set():
+            return
+        if ending.up:
+            reason = "taken over" if ending.taken_over else ending.why
+            log.info("broker disconnected broker=%s reason=%s again_in_s=%.1f", self._where, reason, pause_s)
+        strange = self._pace.disputed or ending.unasked
+        if ending.up and not strange:
+            self._said = ""
+        elif self._said != self._why and (strange or not ending.up):
+            log.log(logging.WARNING if strange else logging.INFO, "broker %s: %s", self._where, self._why)
+            self._said = self._why
 
 
 def probe(config: MqttConfig, password: str | None, patience_s: float = 5.0) -> None:
@@ -116,38 +160,12 @@ def probe(config: MqttConfig, password: str | None, patience_s: float = 5.0) -> 
 
     Under a name of its own: the broker ends an older connection of the same name, and that is the service's.
     """
-    where = f"{config.host}:{config.port}"
-    client = _make_client(config, password, f"saynote-doctor-{secrets.token_hex(4)}", patience_s)
-    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    client.on_connect = lambda _client, _data, _flags, reason, _properties: answers.put(reason)
-    try:
-        client.connect(config.host, config.port, keepalive=KEEPALIVE_S)
-    except (OSError, ValueError) as error:
-        raise TransientError(f"broker {where} cannot be reached: {error}") from error
-    client.loop_start()
-    try:
-        reason = answers.get(timeout=patience_s)
-    except queue.Empty:
-        raise TransientError(f"broker {where} takes the connection and does not answer: is mqtt.tls right?") from None
-    finally:
-        client.disconnect()
-        client.loop_stop()
-    if reason.is_failure:
-        raise TransientError(f"broker {where} refuses us: {reason}")
-
-
-def _make_client(config: MqttConfig, password: str | None, client_id: str, patience_s: float) -> Any:
-    mqtt = _import_paho()
-    protocol = {"3.1.1": mqtt.MQTTv311, "5": mqtt.MQTTv5}[config.protocol]
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=protocol)
-    client.connect_timeout = patience_s
-    client.reconnect_delay_set(*RECONNECT_S)
-    client.max_queued_messages_set(UNACKNOWLEDGED_MAX)
-    if config.username:
-        client.username_pw_set(config.username, password)
-    if config.tls:
-        _use_tls(client, config.ca_file)
-    return client
+    import_paho()
+    account = Account(config, password, f"saynote-doctor-{secrets.token_hex(4)}", _tls(config))
+    link = Link(account, patience_s)
+    ending = link.run(link.leave)
+    if not ending.up:
+        raise TransientError(f"broker {words.where(config)} is not connected: {ending.why}")
 
 
 def _client_id(will_topic: str) -> str:
@@ -158,22 +176,13 @@ def _client_id(will_topic: str) -> str:
     return "saynote-" + hashlib.sha256(will_topic.encode()).hexdigest()[:15]
 
 
-def _acknowledged(info: Any) -> bool:
+def _tls(config: MqttConfig) -> ssl.SSLContext | None:
+    if not config.tls:
+        return None
+    problem = f"mqtt.ca_file = {config.ca_file!r} cannot be used"
+    if config.ca_file and not Path(config.ca_file).is_file():
+        raise ConfigError([f"{problem}: there is no such file"])
     try:
-        return bool(info.is_published())
-    except (RuntimeError, ValueError):
-        return True
-
-
-def _use_tls(client: Any, ca_file: str) -> None:
-    try:
-        client.tls_set(ca_certs=ca_file or None)
-    except OSError as error:
-        raise ConfigError([f"mqtt.ca_file = {ca_file!r} cannot be used: {error}"]) from error
-
-
-def _import_paho() -> Any:
-    try:
-        return importlib.import_module("paho.mqtt.client")
-    except ImportError as error:
-        raise HardwareError("broker", Reason.NOT_INSTALLED, "install it with: pip install paho-mqtt") from error
+        return ssl.create_default_context(cafile=config.ca_file or None)
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"{problem}: {error}"]) from error

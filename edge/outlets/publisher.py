@@ -31,6 +31,7 @@ BATCH = 20  # rows read at once
 ATTEMPTS = 3
 SILENCES = 2  # in a row, without any answer, make a broker that does not answer
 UNHEARD_S = 3600.0  # until `availability` is tried again with a broker that refuses it
+REPORT_AGAIN_S = 3600.0
 CLOSE_S = 0.4  # longest wait for a thread at the end
 
 Delays: TypeAlias = Callable[[], Iterator[float]]
@@ -70,6 +71,8 @@ class Publisher:
         self._delays = delays
         self._waits = delays()  # begun anew with every answer
         self._said = ""  # why telemetry waits, as it stands in the log; empty while it does not
+        self._reported = False  # that the broker does not answer, to all others
+        self._reported_s = float("-inf")
         self._answers = 0  # of the broker, yes or no, in this run
         self._silences = 0  # since the last of them
         self._troubles: dict[str, _Trouble] = {}  # by topic
@@ -173,12 +176,14 @@ class Publisher:
         self._waits = self._delays()
         if self._said:
             log.info("the broker takes telemetry again")
+        if self._reported:
             self._report(Recovered("broker"))
-        self._said = ""
+        self._said, self._reported = "", False
 
     def _away(self, error: TransientError) -> None:
-        """Say that the broker does not answer: once aloud, and in the log whenever the reason is another."""
-        if not self._said:
+        """Say that the broker does not answer: each reason in the log; aloud, if it comes and goes, once an hour."""
+        if not self._reported and time.monotonic() >= self._reported_s + REPORT_AGAIN_S:
+            self._reported, self._reported_s = True, time.monotonic()
             self._report(Fault("broker", Reason.STOPPED.value, str(error)))
         if self._said != str(error):
             log.warning("telemetry waits in the outbox: %s", error)

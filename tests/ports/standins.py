@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import shutil
 import socket
 import subprocess
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import cv2
 import numpy as np
@@ -357,12 +360,22 @@ class Mosquitto:
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+class HangUpError(Exception):
+    """What a stub broker's `answer` raises to end the connection."""
+
+
 class StubBroker:
-    """An MQTT 3.1.1 broker of forty lines that acknowledges only when told to."""
+    """An MQTT broker of seventy lines that does as it is told, also what no broker should."""
 
     def __init__(self) -> None:
+        self.connack: bytes | None = b"\x20\x02\x00\x00"
+        self.greeting = b""  # sent once somebody has come in
         self.acknowledge = False
+        self.answer: Callable[[str, bytes, bytes], bytes] = self._acknowledge  # topic, payload and message number
         self.received: list[bytes] = []  # whole PUBLISH packets
+        self.connects = 0
+        self.protocol = 0  # 4 is 3.1.1; of whoever came last
+        self.changed = threading.Condition()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._connections: list[socket.socket] = []
@@ -370,36 +383,79 @@ class StubBroker:
 
     def close(self) -> None:
         self._listener.close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
         for connection in self._connections:
-            connection.close()
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def send(self, data: bytes) -> None:
+        self._connections[-1].sendall(data)
 
     def send_acks(self) -> None:
         """Acknowledge all that was received so far."""
         for packet in self.received:
-            self._connections[-1].sendall(b"\x40\x02" + self._message_id(packet))
+            self.send(b"\x40\x02" + self.parse(packet)[2])
+
+    def wait_until(self, true: Callable[[], bool], patience_s: float = 30.0) -> None:
+        """Until something is true of us, or of whoever has to do with us."""
+        deadline_s = time.monotonic() + patience_s
+        with self.changed:
+            while not self.changed.wait_for(true, 0.05):
+                assert time.monotonic() < deadline_s, "that never became true"
+
+    def topics(self) -> list[str]:
+        return [self.parse(packet)[0] for packet in self.received]
+
+    def parse(self, packet: bytes) -> tuple[str, bytes, bytes]:
+        """Topic, payload and message number of a PUBLISH."""
+        body = packet[1:]
+        while body[0] & 128:
+            body = body[1:]
+        length = int.from_bytes(body[1:3], "big")
+        rest = body[3 + length :]
+        return body[3 : 3 + length].decode(), rest[3:] if self.protocol == 5 else rest[2:], rest[:2]
+
+    def _acknowledge(self, topic: str, payload: bytes, number: bytes) -> bytes:
+        return b"\x40\x02" + number if self.acknowledge else b""
 
     def _run(self) -> None:
-        try:
+        with contextlib.suppress(OSError):
             while True:
                 connection, _ = self._listener.accept()
                 self._connections.append(connection)
-                self._serve(connection)
-        except OSError:
-            return
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        stream = connection.makefile("rb")
-        while head := stream.read(2):
-            assert head[1] < 128, "this stub reads short packets only"
-            packet = head + stream.read(head[1])
-            if head[0] >> 4 == 1:
-                connection.sendall(b"\x20\x02\x00\x00")
-            elif head[0] >> 4 == 3:
-                self.received.append(packet)
-                if self.acknowledge:
-                    connection.sendall(b"\x40\x02" + self._message_id(packet))
+        with contextlib.suppress(OSError, HangUpError), connection, connection.makefile("rb") as stream:
+            while packet := self._read(stream):
+                with self.changed:
+                    reply = self._take(packet)
+                    self.changed.notify_all()
+                connection.sendall(reply)
+
+    def _take(self, packet: bytes) -> bytes:
+        kind = packet[0] >> 4
+        if kind == 1:
+            self.protocol = packet[packet.index(b"MQTT") + 4]
+            self.connects += 1
+            if self.connack is None:
+                raise HangUpError
+            return self.connack + self.greeting
+        if kind == 3:
+            self.received.append(packet)
+            return self.answer(*self.parse(packet))
+        return b"\xd0\x00" if kind == 12 else b""
 
     @staticmethod
-    def _message_id(packet: bytes) -> bytes:
-        topic = int.from_bytes(packet[2:4], "big")
-        return packet[4 + topic : 6 + topic]
+    def _read(stream: BinaryIO) -> bytes:
+        head = stream.read(1)
+        length = shift = 0
+        while head and (byte := stream.read(1)):
+            head += byte
+            length |= (byte[0] & 127) << shift
+            shift += 7
+            if byte[0] < 128:
+                return head + stream.read(length)
+        return b""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import logging
+import resource
 import shutil
 import socket
 import subprocess
@@ -10,23 +14,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from edge.config import MqttConfig
-from edge.core.errors import ConfigError, TransientError
+from edge.core.errors import ConfigError, RefusedError, TransientError, UnansweredError
+from edge.drivers import mqtt_link
 from edge.drivers.fake import FakeBroker
 from edge.drivers.mqtt import PahoBroker, probe
+from edge.drivers.mqtt_link import Ending, Link
+from edge.drivers.mqtt_pace import Pace
 from edge.ports import Broker
-from tests.ports.standins import Mosquitto, StubBroker
+from tests.ports.standins import HangUpError, Mosquitto, StubBroker
 
 WILL = ("saynote/test/status", b"offline")
 
 
-def paho(port: int, patience_s: float = 10.0, password: str | None = None, **settings: Any) -> PahoBroker:
+def paho(
+    port: int, patience_s: float = 10.0, password: str | None = None, pace: Pace | None = None, **settings: Any
+) -> PahoBroker:
     config = MqttConfig(enabled=True, host="127.0.0.1", port=port, **settings)
-    return PahoBroker(config, password, *WILL, patience_s=patience_s)
+    return PahoBroker(config, password, *WILL, patience_s=patience_s, pace=pace)
 
 
 def free_port() -> int:
@@ -139,17 +148,357 @@ def test_what_a_deaf_broker_can_pile_up_is_bounded(
     stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker]
 ) -> None:
     broker = closing(paho(stub_broker.port, patience_s=0.02))
-    assert broker._connected.wait(5.0)
+    stub_broker.wait_until(lambda: stub_broker.connects == 1)
     for number in range(60):
         with pytest.raises(TransientError):
             broker.publish("saynote/test/event", b"%d" % number)
+    assert len(stub_broker.received) <= 21
     stub_broker.acknowledge = True
     stub_broker.send_acks()
     broker._patience_s = 5.0
-    broker.publish("saynote/test/event", b"19")  # the last that paho took: its acknowledgement is the last, too
-    broker.publish("saynote/test/event", b"59")  # one that paho refused
-    assert len(broker._unacknowledged) <= 21
-    assert len(stub_broker.received) <= 22
+    broker.publish("saynote/test/event", b"0")
+    assert len(stub_broker.received) <= 21
+
+
+V5_IN = b"\x20\x03\x00\x00\x00"
+
+
+def v5_in(*properties: bytes) -> bytes:
+    """A CONNACK of MQTT 5."""
+    every = b"".join(properties)
+    return bytes([0x20, 3 + len(every), 0, 0, len(every)]) + every
+
+
+def v5_answer(reason: int) -> Callable[[str, bytes, bytes], bytes]:
+    """PUBACK with a reason code."""
+    return lambda topic, payload, number: b"\x40\x03" + number + bytes([reason])
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [(0x80, "unspecified"), (0x87, "not auth"), (0x90, "topic name"), (0x97, "quota"), (0x99, "payload format")],
+)
+def test_a_refusal_under_mqtt_5_is_no_acknowledgement(
+    stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker], reason: int, words: str
+) -> None:
+    stub_broker.connack, stub_broker.answer = V5_IN, v5_answer(reason)
+    broker = closing(paho(stub_broker.port, protocol="5"))
+    for attempt in (1, 2):
+        with pytest.raises(RefusedError, match=rf"(?i){words}.*reason code {reason}"):
+            broker.publish("saynote/test/event", b"1")
+        assert len(stub_broker.received) == attempt
+    stub_broker.answer = v5_answer(0x10)  # nobody has subscribed: it is taken all the same
+    broker.publish("saynote/test/event", b"1")
+
+
+def test_a_broker_that_says_why_in_words_of_its_own_is_quoted_on_one_line(
+    stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker]
+) -> None:
+    why = b"no\nroom\x1b[2J"
+    stub_broker.connack = V5_IN
+    properties = b"\x1f" + len(why).to_bytes(2, "big") + why
+    body = b"\x87" + bytes([len(properties)]) + properties
+    stub_broker.answer = lambda topic, payload, number: bytes([0x40, 2 + len(body)]) + number + body
+    with pytest.raises(RefusedError, match=r"no\?room\?\[2J"):
+        closing(paho(stub_broker.port, protocol="5")).publish("a", b"1")
+
+
+def test_what_the_broker_says_it_will_not_take_is_not_sent(
+    stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker]
+) -> None:
+    stub_broker.connack = v5_in(b"\x27" + (60).to_bytes(4, "big"), b"\x25\x00")  # 60 bytes, nothing retained
+    stub_broker.answer = v5_answer(0)
+    broker = closing(paho(stub_broker.port, protocol="5"))
+    with pytest.raises(RefusedError, match="60 bytes at most"):
+        broker.publish("a", bytes(61))
+    broker.publish("a", b"1", retain=True)
+    assert [packet[0] & 1 for packet in stub_broker.received] == [0]
+
+
+def test_a_broker_that_takes_no_acknowledged_messages_gets_a_clear_word(
+    stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker]
+) -> None:
+    stub_broker.connack = v5_in(b"\x24\x00")
+    with pytest.raises(TransientError, match="acknowledges no message"):
+        closing(paho(stub_broker.port, protocol="5", patience_s=0.5)).publish("a", b"1")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "connack", "advice"),
+    [
+        ("3.1.1", b"\x20\x02\x00\x01", 'does not take MQTT 3.1.1: set mqtt.protocol = "5"'),
+        ("3.1.1", b"\x20\x03\x00\x84\x00", 'does not take MQTT 3.1.1: set mqtt.protocol = "5"'),
+        ("5", b"\x20\x03\x00\x84\x00", 'does not take MQTT 5: set mqtt.protocol = "3.1.1"'),
+        ("5", b"\x20\x02\x00\x01", 'does not take MQTT 5: set mqtt.protocol = "3.1.1"'),
+        ("3.1.1", b"\x20\x02\x00\x02", "does not take this device's name"),
+        ("3.1.1", b"\x20\x02\x00\x03", "server unavailable"),
+        ("3.1.1", b"\x20\x02\x00\x04", "bad user name or password"),
+        ("3.1.1", b"\x20\x02\x00\x05", "not authorised"),
+        ("5", b"\x20\x03\x00\x8a\x00", "banned"),
+    ],
+)
+def test_why_we_are_not_let_in_is_the_same_sentence_for_service_and_doctor(
+    stub_broker: StubBroker,
+    closing: Callable[[PahoBroker], PahoBroker],
+    protocol: Literal["3.1.1", "5"],
+    connack: bytes,
+    advice: str,
+) -> None:
+    stub_broker.connack = connack
+    with pytest.raises(TransientError) as service:
+        closing(paho(stub_broker.port, protocol=protocol, patience_s=0.5)).publish("a", b"1")
+    with pytest.raises(TransientError) as doctor:
+        probe(MqttConfig(enabled=True, host="127.0.0.1", port=stub_broker.port, protocol=protocol), None)
+    assert str(service.value) == str(doctor.value)
+    assert advice in str(doctor.value)
+    assert stub_broker.protocol == (5 if protocol == "5" else 4), "never another version than the configured one"
+
+
+def test_one_message_that_the_broker_hangs_up_on_stops_no_other(
+    stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker]
+) -> None:
+    def answer(topic: str, payload: bytes, number: bytes) -> bytes:
+        if payload == b"bad":
+            raise HangUpError
+        return b"\x40\x02" + number
+
+    stub_broker.answer = answer
+    broker = closing(paho(stub_broker.port))
+    for number in range(3):
+        with pytest.raises(UnansweredError, match="the connection ended"):
+            broker.publish("saynote/test/event", b"bad")
+        broker.publish("saynote/test/event", b"%d" % number)  # nothing of the former connection stands in its way
+    assert len(stub_broker.received) == 6
+    assert broker.taken_over() == 0
+
+
+def test_another_device_of_the_same_name_is_named_and_given_way_to(
+    stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker], caplog: pytest.LogCaptureFixture
+) -> None:
+    stub_broker.connack, stub_broker.answer = V5_IN, v5_answer(0)
+    broker = closing(paho(stub_broker.port, protocol="5", patience_s=0.5, pace=quick_pace()))
+    for times in (1, 2, 3):
+        broker._patience_s = 20.0
+        broker.publish("a", b"%d" % times)
+        stub_broker.send(b"\xe0\x02\x8e\x00")  # DISCONNECT: session taken over
+        broker._patience_s = 0.2
+        with pytest.raises(TransientError, match=r"another device uses the same name .* mqtt\.device_id"):
+            broker.publish("a", b"waits")
+        assert broker.taken_over() == times
+    (named,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "another device uses the same name" in named.getMessage()
+
+
+def test_under_mqtt_3_a_broker_that_hangs_up_again_and_again_is_taken_for_the_same(
+    stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker], caplog: pytest.LogCaptureFixture
+) -> None:
+    stub_broker.acknowledge = True
+    broker = closing(paho(stub_broker.port, pace=quick_pace()))
+    for number in range(5):
+        broker.publish("a", b"%d" % number)
+        connects = stub_broker.connects
+        stub_broker.hang_up()
+        if number < 4:
+            stub_broker.wait_until(lambda before=connects: stub_broker.connects > before)  # type: ignore[misc]
+    stub_broker.wait_until(lambda: broker.taken_over() == 5)
+    (named,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "it seems that another device uses the same name" in named.getMessage()
+
+
+def quick_pace() -> Pace:
+    """The pace of a device that has no time."""
+    pace = Pace()
+    pace._taken = itertools.repeat(1.0)
+    return pace
+
+
+PUBLISH_QOS_2 = b"\x34\x05\x00\x01x\x00\x01"
+UNASKED = {
+    "a message": b"\x30\x04\x00\x01xy",
+    "a message that wants an answer": b"\x32\x05\x00\x01x\x00\x01",
+    "messages that are to be kept": PUBLISH_QOS_2 * 1000,
+    "a message of 256 MB": b"\x30\xff\xff\xff\x7f" + bytes(100_000),
+    "an answer of 256 MB": b"\x40\xff\xff\xff\x7f" + bytes(100_000),
+    "a length without end": b"\x30\xff\xff\xff\xff\xff",
+    "an answer to nothing": b"\x40\x02\x00\x01",
+    "a second welcome": b"\x20\x02\x00\x00",
+    "signs of life without end": b"\xd0\x00" * 10_000,
+    "a connection of its own": b"\x10\x00",
+    "a release of nothing": b"\x62\x02\x00\x01",
+}
+
+
+@pytest.mark.parametrize("data", UNASKED.values(), ids=UNASKED)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_broker_that_sends_what_was_never_asked_for_is_left(
+    stub_broker: StubBroker,
+    closing: Callable[[PahoBroker], PahoBroker],
+    data: bytes,
+    at_once: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stub_broker.acknowledge = True
+    stub_broker.greeting = data if at_once else b""
+    broker = closing(paho(stub_broker.port, patience_s=10.0))
+    if not at_once:
+        broker.publish("a", b"1")
+        with contextlib.suppress(OSError):  # it may be left before all is sent
+            stub_broker.send(data)
+    stub_broker.wait_until(lambda: any(record.levelno == logging.WARNING for record in caplog.records))
+    broker._patience_s = 0.3
+    with pytest.raises(TransientError, match=r"is not connected: it (sends|does not speak MQTT)"):
+        broker.publish("a", b"2")
+    assert stub_broker.connects == 1, "it is not tried again soon"
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(said) == 1
+
+
+def test_a_flood_of_messages_takes_no_memory(
+    stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker]
+) -> None:
+    def resident_bytes() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    stub_broker.acknowledge = True
+    broker = closing(paho(stub_broker.port))
+    broker.publish("a", b"1")
+    before = resident_bytes()
+    packet = b"\x34\xff\xff\x03\x00\x01x" + bytes(65_535 - 3)
+    with contextlib.suppress(OSError):
+        for _ in range(2000):
+            stub_broker.send(packet)
+    assert resident_bytes() - before < 20_000_000
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        (b"\x15\x03\x03\x00\x02\x02\x46", "answers in TLS: set mqtt.tls = true"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "web server"),
+        (b"220 mail.example.com ESMTP\r\n", "does not speak MQTT"),
+        (b"", "ends the connection before it has answered"),
+    ],
+)
+def test_something_else_at_that_port_is_told_apart(
+    stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker], first: bytes, words: str
+) -> None:
+    stub_broker.connack = first or None
+    with pytest.raises(TransientError, match=words):
+        closing(paho(stub_broker.port, patience_s=0.5)).publish("a", b"1")
+
+
+def test_a_broker_without_tls_where_tls_is_configured_is_named(stub_broker: StubBroker) -> None:
+    stub_broker.connack = None
+    config = MqttConfig(enabled=True, host="127.0.0.1", port=stub_broker.port, tls=True)
+    stub_broker._take = lambda packet: b"\x20\x02\x00\x05"  # type: ignore[method-assign]
+    with pytest.raises(TransientError, match="TLS"):
+        probe(config, None, patience_s=2.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"host": "mqtt://127.0.0.1"}, 'holds more than a name: leave out "mqtt://"'),
+        ({"host": "127.0.0.1:1883"}, "the port belongs into mqtt.port"),
+        ({"host": "broker..local"}, "is no name that could be looked up"),
+        ({"host": "a" * 300}, "name"),
+        ({"host": "bro\0ker"}, "."),
+        ({"host": "no-such-host.invalid"}, "name"),
+        ({"host": ""}, "."),
+        ({"host": "-"}, "."),
+        ({"username": "\ud800"}, "."),
+        ({"username": "x" * 70_000}, "."),
+    ],
+)
+def test_a_setting_that_cannot_work_ends_neither_the_thread_nor_the_hope(
+    settings: dict[str, str], words: str, closing: Callable[[PahoBroker], PahoBroker]
+) -> None:
+    config = MqttConfig(**({"enabled": True, "host": "127.0.0.1", "port": free_port()} | settings))
+    broker = closing(PahoBroker(config, None, *WILL, patience_s=0.3))
+    for _ in range(2):
+        with pytest.raises(TransientError, match=rf"is not connected: .*{words}") as told:
+            broker.publish("a", b"1")
+        assert str(told.value).isprintable()
+    assert broker._thread.is_alive()
+
+
+@pytest.mark.parametrize("ca_file", ["/nowhere/ca.pem", "/", "/dev/zero", "a\0b", __file__])
+def test_a_certificate_file_that_is_none_is_a_mistake_in_the_configuration(ca_file: str) -> None:
+    with pytest.raises(ConfigError, match=r"mqtt\.ca_file"):
+        paho(free_port(), tls=True, ca_file=ca_file)
+
+
+def test_a_mistake_in_a_callback_or_in_the_driver_costs_one_connection(
+    stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub_broker.acknowledge = True
+    broker = closing(paho(stub_broker.port))
+    broker.publish("a", b"1")
+    failures = iter([ValueError("a mistake"), MemoryError("no room")])
+
+    def fail_twice(self: Link, greet: Callable[[], None], run: Any = Link.run) -> Ending:
+        for failure in failures:
+            raise failure
+        return run(self, greet)
+
+    monkeypatch.setattr(Link, "run", fail_twice)
+    stub_broker.hang_up()
+    stub_broker.wait_until(lambda: stub_broker.connects == 2)
+    broker.publish("a", b"2")
+
+    def cannot() -> None:
+        raise RuntimeError("a mistake")
+
+    broker._greet = cannot
+    stub_broker.hang_up()
+    stub_broker.wait_until(lambda: stub_broker.connects == 3)
+    broker.publish("a", b"3")
+
+
+def test_connections_leave_no_file_open(stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker]) -> None:
+    stub_broker.connack = b"\x20\x02\x00\x05"
+    config = MqttConfig(enabled=True, host="127.0.0.1", port=stub_broker.port)
+
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    for round_ in range(30):
+        with pytest.raises(TransientError):
+            probe(config, None)
+        if round_ == 4:
+            stub_broker.hang_up()
+            before = open_files()
+    stub_broker.hang_up()
+    assert open_files() <= before + 8
+
+
+def test_a_broker_that_gives_no_sign_of_life_is_left(
+    stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker]
+) -> None:
+    """A half-open connection: the other end has gone and nobody says so."""
+    stub_broker.acknowledge = True
+    config = MqttConfig(enabled=True, host="127.0.0.1", port=stub_broker.port)
+    broker = closing(PahoBroker(config, None, *WILL, patience_s=20.0, keepalive_s=1))
+    broker.publish("a", b"1")
+    take, stub_broker._take = stub_broker._take, lambda packet: b""  # type: ignore[method-assign]
+    with stub_broker.changed:
+        stub_broker._take = lambda packet: take(packet) if packet[0] >> 4 == 1 else b""  # type: ignore[method-assign]
+    stub_broker.wait_until(lambda: stub_broker.connects == 2)
+    stub_broker._take = take  # type: ignore[method-assign]
+    broker.publish("a", b"2")
+    assert broker.taken_over() == 0
+
+
+def test_a_broker_that_acknowledges_nothing_for_long_is_left(
+    stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt_link, "DEAF_S", 0.5)
+    broker = closing(paho(stub_broker.port, patience_s=10.0))
+    with pytest.raises(UnansweredError, match="acknowledged nothing"):
+        broker.publish("a", b"1")
+    stub_broker.acknowledge = True
+    broker.publish("a", b"1")
+    assert stub_broker.connects == 2
 
 
 # paho and mosquitto
@@ -235,7 +584,7 @@ def test_odd_passwords_are_taken_as_they_are_and_wrong_ones_named(
         wrong.publish("a", b"1")
     config = MqttConfig(enabled=True, host="127.0.0.1", port=mosquitto.port, username="maker")
     probe(config, password)
-    with pytest.raises(TransientError, match=r"refuses us: (?i:not authori[sz]ed|bad user ?name or password)"):
+    with pytest.raises(TransientError, match=r"not connected: (not authorised|bad user name or password)"):
         probe(config, "wrong")
 
 
@@ -276,7 +625,7 @@ def test_a_probe_does_not_throw_the_service_out(
     assert not again.is_set()
 
 
-@pytest.mark.parametrize(("host", "words"), [("127.0.0.1", "refused"), ("no-such-host.invalid", "cannot be reached")])
+@pytest.mark.parametrize(("host", "words"), [("127.0.0.1", "refused"), ("no-such-host.invalid", "the name")])
 def test_a_probe_names_why_nobody_answers(host: str, words: str) -> None:
     with pytest.raises(TransientError, match=words):
         probe(MqttConfig(enabled=True, host=host, port=free_port()), None)
