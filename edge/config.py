@@ -27,6 +27,7 @@ from edge.core.wire import Topics
 log = logging.getLogger(__name__)
 
 FILE_MOST_BYTES = 1 << 20
+BYTES_PER_MB = 1_000_000  # of the sizes in the file
 DEFAULT = Path("/etc/saynote/edge.toml")
 
 
@@ -128,6 +129,7 @@ class MqttConfig(Group, frozen=True):
     prefix: words.Topic = "saynote"  # first level of every topic
     device_id: str = ""  # empty: from the machine's id
     outbox_rows: Annotated[int, Meta(ge=10, le=10_000_000)] = 10_000  # unsent messages kept at most
+    outbox_mb: Annotated[int, Meta(ge=1, le=10_000)] = 20  # and their size
 
 
 class GuidanceConfig(Group, frozen=True):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from edge import __version__
-from edge.config import Config
+from edge.config import BYTES_PER_MB, Config
 from edge.core import wire
 from edge.core.bundle import Bundle
 from edge.core.errors import HardwareError
@@ -132,7 +132,8 @@ def _telemetry(kit: Kit, post: Post) -> Outlet:
         digest=kit.bundle.manifest.digest,
     )
     topics = wire.Topics(kit.config.mqtt.prefix, source.device)
-    outbox = Outbox(kit.state / "outbox.sqlite3", kit.config.mqtt.outbox_rows)
+    mqtt = kit.config.mqtt
+    outbox = Outbox(kit.state / "outbox.sqlite3", mqtt.outbox_rows, mqtt.outbox_mb * BYTES_PER_MB)
     kit.closing.callback(outbox.close)
     broker = kit.devices.broker(topics)
     kit.closing.callback(broker.close)
@@ -162,7 +163,7 @@ def _announcer(kit: Kit, post: Post) -> Outlet:
 
 
 def _capture(kit: Kit, _post: Post) -> Outlet:
-    from edge.outlets.album import BYTES_PER_MB, CAPTURES, Album
+    from edge.outlets.album import CAPTURES, Album
     from edge.outlets.capture import Capture
 
     config, manifest = kit.config.capture, kit.bundle.manifest

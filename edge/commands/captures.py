@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge import app
 from edge.commands.shell import put, tell
+from edge.config import BYTES_PER_MB
 from edge.core.errors import EXIT_OK, EXIT_USAGE
 from edge.outlets import album
 
@@ -35,7 +36,7 @@ def _line(folder: Path, *, delete: bool) -> list[str]:
     if kept.pictures == 0:
         return []
     days = kept.first_day if kept.first_day == kept.last_day else f"{kept.first_day} to {kept.last_day}"
-    about = f"{kept.pictures} pictures, {kept.size / album.BYTES_PER_MB:.1f} MB, {days}, in {folder}"
+    about = f"{kept.pictures} pictures, {kept.size / BYTES_PER_MB:.1f} MB, {days}, in {folder}"
     if not delete:
         return [about]
     album.delete(folder)

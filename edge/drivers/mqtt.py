@@ -124,8 +124,7 @@ class PahoBroker:
             self._link, self._why = None, ending.why
         pause_s = self._pace.after(ending)
         if self._pace.disputed and ending.up:
-            certain = self._account.config.protocol == "5"
-            self._why = words.taken_over(self._account.client_id, certain=certain)
+            self._why = words.taken_over(self._account.client_id, certain=self._pace.certain)
         self._tell(ending, pause_s)
         return pause_s
 

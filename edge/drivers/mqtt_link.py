@@ -85,6 +85,7 @@ class Link:
         self._limits: dict[str, int] = {}  # what the broker allows, by MQTT 5's names
         self._gate: Gate | None = None
         self._greet: Callable[[], None] = lambda: None
+        self._client: Any = None  # while `run` runs
 
     def run(self, greet: Callable[[], None]) -> Ending:
         """Connect, call `greet` when that has worked, and serve the connection until it ends; it raises nothing."""
@@ -97,6 +98,7 @@ class Link:
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is this connection's and ends with it
             ending = self._ended(error)
         finally:
+            self._client = None
             _drop(client)
         with self._changed:
             self._ending = ending
@@ -125,7 +127,7 @@ class Link:
         """Say goodbye, so that the will is not sent, and end; from any thread."""
         self._left_because = why or self._left_because
         self._leaving_s = self._leaving_s or time.monotonic()
-        client = getattr(self, "_client", None)
+        client = self._client
         if client is not None:
             client.disconnect()
 
@@ -142,8 +144,9 @@ class Link:
             raise TransientError(f"broker {self._where} leaves {len(self._sent)} messages unacknowledged")
         if "\0" in topic:
             raise ValueError(f"not a topic to publish on: {topic!r}")
-        info = self._client.publish(topic, payload, qos=QOS, retain=retain)
-        if info.rc:
+        client = self._client
+        info = None if client is None else client.publish(topic, payload, qos=QOS, retain=retain)
+        if info is None or info.rc:
             raise GoneError(f"broker {self._where} is not connected any more")
         with self._changed:
             self._sent[message] = (info.mid, time.monotonic())
@@ -282,13 +285,14 @@ class Link:
 
 
 def _drop(client: Any) -> None:
-    """Let the client's sockets go now, not when Python finds the time."""
+    """Let the client's sockets go now, not when Python finds the time to look for circles."""
     if client is None:
         return
     sock = client.socket()
     if sock is not None:
         sock.close()
     client.on_connect = client.on_disconnect = client.on_publish = client.on_socket_register_write = None
+    vars(client).pop("_create_socket", None)
 
 
 def import_paho() -> Any:

@@ -65,13 +65,14 @@ def _name(error: socket.gaierror, config: MqttConfig) -> str:
 def _tls(error: ssl.SSLError, config: MqttConfig) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate(error, config)
-    if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"):
+    reason = getattr(error, "reason", None) or ""
+    if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"):
         return "it does not speak TLS there: set mqtt.tls = false, or mqtt.port to its port with TLS"
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return "it ends the connection while TLS begins: does that port speak TLS?"
-    if error.reason and "CERTIFICATE" in error.reason:
-        return f"it wants a certificate of this device ({plain(error.reason)}), and saynote has none"
-    return f"TLS fails: {plain(error.reason or str(error))}"
+    if "CERTIFICATE" in reason:
+        return f"it wants a certificate of this device ({plain(reason)}), and saynote has none"
+    return f"TLS fails: {plain(reason or str(error))}"
 
 
 def _certificate(error: ssl.SSLCertVerificationError, config: MqttConfig) -> str:

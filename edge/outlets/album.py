@@ -19,7 +19,6 @@ from pathlib import Path
 
 CAPTURES = "captures"  # the folder's name within the state folder
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
-BYTES_PER_MB = 1_000_000
 UNDATED = "undated"
 NAME = re.compile(r"(\d{4}-\d\d-\d\d|undated)-(\d+)\.(jpg|json)(\.part)?")
 

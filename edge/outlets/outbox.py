@@ -27,8 +27,7 @@ log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-BYTES_PER_MB = 1_000_000
-MAX_BYTES = 20 * BYTES_PER_MB
+MAX_BYTES = 20_000_000  # of topics and payloads
 ROOM_BYTES = 32  # by which a payload may grow when the numbers in it are known
 RETRY_S = 1.0  # between attempts to write down what was done, on a disk that takes nothing
 
