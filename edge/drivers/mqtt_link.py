@@ -112,6 +112,8 @@ class Link:
 
     def publish(self, topic: str, payload: bytes, *, retain: bool, patience_s: float) -> None:
         """As `edge.ports.Broker` has it; on one connection the same message is never sent twice at a time."""
+        if self._ending is not None:
+            raise GoneError(f"broker {self._where} is not connected any more")
         message = (topic, payload, retain and self._limits.get("RetainAvailable", 1) != 0)
         number = self._sent[message][0] if message in self._sent else self._send(message)
         with self._changed:
@@ -243,7 +245,7 @@ class Link:
             self._changed.notify_all()
 
     def _on_disconnect(self, _client: Any, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
-        if flags.is_disconnect_packet_from_server:
+        if flags.is_disconnect_packet_from_server and reason.value:
             self._last_word = reason
         self._mute = not flags.is_disconnect_packet_from_server and reason.value == KEEPALIVE_TIMEOUT
 
@@ -291,7 +293,7 @@ def _drop(client: Any) -> None:
     sock = client.socket()
     if sock is not None:
         sock.close()
-    client.on_connect = client.on_disconnect = client.on_publish = client.on_socket_register_write = None
+    client.on_connect = client.on_disconnect = client.on_publish = None
     vars(client).pop("_create_socket", None)
 
 
