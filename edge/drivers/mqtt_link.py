@@ -74,6 +74,7 @@ class Link:
         self._changed = threading.Condition()
         self._answers: dict[int, str] = {}  # by message number; the text of a refusal, or empty
         self._sent: dict[Message, tuple[int, float]] = {}  # number, and when
+        self._sending: Message | None = None  # handed to paho just now
         self._up_s: float | None = None
         self._answered = False
         self._ending: Ending | None = None
@@ -146,12 +147,13 @@ class Link:
             raise TransientError(f"broker {self._where} leaves {len(self._sent)} messages unacknowledged")
         if "\0" in topic:
             raise ValueError(f"not a topic to publish on: {topic!r}")
-        client = self._client
+        client, self._sending = self._client, message
         info = None if client is None else client.publish(topic, payload, qos=QOS, retain=retain)
         if info is None or info.rc:
             raise GoneError(f"broker {self._where} is not connected any more")
         with self._changed:
             self._sent[message] = (info.mid, time.monotonic())
+            self._sending = None
         return int(info.mid)
 
     def _no_answer(self, topic: str) -> TransientError:
@@ -265,7 +267,7 @@ class Link:
             hung_up=up and not (left or word or self._mute) and (error is None or isinstance(error, ConnectionError)),
             taken_over=taken_over,
             unasked=up and isinstance(error, UnaskedError),
-            unanswered=open_[0] if open_ else None,
+            unanswered=open_[0] if open_ else self._sending,
         )
 
     def _why(self, error: Exception | None) -> str:
