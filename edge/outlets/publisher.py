@@ -27,7 +27,6 @@ from edge.ports import Broker
 
 log = logging.getLogger(__name__)
 
-BATCH = 20  # rows read at once
 ATTEMPTS = 3
 SILENCES = 2  # in a row, without any answer, make a broker that does not answer
 UNHEARD_S = 3600.0  # until `availability` is tried again with a broker that refuses it
@@ -125,10 +124,10 @@ class Publisher:
         self._news.clear()
         if self._greet and not self._resting(self._availability):
             self._say_online()
-        rows = self._outbox.oldest(BATCH, without=[topic for topic in self._troubles if self._resting(topic)])
+        # One at a time: what had to go meanwhile, for want of room, is counted as lost and must not be sent.
+        rows = self._outbox.oldest(1, without=[topic for topic in self._troubles if self._resting(topic)])
         for row in rows:
-            if self._stopping.is_set() or not self._send(row):
-                return
+            self._send(row)
         if not rows and not self._stopping.is_set():
             due_s = [trouble.due_s for trouble in self._troubles.values()]
             self._news.wait(max(0.0, min(due_s) - time.monotonic()) if due_s else None)
@@ -137,19 +136,18 @@ class Publisher:
         trouble = self._troubles.get(topic)
         return trouble is not None and trouble.due_s > time.monotonic()
 
-    def _send(self, row: Row) -> bool:
-        """True when the next row may follow."""
+    def _send(self, row: Row) -> None:
         try:
             self._publish(row.topic, row.payload, retain=row.retain)
-        except UnansweredError as error:
-            self._greet = True  # asks whether the broker takes anything at all
-            return self._blame(row.topic, error) and self._give_up(row, error)
-        except RefusedError as error:
-            return self._blame(row.topic, error) and self._give_up(row, error)
+        except (UnansweredError, RefusedError) as error:
+            if isinstance(error, UnansweredError):
+                self._greet = True  # asks whether the broker takes anything at all
+            if self._blame(row.topic, error):
+                self._give_up(row, error)
         except ValueError as error:
-            return self._give_up(row, error)
-        self._outbox.delete(row.seq)
-        return True
+            self._give_up(row, error)
+        else:
+            self._outbox.delete(row.seq)
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
         """Publish, and learn from it how the broker does."""
@@ -203,11 +201,10 @@ class Publisher:
             trouble.due_s = time.monotonic() + next(trouble.waits)
         return trouble.attempts >= ATTEMPTS
 
-    def _give_up(self, row: Row, error: Exception) -> bool:
+    def _give_up(self, row: Row, error: Exception) -> None:
         log.error("message %d on %s is refused and given up: %s", row.seq, row.topic, error)
         self._troubles.pop(row.topic, None)
         self._outbox.give_up(row.seq)
-        return True
 
     def _say_online(self) -> None:
         """Before anything else; also how the broker is found to be down or up."""

@@ -3,149 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import shutil
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import paho.mqtt.client as paho
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.config import MqttConfig
 from edge.core import wire
-from edge.core.messages import Decision, Fault, Health, Recovered, Verdict
-from edge.drivers.clock import SystemClock
-from edge.drivers.mqtt import PahoBroker
-from edge.outlets.outbox import Outbox
-from edge.outlets.telemetry import Telemetry
+from edge.core.messages import Health
+from tests.e2e.field import PATIENCE_S, TOPICS, Device, Reader, counts, start_broker
 from tests.ports.standins import Mosquitto
 
 pytestmark = pytest.mark.integration
-
-TOPICS = wire.Topics("saynote", "pi-1")
-PATIENCE_S = 60.0
-
-
-class KeepingMosquitto(Mosquitto):
-    """A broker that is stopped in peace, and so keeps on its disk what waits for the reader."""
-
-    def stop(self) -> None:
-        process, self._process = self._process, None
-        while process is not None and process.poll() is None:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):  # it can sleep through a signal
-                process.wait(2)
-
-
-class Reader:
-    """A fleet's dashboard: a subscriber whose session the broker keeps while either of them is away."""
-
-    def __init__(self, port: int) -> None:
-        self.messages: list[tuple[str, bytes, bool]] = []
-        self._changed = threading.Condition()
-        self._subscribed = threading.Event()
-        self._client = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id="dashboard", clean_session=False, protocol=paho.MQTTv311
-        )
-        self._client.reconnect_delay_set(1, 1)
-        self._client.on_connect = lambda client, *_: client.subscribe(wire.Topics.all_devices("saynote"), qos=1)
-        self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.on_message = lambda _client, _data, message: self._take(message)
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-        assert self._subscribed.wait(PATIENCE_S)
-
-    def _take(self, message: Any) -> None:
-        with self._changed:
-            self.messages.append((message.topic, message.payload, message.retain))
-            self._changed.notify_all()
-
-    def wait_until(self, true: Callable[[], bool]) -> None:
-        with self._changed:
-            assert self._changed.wait_for(true, PATIENCE_S), f"never came true after {len(self.messages)} messages"
-
-    def payloads(self) -> list[wire.AnyPayload]:
-        return [wire.decode(data) for topic, data, _ in self.messages if topic != TOPICS.availability()]
-
-    def seqs(self) -> list[int]:
-        return [payload.seq for payload in self.payloads()]
-
-    def availability(self) -> list[bytes]:
-        return [data for topic, data, _ in self.messages if topic == TOPICS.availability()]
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
-class WatchedOutbox(Outbox):
-    """An Outbox whose writes can be waited for."""
-
-    def __init__(self, path: Path, rows: int) -> None:
-        super().__init__(path, rows)
-        self.written = threading.Semaphore(0)
-
-    def add(self, *args: Any, **options: Any) -> int:
-        seq = super().add(*args, **options)
-        self.written.release()
-        return seq
-
-
-def counts(state: Path) -> tuple[int, int]:
-    """Waiting and lost, as they stand on the disk."""
-    with contextlib.closing(Outbox(state / "outbox.db", 10_000)) as outbox:
-        return outbox.waiting(), outbox.lost()
-
-
-class Device:
-    """Telemetry as `app` puts it together, on the disk and the network of this machine."""
-
-    def __init__(self, port: int, state: Path) -> None:
-        source = wire.Source("pi-1", uuid.uuid4().hex[:8], "0.1.0", "XTS", "play 1.0.0", "ab" * 32)
-        config = MqttConfig(enabled=True, host="127.0.0.1", port=port)
-        self.reports: list[Fault | Recovered] = []
-        self.outbox = WatchedOutbox(state / "outbox.db", 10_000)
-        self.broker = PahoBroker(config, None, TOPICS.availability(), wire.OFFLINE, patience_s=1.0)
-        self.telemetry = Telemetry(
-            self.outbox,
-            self.broker,
-            SystemClock(),
-            TOPICS,
-            source,
-            report=self.reports.append,
-            delays=lambda: itertools.repeat(0.1),
-        )
-        self.broker.on_connect = self.telemetry.connected
-        self.telemetry.start()
-
-    def see(self, first: int, last: int) -> None:
-        for presence in range(first, last + 1):
-            assert self.telemetry.offer(Decision(Verdict.AMOUNT, presence, float(presence), presence, "500", 0.99, 6))
-
-    def wait_until_written(self, count: int) -> None:
-        assert all(self.outbox.written.acquire(timeout=PATIENCE_S) for _ in range(count))
-
-    def close(self) -> None:
-        self.telemetry.close()
-        self.broker.close()
-        self.outbox.close()
 
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     if shutil.which("mosquitto") is None and not Path("/usr/sbin/mosquitto").exists():
         pytest.skip("install mosquitto to run this test")
-    kept = f"persistence true\npersistence_location {tmp_path}/\nuser {Path(tmp_path).owner()}\n"
-    broker = KeepingMosquitto(tmp_path, f"allow_anonymous true\n{kept}max_queued_messages 0\n")
+    broker = start_broker(tmp_path)
     yield broker
     broker.stop()
 
@@ -194,7 +75,7 @@ def test_a_broker_that_restarts_in_the_middle_costs_nothing(
 KILLED_DEVICE = """
 import sys, threading
 from pathlib import Path
-from tests.e2e.test_mqtt import Device
+from tests.e2e.field import Device
 device = Device(int(sys.argv[1]), Path(sys.argv[2]))
 device.see(1, int(sys.argv[3]))
 print("seen", flush=True)

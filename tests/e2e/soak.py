@@ -1,0 +1,246 @@
+"""The soak of telemetry: a device that is killed at random moments, amid everything that can go wrong, and an account.
+
+    make soak                 200 kills, 50 restarts of the broker
+    make soak KILLS=20 RESTARTS=5
+
+Meanwhile the broker restarts, the line to it is cut or swallows everything, the clock jumps both ways and the disk is
+full for moments (as root: a small one is mounted for it). Then one device is left in peace until all is sent. A reader
+that drops names it knows must have seen every message that got a number, but for those that `lost` counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.core import wire
+from edge.core.messages import Decision, Event, Fault, Health, Verdict
+from edge.drivers.clock import SystemClock
+from tests.e2e.field import Device, KeepingMosquitto, Line, Reader, start_broker
+
+DISK_MB = 8
+DAY_S = 86_400.0
+DRAIN_S = 600.0
+ROWS = (40, 10_000)  # that an outbox may hold
+LAST = 20  # events of the device that is left in peace
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of every message that got a number."""
+
+    numbered: int
+    arrived: int  # different ones
+    doubled: int  # arrivals of one that had arrived
+    lost: int  # as the device counts
+    two_payloads: int  # names that came with different bytes
+    two_names: int  # sightings that came under different names
+    kills: int
+    restarts: int
+
+    @property
+    def uncounted(self) -> int:
+        """Neither arrived nor counted as lost; one that had to go while it was under way may be both."""
+        return max(0, self.numbered - self.arrived - self.lost)
+
+    @property
+    def clean(self) -> bool:
+        """As it must be."""
+        return self.uncounted == self.two_payloads == self.two_names == 0
+
+
+class JumpingClock(SystemClock):
+    """Wall time that jumps by days in both directions."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def wall_s(self) -> float:
+        return super().wall_s() + self._random.choice((0.0, 0.0, -DAY_S, DAY_S, -20 * 365 * DAY_S, 400 * DAY_S))
+
+
+def run_device(port: int, state: Path, seed: int, events: int) -> None:
+    """A device that sees something all the time; `events` of it, or until it is killed."""
+    generator = random.Random(seed)
+    device = Device(port, state, JumpingClock(seed), rows=10_000 if events == LAST else generator.choice(ROWS))
+    print("up", flush=True)  # noqa: T201 -- the soak waits for it
+    for number in range(1, events + 1):
+        device.telemetry.offer(_event(number))
+        time.sleep(generator.random() * 0.02)
+    deadline_s = time.monotonic() + DRAIN_S
+    while device.outbox.waiting() and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    device.close()
+
+
+def _event(number: int) -> Event:
+    if number % 10 == 0:
+        return Health(float(number), number, number, number, {})
+    if number % 10 == 5:
+        return Fault("camera", "stopped", str(number))
+    return Decision(Verdict.AMOUNT, number, number / 15, number, "500", 0.99, 6)
+
+
+@contextlib.contextmanager
+def started(port: int, state: Path, seed: int, events: int) -> Iterator[subprocess.Popen[str]]:
+    """A device in a process of its own."""
+    code = (
+        "import sys; from pathlib import Path; from tests.e2e.soak import run_device; port, state, *rest = sys.argv[1:]"
+    )
+    code += "; run_device(int(port), Path(state), *map(int, rest))"
+    command = [sys.executable, "-c", code, str(port), str(state), str(seed), str(events)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n", "the device did not start"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[Path | None]:
+    """A disk that can be filled, where we may mount one."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        yield folder if mounted else None
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+class Trouble:
+    """Makes it, on a thread of its own."""
+
+    def __init__(self, broker: KeepingMosquitto, line: Line, disk: Path | None, restarts: int, seed: int) -> None:
+        self.restarts = 0
+        self._broker, self._line, self._disk, self._most = broker, line, disk, restarts
+        self._random = random.Random(seed)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Make no more, and leave everything in order; the restarts that are still owed are made."""
+        self._stopping.set()
+        self._thread.join()
+        while self.restarts < self._most:
+            self._restart()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._random.random() * 1.5):
+            self._random.choice((self._restart, self._line.cut, self._stall, self._fill))()
+
+    def _restart(self) -> None:
+        if self.restarts >= self._most:
+            return
+        self.restarts += 1
+        self._broker.stop()
+        time.sleep(self._random.random() * 0.5)
+        self._broker.start()
+
+    def _stall(self) -> None:
+        self._line.stall()
+        self._stopping.wait(self._random.random() * 2)
+        self._line.flow()
+
+    def _fill(self) -> None:
+        if self._disk is None:
+            return
+        filler = self._disk / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(65_536))
+        self._stopping.wait(self._random.random())
+        filler.unlink()
+
+
+def soak(folder: Path, kills: int, restarts: int, seed: int = 1) -> Account:
+    """Do it all, below `folder`."""
+    generator = random.Random(seed)
+    broker = start_broker(folder)
+    reader, line = Reader(broker.port), Line(broker.port)
+    try:
+        with small_disk(folder / "disk") as disk:
+            state = disk or folder / "disk"
+            trouble = Trouble(broker, line, disk, restarts, seed)
+            try:
+                for kill in range(kills):
+                    with started(line.port, state, seed + kill, 1_000_000) as device:
+                        time.sleep(generator.random() * 1.5)
+                        device.send_signal(signal.SIGKILL)
+            finally:
+                trouble.end()
+            with started(line.port, state, seed + kills, LAST) as device:
+                assert device.wait(DRAIN_S + 60) == 0
+            return _account(state / "outbox.db", reader, kills, trouble.restarts)
+    finally:
+        reader.close()
+        line.close()
+        broker.stop()
+
+
+def _account(outbox: Path, reader: Reader, kills: int, restarts: int) -> Account:
+    with contextlib.closing(sqlite3.connect(outbox)) as db:
+        counters = dict(db.execute("SELECT name, value FROM counters"))
+        assert db.execute("SELECT count(*) FROM messages").fetchall() == [(0,)], "something was not sent"
+    reader.wait_until(lambda: any(payload.seq == counters["seq"] for payload in reader.payloads()))
+    found: dict[tuple[str, int], bytes] = {}
+    sightings: dict[tuple[str, str], set[int]] = {}
+    doubled = two_payloads = 0
+    for topic, data, _ in list(reader.messages):
+        if topic.endswith("/availability"):
+            continue
+        payload = wire.decode(data)
+        name = (payload.run, payload.seq)
+        doubled += name in found
+        two_payloads += found.setdefault(name, data) != data
+        if isinstance(payload, wire.DetectionPayload):
+            sightings.setdefault((payload.run, str(payload.presence)), set()).add(payload.seq)
+    numbers = {seq for _, seq in found}
+    assert len(numbers) == len(found), "a number was given twice"
+    return Account(
+        numbered=counters["seq"],
+        arrived=len(found),
+        doubled=doubled,
+        lost=counters.get("lost", 0),
+        two_payloads=two_payloads,
+        two_names=sum(len(seqs) > 1 for seqs in sightings.values()),
+        kills=kills,
+        restarts=restarts,
+    )
+
+
+def main() -> int:
+    """Soak as the command line asks, and say what came of it."""
+    parser = argparse.ArgumentParser(description="kill a device at random moments and account for its telemetry")
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--restarts", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="saynote-soak-") as folder:
+        account = soak(Path(folder), given.kills, given.restarts, given.seed)
+    print(  # noqa: T201 -- this is what it is for
+        f"killed {account.kills} times, broker restarted {account.restarts} times, seed {given.seed}: "
+        f"{account.numbered} messages, {account.arrived} arrived, {account.doubled} of them again, {account.lost} lost "
+        f"and counted, {account.uncounted} lost and not counted, {account.two_payloads} names with two payloads, "
+        f"{account.two_names} sightings with two names"
+    )
+    return 0 if account.clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
