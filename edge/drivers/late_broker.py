@@ -46,6 +46,11 @@ class LateBroker:
             raise TransientError(f"the broker cannot be used: {self._why}")
         broker.publish(topic, payload, retain=retain)
 
+    def taken_over(self) -> int:
+        """As `edge.ports.Broker` has it."""
+        broker = self._broker
+        return 0 if broker is None else broker.taken_over()
+
     def close(self) -> None:
         """Let go of what was opened; nothing is opened any more."""
         with self._lock:
