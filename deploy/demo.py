@@ -70,13 +70,18 @@ class DemoError(Exception):
     """The demonstration cannot start; `str()` says why and what to do."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until Ctrl-C; the exit code."""
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="make dashboard", description="The dashboard with devices to look at.")
     parser.add_argument("--port", type=int, default=PORT, help="of the page; 0 takes any free one")
     parser.add_argument("--devices", type=int, default=0, help="so many simulated ones instead of three real daemons")
     parser.add_argument("--interval", type=float, default=10.0, help="seconds between two reports of a real daemon")
-    given = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until Ctrl-C; the exit code."""
+    given = parse(arguments)
     stop = threading.Event()
 
     def end(_signal: int, _frame: FrameType | None) -> None:

@@ -16,7 +16,6 @@ Only regular files travel: a link could lead anywhere on this computer.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import stat
 import time
@@ -29,7 +28,6 @@ from edge.core import bundle as bundles
 NAME = "RELEASE"
 BUILT = "BUILT"
 SUMS = "SHA256SUMS"
-BUNDLE_FILES = (bundles.MODEL, bundles.LABELS, bundles.SELFTEST, bundles.MANIFEST, bundles.CARD)
 SHORT = 12  # digits of a digest: enough to tell releases apart, short enough to say on the telephone
 
 
@@ -66,13 +64,11 @@ def lay_out_script(folder: Path) -> None:
 
 
 def add_bundle(folder: Path, bundle: Path) -> None:
-    """Copy the files of `bundle`, and nothing else that lies there, into `folder`; what is checked is the copy."""
-    bundles.read(bundle)
+    """Write what travels of `bundle` into a folder below `folder` that is named after it."""
     scratch = folder / "incoming"
     scratch.mkdir(parents=True)
-    for name in BUNDLE_FILES:
-        if name != bundles.CARD or os.path.lexists(bundle / name):  # the card is for people: it may be missing
-            _copy_regular(bundle / name, scratch)
+    for name, data in bundles.contents(bundle).items():
+        (scratch / name).write_bytes(data)
     found = bundles.read(scratch).manifest
     scratch.rename(folder / f"{found.name}-{found.digest[:SHORT]}")
 

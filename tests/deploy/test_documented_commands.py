@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from deploy import bootstrap, send
+from deploy import bootstrap, demo, send
 from edge.__main__ import _parser as device_parser
-from training.__main__ import app
+from training.cli.app import app
 
 PROJECT = Path(__file__).parents[2]
 PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted(PROJECT.glob("docs/**/*.md"))]
@@ -121,11 +121,15 @@ def check_pip(words: list[str]) -> None:
 
 
 def check_device(words: list[str]) -> None:
-    device_parser().parse_args(words)
+    device_parser(words).parse_args(words)
 
 
 def check_bootstrap(words: list[str]) -> None:
     assert words[0] in bootstrap.GOALS
+
+
+def check_demo(words: list[str]) -> None:
+    demo.parse(words)
 
 
 def check_named(words: list[str]) -> None:
@@ -151,6 +155,8 @@ PARSERS: dict[str, Callable[[list[str]], None]] = {
     "saynote": check_device,
     "training": check_training,
     "deploy.send": check_send,
+    "deploy.demo": check_demo,
+    "deploy.vendor": check_named,
     "deploy.wheel": check_named,
     "deploy.translations": check_named,
     "deploy/bootstrap.py": check_bootstrap,
