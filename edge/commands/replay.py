@@ -49,8 +49,8 @@ def transcribe(config: Config, folder: Path, open_engine_: Callable[[Bundle], En
     camera = FilesCamera(folder, pace=False, clock=SystemClock(), frames_per_s=config.camera.frames_per_s)
     with contextlib.closing(engine), contextlib.closing(camera):
         yield from _said(bundle, engine, speech, camera)
-        for name in camera.broken:
-            yield f"{name}: cannot be opened, left out"
+        for name, reason in camera.broken.items():
+            yield f"{name}: left out, as it {reason}"
 
 
 def _said(bundle: Bundle, engine: Engine, speech: Speech, camera: FilesCamera) -> Iterator[str]:

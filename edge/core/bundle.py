@@ -43,8 +43,8 @@ from edge.core.manifest import (
 
 __all__ = [
     "BACKGROUND", "CARD", "FORMAT", "LABELS", "MANIFEST", "MODEL", "MOST_BYTES", "RESERVED", "SELFTEST", "SEVERAL",
-    "Bundle", "DecisionSpec", "InputSpec", "Manifest", "check_names", "claimed_denominations", "contents", "currency",
-    "digest", "encode", "read", "selftest", "write",
+    "Bundle", "DecisionSpec", "InputSpec", "Manifest", "check_labels", "check_names", "claimed_denominations",
+    "contents", "currency", "digest", "encode", "read", "selftest", "write",
 ]  # fmt: skip
 
 BACKGROUND = "background"  # nothing, or nothing this bundle knows
@@ -184,7 +184,8 @@ def _open(folder: Path, found: dict[str, bytes]) -> Bundle:
     for file in (MODEL, LABELS, SELFTEST):
         _check_hash(folder, file, found[file], manifest)
     labels = _read_labels(folder, found[LABELS])
-    _check_labels(labels, manifest.decision)
+    check_labels(labels)
+    _check_thresholds(labels, manifest.decision)
     if digest(found[MODEL], labels, manifest.currency, manifest.input, manifest.decision) != manifest.digest:
         raise BundleError(f"{folder}: the currency or decision numbers in {MANIFEST} were changed after it was made")
     pictures, logits = _read_selftest(folder, found[SELFTEST], manifest, len(labels))
@@ -221,7 +222,8 @@ def _read_selftest(
     return pictures, logits.astype(np.float32)
 
 
-def _check_labels(labels: tuple[str, ...], decision: DecisionSpec) -> None:
+def check_labels(labels: tuple[str, ...]) -> None:
+    """Raises BundleError for labels that no bundle can have: the reader's own look at them, for the trainer too."""
     if len(labels) > MOST_LABELS:
         raise BundleError(f"{LABELS} names {len(labels)} labels, more than the {MOST_LABELS} allowed")
     denominations = [label for label in labels if label not in RESERVED]
@@ -232,7 +234,10 @@ def _check_labels(labels: tuple[str, ...], decision: DecisionSpec) -> None:
         raise BundleError(f"{LABELS} names a label twice")
     if not denominations or BACKGROUND not in labels:
         raise BundleError(f"{LABELS} needs at least one denomination and {BACKGROUND}")
-    if set(decision.thresholds) != set(denominations):
+
+
+def _check_thresholds(labels: tuple[str, ...], decision: DecisionSpec) -> None:
+    if set(decision.thresholds) != set(labels) - set(RESERVED):
         raise BundleError("every denomination needs its threshold in the manifest, and nothing else does")
 
 

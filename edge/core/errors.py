@@ -3,6 +3,7 @@
 EdgeError
 ├── ConfigError       permanent  78  the configuration file cannot be used
 ├── BundleError       permanent  65  the model bundle is damaged, foreign or too new
+├── PictureError      permanent  65  a picture's file cannot be read (says why)
 ├── HardwareError     retried    69  a device is missing, busy, silent or broken (says which, and why)
 └── TransientError    retried    75  the other end did not answer; trying again may help
     ├── UnansweredError          it has the message and does not say that it took it
@@ -15,6 +16,7 @@ with the unit by a test. The numbers are those of `sysexits.h`.
 from __future__ import annotations
 
 import enum
+from pathlib import Path
 
 EXIT_OK = 0
 EXIT_USAGE = 64
@@ -45,6 +47,20 @@ class BundleError(EdgeError, ValueError):
     """The model bundle must not be used; the sentence says why."""
 
     exit_code = EXIT_BUNDLE
+
+
+class PictureError(EdgeError, ValueError):
+    """A file cannot be read as a picture; `reason` is the sentence without the file's name.
+
+    `other_format`: it is one, in a format that is not read.
+    """
+
+    exit_code = EXIT_BUNDLE
+
+    def __init__(self, path: Path, reason: str, *, other_format: bool = False) -> None:
+        super().__init__(f"{path} {reason}")
+        self.reason = reason
+        self.other_format = other_format
 
 
 class Reason(enum.Enum):

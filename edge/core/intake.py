@@ -5,9 +5,11 @@ A device, a pipe or an endless file in its place is refused before anything is r
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 PIECE_BYTES = 1 << 20
@@ -18,6 +20,13 @@ def read(path: Path, most_bytes: int, *, links: bool = True) -> bytes:
 
     `links`: whether `path` may be a symbolic link to one.
     """
+    with opened(path, most_bytes, links=links) as handle:
+        return rest(handle, most_bytes)
+
+
+@contextlib.contextmanager
+def opened(path: Path, most_bytes: int, *, links: bool = True) -> Iterator[int]:
+    """A handle of the same file, for those who look at its beginning first. Raises OSError as `read` does."""
     try:
         # Before it is opened, too: to open a device may already do something.
         _check(path.stat(follow_symlinks=links), most_bytes)
@@ -26,9 +35,8 @@ def read(path: Path, most_bytes: int, *, links: bool = True) -> bytes:
     except ValueError:
         raise OSError(errno.EINVAL, "its name holds a zero byte") from None
     try:
-        found = os.fstat(handle)
-        _check(found, most_bytes)
-        return _read(handle, found.st_size, most_bytes)
+        _check(os.fstat(handle), most_bytes)
+        yield handle
     finally:
         os.close(handle)
 
@@ -52,9 +60,9 @@ def _check(found: os.stat_result, most_bytes: int) -> None:
         raise _too_large(most_bytes)
 
 
-def _read(handle: int, size_bytes: int, most_bytes: int) -> bytes:
-    """What is there, in one piece if the size is right; a file may grow, and one of /proc has no size."""
-    pieces, left, wanted = [], most_bytes + 1, size_bytes + 1
+def rest(handle: int, most_bytes: int) -> bytes:
+    """What follows in an opened file, in one piece if its size is right: it may grow, and one of /proc has no size."""
+    pieces, left, wanted = [], most_bytes + 1, os.fstat(handle).st_size + 1
     while left > 0 and (piece := os.read(handle, min(left, wanted))):
         pieces.append(piece)
         left -= len(piece)

@@ -22,13 +22,14 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from edge.core.errors import HardwareError, Reason
+from edge.core import picture
+from edge.core.errors import HardwareError, PictureError, Reason
+from edge.core.litter import is_litter
 from edge.core.messages import Frame, Pixels
 from edge.ports import Clock
 
 log = logging.getLogger(__name__)
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 RECORDING = "recording.toml"
 GREY = 128  # what is seen between two stills
 STILL_S = 1.0  # how long a photograph is shown, and how long it is away
@@ -51,13 +52,13 @@ class FilesCamera:
     """Gives the frames of a recording; with `pace` in real time, dropping what came too late to be the newest."""
 
     announce: str  # what must be said before this recording is played, "" for nothing
-    broken: list[str]  # names of the files that could not be read so far
+    broken: dict[str, str]  # names of the files that could not be read so far, and why
 
     def __init__(
         self, path: Path, *, pace: bool, clock: Clock, frames_per_s: float = 10.0, repeat: bool = False
     ) -> None:
         self.announce = ""
-        self.broken = []
+        self.broken = {}
         self._path = path
         self._clock = clock
         self._pace = pace
@@ -119,16 +120,16 @@ class FilesCamera:
     def _open(self, path: Path) -> _Source:
         if path.is_dir():
             return self._open_folder(path)
-        if not path.is_file():
+        if not path.exists():
             raise HardwareError("camera", Reason.MISSING, f"{path} does not exist")
-        if path.suffix.lower() in PICTURES:
+        if _is_picture(path):
             return _Stills([path], self._frames_per_still(), self.broken)
         video = _Video(path)
         self._frames_per_s = video.frames_per_s or self._frames_per_s
         return video
 
     def _open_folder(self, path: Path) -> _Source:
-        pictures = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES and file.is_file())
+        pictures = _pictures_of(path)
         if not pictures:
             raise HardwareError("camera", Reason.MISSING, f"{path} holds no pictures (jpg, png, webp)")
         if not (path / RECORDING).is_file():
@@ -143,7 +144,7 @@ class FilesCamera:
 class _Pictures:
     """Each file is one frame."""
 
-    def __init__(self, files: list[Path], broken: list[str]) -> None:
+    def __init__(self, files: list[Path], broken: dict[str, str]) -> None:
         self._files = files
         self._broken = broken
 
@@ -163,7 +164,7 @@ class _Pictures:
 class _Stills:
     """Each file is a second of itself and a second of grey; a broken file takes no time at all."""
 
-    def __init__(self, files: list[Path], frames_per_still: int, broken: list[str]) -> None:
+    def __init__(self, files: list[Path], frames_per_still: int, broken: dict[str, str]) -> None:
         self._files = files
         self._per = frames_per_still
         self._broken = broken
@@ -205,6 +206,10 @@ class _Video:
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
             raise HardwareError("camera", Reason.MISSING, f"{path} is neither a folder, a picture nor a video")
+        size = [int(self._capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
+        if size[0] * size[1] > picture.MOST_PIXELS:
+            self._capture.release()
+            raise HardwareError("camera", Reason.BROKEN, f"{path} is too large: {size[0]} x {size[1]} pixels")
         self.frames_per_s = float(self._capture.get(cv2.CAP_PROP_FPS))
         self._count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self._position = 0
@@ -214,11 +219,11 @@ class _Video:
             if not self._capture.grab():
                 raise EOFError
             self._position += 1
-        good, picture = self._capture.read()
+        good, shown = self._capture.read()
         if not good:
             raise EOFError
         self._position += 1
-        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False), self._name
+        return cv2.cvtColor(shown, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False), self._name
 
     def last(self) -> int:
         # Containers without an index do not know: then nothing is dropped past the end either.
@@ -228,18 +233,34 @@ class _Video:
         self._capture.release()
 
 
-def _decode(file: Path, broken: list[str]) -> Pixels | None:
+def _pictures_of(folder: Path) -> list[Path]:
+    """What is named like a picture and was put there by a person, in the order of the names."""
     try:
-        # From bytes, so that names of any script work, and with the turn that a phone noted in EXIF.
-        picture = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):
-        picture = None
-    if picture is None:
+        files = [file for file in folder.iterdir() if file.suffix.lower() in picture.SUFFIXES]
+        return sorted(file for file in files if not is_litter(file.name) and not file.is_dir())
+    except OSError as error:
+        raise HardwareError("camera", Reason.DENIED, f"{folder} cannot be read: {error.strerror}") from error
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether this file is to be read as a picture; what is none may be a film. HardwareError for what is neither."""
+    try:
+        picture.look(path)
+    except PictureError as error:
+        if error.other_format or not path.is_file():
+            raise HardwareError("camera", Reason.MISSING, str(error)) from error
+        return path.suffix.lower() in picture.SUFFIXES
+    return True
+
+
+def _decode(file: Path, broken: dict[str, str]) -> Pixels | None:
+    try:
+        return picture.read(file).pixels
+    except PictureError as error:
         if file.name not in broken:  # again and again, where the recording is repeated
-            log.warning("picture skipped: it cannot be read file=%s", file)
-            broken.append(file.name)
+            log.warning("picture skipped: it %s file=%s", error.reason, file)
+            broken[file.name] = error.reason
         return None
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
 def _read_recording(file: Path) -> tuple[float, str]:

@@ -57,13 +57,13 @@ def test_a_file_that_is_no_picture_is_named_and_costs_its_neighbours_nothing(tmp
     assert lines(tmp_path) == [
         "a.png: 50 play crowns",
         "c.png: 50 play crowns",
-        "b.png: cannot be opened, left out",
+        "b.png: left out, as it is broken: it is no JPEG, PNG or WebP",
     ]
 
 
 def test_a_folder_of_broken_files_is_no_silence(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"")
-    assert lines(tmp_path) == ["a.jpg: cannot be opened, left out"]
+    assert lines(tmp_path) == ["a.jpg: left out, as it is broken: it is empty"]
 
 
 def test_a_recording_tells_the_frame_at_which_something_was_said(tmp_path: Path) -> None:

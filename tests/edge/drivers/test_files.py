@@ -10,6 +10,7 @@ from edge.core.errors import HardwareError, Reason
 from edge.core.messages import Frame
 from edge.drivers.fake import FakeClock
 from edge.drivers.files import FilesCamera
+from tests.pictures import empty_png, heic, not_files
 from tests.ports.standins import write_picture, write_recording, write_video
 
 
@@ -73,8 +74,53 @@ def test_a_broken_photograph_is_named_once_and_takes_no_time(
         frames = read_all(camera)
     assert [frame.name for frame in frames if frame.name] == ["a.png"] * 10 + ["e.png"] * 10
     assert [frame.seq for frame in frames] == list(range(40))
-    assert camera.broken == ["b.jpg", "c.png", "d.webp"]
+    assert camera.broken == {
+        "b.jpg": "is broken: it is cut off",
+        "c.png": "is broken: it is empty",
+        "d.webp": "is broken: it is no JPEG, PNG or WebP",
+    }
     assert len(caplog.records) == 3
+
+
+def test_what_computers_put_beside_photographs_is_not_shown(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png")
+    (tmp_path / "._a.png").write_bytes(b"\0\5\x16\7 of a Mac")
+    write_picture(tmp_path / ".thumb.jpg")
+    camera = open_camera(tmp_path)
+    assert {frame.name for frame in read_all(camera)} == {"a.png", ""}
+    assert camera.broken == {}
+
+
+def test_what_is_no_file_and_what_is_too_large_is_named_and_the_rest_is_shown(tmp_path: Path) -> None:
+    not_files(tmp_path)
+    (tmp_path / "huge.png").write_bytes(empty_png(30_000, 30_000))
+    (tmp_path / "iphone.jpg").write_bytes(heic())
+    write_picture(tmp_path / "z.png")
+    camera = open_camera(tmp_path)
+    assert {frame.name for frame in read_all(camera)} == {"z.png", ""}
+    assert set(camera.broken) == {"pipe.jpg", "endless.jpg", "nowhere.jpg", "circle.jpg", "huge.png", "iphone.jpg"}
+    assert "30000 x 30000 pixels" in camera.broken["huge.png"]
+    assert "HEIC" in camera.broken["iphone.jpg"]
+
+
+def test_one_photograph_is_known_by_its_content(tmp_path: Path) -> None:
+    write_picture(tmp_path / "note.png").rename(tmp_path / "note")
+    assert len(read_all(open_camera(tmp_path / "note"))) == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a.heic", "is a HEIC photograph"),
+        ("pipe.jpg", "cannot be read: it is a device or a pipe"),
+        ("endless.jpg", "cannot be read: it is a device or a pipe"),
+    ],
+)
+def test_one_file_that_cannot_be_shown_is_named_at_once(tmp_path: Path, name: str, said: str) -> None:
+    not_files(tmp_path)
+    (tmp_path / "a.heic").write_bytes(heic())
+    with pytest.raises(HardwareError, match=f"{name} {said}"):
+        open_camera(tmp_path / name)
 
 
 def test_a_broken_frame_of_a_recording_leaves_a_gap_in_time(tmp_path: Path) -> None:
@@ -82,14 +128,14 @@ def test_a_broken_frame_of_a_recording_leaves_a_gap_in_time(tmp_path: Path) -> N
     (folder / "001.png").write_bytes(b"damaged")
     camera = open_camera(folder)
     assert [frame.seq for frame in read_all(camera)] == [0, 2]
-    assert camera.broken == ["001.png"]
+    assert list(camera.broken) == ["001.png"]
 
 
 def test_only_broken_pictures_are_an_end_not_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"damaged")
     camera = open_camera(tmp_path)
     assert read_all(camera) == []
-    assert camera.broken == ["a.png"]
+    assert list(camera.broken) == ["a.png"]
 
 
 @pytest.mark.parametrize("name", ["empty", "missing", "words.avi"])
@@ -163,7 +209,7 @@ def test_a_repeated_recording_without_one_good_picture_ends_and_names_each_once(
     (tmp_path / "r" / "000.png").write_text("rubbish", encoding="utf-8")
     camera = FilesCamera(tmp_path / "r", pace=False, clock=FakeClock(), repeat=True)
     assert camera.read(5.0) is None
-    assert camera.broken == ["000.png"]
+    assert list(camera.broken) == ["000.png"]
 
 
 def test_what_was_missed_while_the_computer_slept_is_not_caught_up_round_by_round(tmp_path: Path) -> None:
