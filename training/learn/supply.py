@@ -7,10 +7,12 @@ and the size alone, however many processes compose and at whatever speed others 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import mmap
 import multiprocessing
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from types import TracebackType
@@ -53,8 +55,7 @@ class Supply:
         self._wanted[:] = -1  # nothing is composed before all have said where they begin
         self._failed = _shared((1,), np.int64)
         context = multiprocessing.get_context("fork")
-        # Nobody holds it while asleep: a process that is killed keeps nobody waiting.
-        self._lock, self._owner = context.Lock(), os.getpid()
+        self._lock, self._owner = _Lock(), os.getpid()
         self._processes = [
             context.Process(target=self._compose, args=(number,), daemon=True) for number in range(self.workers)
         ]
@@ -152,6 +153,24 @@ class Supply:
                 with self._lock:
                     self._filled[slot] = number
                 number += self.workers
+
+
+class _Lock:
+    """One process at a time; not for threads of one process. A process that is killed keeps nobody waiting.
+
+    The kernel's lock on an open file without a name. multiprocessing's own needs a /dev/shm that can be written.
+    """
+
+    def __init__(self) -> None:
+        nameless = hasattr(os, "memfd_create")
+        # Open for as long as the lock is used.
+        self._file = os.fdopen(os.memfd_create("turn"), "w+b") if nameless else tempfile.TemporaryFile()  # noqa: SIM115
+
+    def __enter__(self) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_UN)
 
 
 def _shared(shape: tuple[int, ...], kind: type[Any]) -> NDArray[Any]:

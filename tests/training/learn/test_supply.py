@@ -124,6 +124,23 @@ def test_composing_ends_with_the_process_that_began_it() -> None:
         time.sleep(0.1)
 
 
+COMPOSES = ORPHANS.replace("os.kill(os.getpid(), 9)", "supply.close()")
+
+
+@pytest.mark.parametrize("options", ["ro", "size=4k"])
+def test_it_needs_no_shared_memory_file_system(options: str) -> None:
+    """A container's /dev/shm may be read-only or full."""
+    inside = (
+        f'mount -t tmpfs -o {options} tmpfs /dev/shm && (cat /dev/zero > /dev/shm/full; exec {sys.executable} -c "$1")'
+    )
+    if subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no name spaces of its own may be made here")
+    command = ["unshare", "-rm", "sh", "-c", inside, "sh", COMPOSES]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split()) == 2
+
+
 def _runs(pid: str) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
