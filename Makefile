@@ -48,8 +48,8 @@ format: setup-test ## put the code into its one form
 	@$(VENV)/ruff format .
 	@$(VENV)/ruff check --fix .
 
-check-data: need-DATA setup-train ## what is wrong with photographs: DATA=folder [BACKGROUND=folder] [AGAINST=folder] [WEIGHTS=file] [REPORT=folder]
-	@$(VENV)/python -m training check "$(DATA)" $(call given,--background,$(BACKGROUND)) \
+check-data: need-DATA setup-train ## what is wrong with photographs: DATA=folder [BACKGROUND=folder] [STRANGERS=folder] [AGAINST=folder] [WEIGHTS=file] [REPORT=folder]
+	@$(VENV)/python -m training check "$(DATA)" $(call given,--background,$(BACKGROUND)) $(call given,--strangers,$(STRANGERS)) \
 	  $(call given,--against,$(AGAINST)) $(call given,--weights,$(WEIGHTS)) $(call given,--out,$(REPORT))
 
 train: need-DATA setup-train ## photographs to a bundle: DATA=folder [OUT=bundle] [CURRENCY=INR] [BACKGROUND=folder] [STRANGERS=folder] [START=bundle | WEIGHTS=file] [STEPS=n]

@@ -80,7 +80,7 @@ def test_evaluate_scores_through_the_device_and_writes_json(
     assert found["wrong_announcement_rate"] == found["false_announcement_rate"] == 0
     assert found["ms_per_picture"] > 0
     assert set(found["confusion"]) == {*map(str, notes.DENOMINATIONS), "background"}
-    assert [Path(path).name for path in found["broken"]] == ["torn.jpg"]
+    assert [Path(sentence).name for sentence in found["broken"]] == ["torn.jpg is broken: it is empty"]
 
 
 @pytest.mark.skipif(not XTS.is_dir(), reason="the play-money bundle is not there: make xts")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from training.check.findings import HUGE_PX, TINY_PX, Finding
+from edge.core import picture
+from edge.core.errors import PictureError
+from edge.core.pictureheader import JPEG, PNG, WEBP
+from training.check.findings import HUGE_BYTES, HUGE_PX, TINY_PX, Finding
 from training.errors import TrainingError
 from training.photos import dataset
 
-FORMATS = {".jpg": ("JPEG", "MPO"), ".jpeg": ("JPEG", "MPO"), ".png": ("PNG",), ".webp": ("WEBP",)}
-ORIENTATION = 0x0112  # the EXIF tag
+FORMATS = {".jpg": JPEG, ".jpeg": JPEG, ".png": PNG, ".webp": WEBP}
 GREY_SPREAD = 3.0  # mean difference of a pixel's channels, of 255: above the noise of JPEG, below any ink
 BLANK_CONTRAST = 3.0  # standard deviation of brightness, of 255: below it hashes and models see noise
 
@@ -33,32 +32,25 @@ class Examined:
 def examine(path: Path) -> Examined:
     """Open one picture as training does, and look at what training does not notice."""
     try:
-        format_, size, orientation = _read_whole(path)
-        pixels = dataset.load(path)
-    except TrainingError as error:
+        read = picture.read(path)
+        pixels = dataset.shrunk(read.pixels)
+        dataset.require_sides(path, pixels)
+    except (PictureError, TrainingError) as error:
         return Examined(None, [Finding("broken", str(error), (path,))])
+    header, size = read.header, (read.header.width_px, read.header.height_px)
     grey = float(np.ptp(pixels.astype(np.int16), axis=2).mean()) < GREY_SPREAD
     blank = float(pixels.mean(axis=2).std()) < BLANK_CONTRAST
     said = {
-        "format": format_ not in FORMATS[path.suffix.lower()] and f"its name ends in {path.suffix}, it is a {format_}",
-        "turned": orientation > 1 and f"its EXIF mark is {orientation}",
+        "format": header.format != FORMATS[path.suffix.lower()]
+        and f"its name ends in {path.suffix}, it is a {header.format}",
+        "turned": header.orientation > 1 and f"its EXIF mark is {header.orientation}",
         "tiny": min(size) < TINY_PX and f"{size[0]} x {size[1]} pixels",
-        "huge": max(size) > HUGE_PX and f"{size[0]} x {size[1]} pixels",
+        "huge": _huge(path, max(size)) and f"{size[0]} x {size[1]} pixels, {path.stat().st_size / 1e6:.1f} MB",
         "blank": blank and "one colour all over",
         "grey": grey and not blank and "no colours",
     }
     return Examined(pixels, [Finding(kind, f"{path}: {text}", (path,)) for kind, text in said.items() if text], blank)
 
 
-def _read_whole(path: Path) -> tuple[str, tuple[int, int], int]:
-    """Format, size and EXIF orientation; a picture that is cut off raises, which OpenCV would fill with grey."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # size is reported, not feared
-            with Image.open(io.BytesIO(path.read_bytes())) as picture:
-                orientation = picture.getexif().get(ORIENTATION, 1)
-                picture.load()
-                return picture.format or "", picture.size, orientation if isinstance(orientation, int) else 1
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = str(error).splitlines()[0].split(" <")[0] if str(error) else type(error).__name__
-        raise TrainingError(f"{path} is broken: {reason}") from None
+def _huge(path: Path, longest_px: int) -> bool:
+    return longest_px > HUGE_PX or path.stat().st_size > HUGE_BYTES

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.photos import dataset
+from training.photos.dataset import FEWEST_CLUSTERS
 
-# The held-out share of fewer than these independent pictures is, on average, less than one of them.
-FEWEST_CLUSTERS = round(1 / dataset.HELD_OUT_SHARE)
 SOUND_CLUSTERS = 40  # both faces, by day and by lamp, in the hand and on a table, with some left to hold out
 IMBALANCE = 3.0  # classes are drawn evenly: the smallest is then shown this many times as often as the largest
 SMALL_NOTE = 1 / 6  # of the frame: below it the model sees less than 80 of its 192 pixels of the note's side
 TINY_PX = 96  # half of what the model sees at 192
-HUGE_PX = 4096  # no model here looks closer than 320
+HUGE_PX, HUGE_BYTES = 4096, 4_000_000  # no model here looks closer than 320
 
 
 @dataclass(frozen=True)
@@ -27,12 +25,11 @@ class Kind:
 
 KINDS = {
     "problem": Kind("cannot be trained on", True, "training stops at the first of these"),
-    "broken": Kind("broken or cut off", True, "it cannot be opened as a whole"),
-    "box": Kind("impossible note box", True, "it is empty or reaches out of the picture"),
+    "broken": Kind("cannot be read", True, "broken, cut off, too large or in another format"),
     "labels": Kind("one picture under two labels", True, "one of the two labels is wrong"),
     "leak": Kind("also in the test folder", True, "a test on pictures that were trained on proves nothing"),
     "too_few": Kind(
-        "class too small", True, f"below {FEWEST_CLUSTERS} different pictures none may be left to hold out"
+        "class too small", True, f"below {FEWEST_CLUSTERS} different pictures its threshold rests on a single one"
     ),
     "few": Kind("small class", False, f"below {SOUND_CLUSTERS} different pictures much of what happens is not shown"),
     "imbalance": Kind("classes of unlike size", False, "the small ones are repeated until all are shown equally often"),
@@ -45,7 +42,9 @@ KINDS = {
     "format": Kind("named as another format", False, "saynote reads it; other programs may not"),
     "turned": Kind("turned by its EXIF mark", False, "it is read turned, so its box must be measured turned"),
     "tiny": Kind("tiny picture", False, f"a side is below {TINY_PX} pixels: small print is not there to be learnt"),
-    "huge": Kind("huge picture", False, f"a side is above {HUGE_PX} pixels: it costs time and adds nothing"),
+    "huge": Kind(
+        "huge picture", False, f"over {HUGE_PX} pixels or {HUGE_BYTES // 10**6} MB: it costs time and adds nothing"
+    ),
     "grey": Kind("grey picture", False, "colour is much of what tells notes apart"),
     "blank": Kind("nothing to see", False, "it is one colour all over"),
     "small_note": Kind("note under a sixth of the frame", False, "most of its print is lost to the model"),
@@ -86,6 +85,7 @@ class Report:
     counts: dict[str, dict[str, dict[str, int]]]  # label, source, series ("" for unknown): pictures
     findings: list[Finding] = field(default_factory=list)
     suspects: list[Suspect] = field(default_factory=list)  # the most suspicious first
+    passed_over: list[Path] = field(default_factory=list)  # what computers put there by themselves
     agreement: float | None = None  # share of labels that the others confirm; None where nobody looked
 
     @property

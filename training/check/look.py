@@ -19,15 +19,14 @@ from edge.core import preprocess
 from edge.core.bundle import BACKGROUND
 from edge.drivers.tflite import TfliteEngine
 from training.check import condition, disagreement, lookalikes
-from training.check.findings import FEWEST_CLUSTERS, IMBALANCE, SMALL_NOTE, SOUND_CLUSTERS, Finding, Report, Suspect
+from training.check.findings import IMBALANCE, SMALL_NOTE, SOUND_CLUSTERS, Finding, Report, Suspect
 from training.errors import TrainingError
-from training.photos import dataset
-from training.photos.dataset import Photo
+from training.photos import dataset, folders, manifest
+from training.photos.dataset import FEWEST_CLUSTERS, Photo
 from training.pixels import as_pixels
 
 Tick = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 SUSPECT_BELOW = 0.1  # probability of the given label; above it the network is more often wrong than the label
-EDGE = 0.01  # of the frame: a box drawn by hand may reach over by as much
 
 
 @dataclass
@@ -45,6 +44,7 @@ class _Seen:
 
     photo: Photo
     small: NDArray[np.uint8]  # (96, 96, 3)
+    bits: int  # its perceptual hash
     print: lookalikes.Print | None  # None where there is nothing to see
     logits: NDArray[np.float32] | None = None  # of the bundle, where one is given
 
@@ -58,22 +58,29 @@ def check(
     bundle: Path | None = None,
     seed: int = 1,
     tick: Tick = lambda what, done, total: None,
+    *,
+    strangers: Sequence[Path] = (),
 ) -> Checked:
     """Look at every photograph. Raises TrainingError for options that cannot be used, BundleError for a bad bundle."""
     found = dataset.survey(data, background, series)
     tests = dataset.survey_notes(against).photos if against else []
+    others = dataset.survey_strangers(strangers)
     if weights is not None and not weights.is_file():
         raise TrainingError(f"there is no weights file {weights}")
     report = Report(data, len(found.photos), _counts(found.photos))
-    report.findings += [Finding("problem", problem.sentence, (problem.path,)) for problem in found.problems]
+    report.passed_over = folders.passed_over(data, background, against, *strangers)
+    problems = found.problems + others.problems
+    report.findings += [Finding("problem", problem.sentence, (problem.path,)) for problem in problems]
     seen = _open_all(found.photos, report, bundle, tick)
     alike = _alike(seen)
     clustered = _clusters(seen, alike)
     report.findings += [
         *_missing(data, series, found.photos),
-        *_boxes([s.photo for s in seen]),
+        *_small_notes(s.photo for s in seen),
         *_copies([s.photo for s in seen], alike),
-        *_leaks(seen, tests, tick),
+        *_between(seen, tests, "leak", "there", ("reading the test folder", tick)),
+        *_between(seen, others.photos, "labels", "among the strangers", ("reading strangers", tick)),
+        *_unsplit(seen),
         *_sizes(clustered),
     ]
     features = _features(seen, weights, tick)
@@ -116,34 +123,23 @@ def _keep(
 ) -> _Seen:
     side = disagreement.SIDE_PX
     small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
-    return _Seen(photo, as_pixels(small), print_, logits)
+    return _Seen(photo, as_pixels(small), dataset.phash(pixels), print_, logits)
 
 
 def _missing(data: Path, series: Path | None, photos: Sequence[Photo]) -> list[Finding]:
-    there = {dataset.name_of(photo.path) for photo in photos}
-    named = set(dataset.read_manifest(data)) | set(dataset.read_series(series) if series else ())
+    there = {manifest.name_of(photo.path) for photo in photos}
+    named = set(manifest.read_manifest(data)) | set(manifest.read_series(series) if series else ())
     names = sorted(name for name in named if name.startswith(f"{data.name}/") and name not in there)
     return [Finding("missing", f"{name} is in a table but not in the folder") for name in names]
 
 
-def _boxes(photos: Iterable[Photo]) -> list[Finding]:
-    result = []
-    for photo in photos:
-        if photo.box is None:
-            continue
-        x, y, width, height = photo.box
-        inside = all(
-            centre - side / 2 >= -EDGE and centre + side / 2 <= 1 + EDGE for centre, side in ((x, width), (y, height))
-        )
-        numbers = " ".join(f"{number:g}" for number in photo.box)
-        if not (width > EDGE and height > EDGE and inside):  # so that a box of "nan" is found too
-            result.append(
-                Finding("box", f"{photo.path}: the box {numbers} is empty or leaves the picture", (photo.path,))
-            )
-        elif width * height < SMALL_NOTE:
-            share = f"{photo.path}: the note fills {width * height:.0%} of the frame"
-            result.append(Finding("small_note", share, (photo.path,)))
-    return result
+def _small_notes(photos: Iterable[Photo]) -> list[Finding]:
+    filled = [(photo.path, photo.box[2] * photo.box[3]) for photo in photos if photo.box]
+    return [
+        Finding("small_note", f"{path}: the note fills {share:.0%} of the frame", (path,))
+        for path, share in filled
+        if share < SMALL_NOTE
+    ]
 
 
 def _alike(seen: Sequence[_Seen]) -> list[tuple[int, int]]:
@@ -156,6 +152,10 @@ def _copies(photos: Sequence[Photo], alike: Sequence[tuple[int, int]]) -> list[F
     """Groups within a label, and every pair across labels, sources and the manifest's clusters."""
     result = []
     same = []
+    # Of a picture without anything to see nobody can say what it shows: only its bytes tell a copy.
+    copies = dataset.under_two_labels(photos, dataset.hashes(photos))
+    places = {photo.path: i for i, photo in enumerate(photos)}
+    alike = sorted({*alike, *((places[one.path], places[two.path]) for one, two in copies)})
     for i, j in alike:
         one, two = photos[i], photos[j]
         if one.label != two.label:
@@ -183,21 +183,33 @@ def _pair(kind: str, one: Photo, two: Photo, by: str) -> Finding:
     return Finding(kind, f"{one.path} and {two.path} show the same: {by}", (one.path, two.path))
 
 
-def _leaks(seen: Sequence[_Seen], tests: Sequence[Photo], tick: Tick) -> list[Finding]:
-    """Training pictures that are in the test folder too, by what they show."""
+def _between(
+    seen: Sequence[_Seen], others: Sequence[Photo], kind: str, where: str, told: tuple[str, Tick]
+) -> list[Finding]:
+    """Pictures that are among the `others` too, by what they show."""
     kept, prints, result = [], [], []
-    for number, photo in enumerate(tests):
+    for number, photo in enumerate(others):
         examined = condition.examine(photo.path)
         result += [finding for finding in examined.findings if finding.kind == "broken"]
         if examined.pixels is not None and not examined.blank:
             kept.append(photo)
             prints.append(lookalikes.take(examined.pixels))
-        tick("reading the test folder", number + 1, len(tests))
-    comparable = [(s.photo, s.print) for s in seen if s.print is not None]
+        told[1](told[0], number + 1, len(others))
+    wanted = [s for s in seen if kind == "leak" or s.photo.label != BACKGROUND]
+    comparable = [(s.photo, s.print) for s in wanted if s.print is not None]
     for i, j in lookalikes.pairs_between([print_ for _, print_ in comparable], prints):
         one, two = comparable[i][0], kept[j]
-        result.append(_pair("leak", one, two, f"{one.label} here, {two.label} there"))
+        there = f"{two.label} {where}" if kind == "leak" else where
+        result.append(_pair(kind, one, two, f"{one.label} here, {there}"))
     return result
+
+
+def _unsplit(seen: Sequence[_Seen]) -> list[Finding]:
+    """Labels of which training would find nothing to hold out, or nothing to train on."""
+    bits = {s.photo.path: s.bits for s in seen}
+    photos = dataset.clustered([s.photo for s in seen], bits.__getitem__)
+    lacking = dataset.lacking(photos, *dataset.split(photos, dataset.HELD_OUT_SHARE))
+    return [Finding("problem", sentence) for sentence in lacking]
 
 
 def _clusters(seen: Sequence[_Seen], alike: Sequence[tuple[int, int]]) -> list[Photo]:
@@ -266,7 +278,7 @@ def name_series(checked: Checked, features: disagreement.Features) -> list[tuple
     for label in sorted({photo.label for photo in checked.photos} - {BACKGROUND}, key=float):
         inside = [i for i, photo in enumerate(checked.photos) if photo.label == label]
         known = disagreement.spread(features[inside], [checked.photos[i].series for i in inside])
-        names = [dataset.name_of(checked.photos[i].path) for i in inside]
+        names = [manifest.name_of(checked.photos[i].path) for i in inside]
         result += [(name, series) for name, series in zip(names, known, strict=True) if series]
     return result
 

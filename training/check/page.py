@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.core import picture
 from training.check.findings import KINDS, Finding, Report
 from training.errors import TrainingError
-from training.photos import dataset
+from training.photos import dataset, manifest
 
 THUMB_PX = 128
 SHOWN = 300  # findings of one kind with thumbnails; the rest by name
@@ -50,7 +51,7 @@ def make_folder(out: Path) -> None:
 def keep_names(out: Path) -> None:
     """Raise TrainingError where a new table of groups would overwrite names that a person wrote into the last one."""
     table = out / GROUPS
-    if table.is_file() and dataset.read_series(table):
+    if table.is_file() and manifest.read_series(table):
         raise TrainingError(f"{table} holds names that you gave: move it elsewhere first")
 
 
@@ -78,7 +79,7 @@ def write_groups(groups: dict[str, list[list[Path]]], out: Path) -> None:
     for label, sets in groups.items():
         for number, paths in enumerate(sets):
             cv2.imwrite(str(out / f"group-{label}-{number}.png"), sheet(paths)[..., ::-1])
-            rows += [(dataset.name_of(path), "", label, str(number)) for path in paths]
+            rows += [(manifest.name_of(path), "", label, str(number)) for path in paths]
     write_table(rows, ("file", "series", "label", "group"), out / GROUPS)
 
 
@@ -89,10 +90,10 @@ def sheet(paths: Sequence[Path]) -> NDArray[np.uint8]:
     rows = -(-len(chosen) // SHEET_COLUMNS)
     canvas = np.full((rows * THUMB_PX, SHEET_COLUMNS * THUMB_PX, 3), 255, np.uint8)
     for number, path in enumerate(chosen):
-        picture = _thumb(path)
-        if picture is not None:
+        thumb = _thumb(path)
+        if thumb is not None:
             top, left = number // SHEET_COLUMNS * THUMB_PX, number % SHEET_COLUMNS * THUMB_PX
-            canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+            canvas[top : top + thumb.shape[0], left : left + thumb.shape[1]] = thumb
     return canvas
 
 
@@ -100,7 +101,8 @@ def write_page(report: Report, out: Path) -> Path:
     """The page with every finding, in one file that needs no other."""
     parts = [
         f"<h1>{html.escape(str(report.data))}</h1>",
-        f"<p>{report.pictures} pictures, {report.faults} faults, {len(report.findings) - report.faults} remarks.</p>",
+        f"<p>{report.pictures} pictures, {report.faults} faults, {len(report.findings) - report.faults} remarks, "
+        f"passed over: {len(report.passed_over)}.</p>",
         _counts(report),
     ]
     parts += [_section(kind, found) for kind, found in report.by_kind().items()]
@@ -137,10 +139,10 @@ def _figure(finding: Finding) -> str:
 
 
 def _image(path: Path) -> str:
-    picture = _thumb(path)
-    if picture is None:
+    thumb = _thumb(path)
+    if thumb is None:
         return ""
-    _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 75])
+    _, data = cv2.imencode(".jpg", thumb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 75])
     coded = base64.b64encode(data.tobytes()).decode()
     return f'<img alt="{html.escape(path.name, quote=True)}" src="data:image/jpeg;base64,{coded}">'
 
@@ -148,6 +150,6 @@ def _image(path: Path) -> str:
 def _thumb(path: Path) -> NDArray[np.uint8] | None:
     """A small picture, None where it cannot be opened."""
     try:
-        return dataset.load(path, THUMB_PX) if path.suffix.lower() in dataset.SUFFIXES and path.is_file() else None
+        return dataset.load(path, THUMB_PX) if path.suffix.lower() in picture.SUFFIXES and path.is_file() else None
     except TrainingError:
         return None

@@ -10,8 +10,8 @@ import typer
 from edge.core.bundle import InputSpec
 from training.check import look, page
 from training.cli import tables
-from training.cli.options import Background, Data, Seed, Series, Size, Strangers, Without
-from training.cli.progress import console, progress, side_by_side
+from training.cli.options import Background, Data, Seed, Series, Size, Strangers, Without, require_file
+from training.cli.progress import console, progress, say_passed_over, side_by_side
 from training.errors import TrainingError
 from training.learn.prepare import from_photos, from_play_money
 from training.learn.settings import USUAL
@@ -24,6 +24,7 @@ from training.synth.recipe import Recipe
 def check(
     data: Data,
     background: Background = None,
+    strangers: Strangers = None,
     against: Annotated[Path | None, typer.Option(help="Test folder: pictures in both are a fault.")] = None,
     series: Series = None,
     weights: Annotated[
@@ -38,12 +39,14 @@ def check(
     """Look at the photographs before training: what is there, and what is wrong with it."""
     if groups and (out is None or (weights is None and bundle is None)):
         raise TrainingError("--groups needs --out for its sheets, and --weights or --bundle to tell pictures apart")
+    require_file(json_)
+    say_passed_over(data, background, against, *strangers or ())
     if out is not None:
         page.make_folder(out)
         if groups:
             page.keep_names(out)
     with side_by_side() as tick:
-        checked = look.check(data, background, against, series, weights, bundle, seed, tick)
+        checked = look.check(data, background, against, series, weights, bundle, seed, tick, strangers=strangers or ())
     if json_ is not None:
         page.write_json(checked.report, json_)
     tables.print_check(checked.report)
@@ -76,6 +79,7 @@ def synth(
     """Compose training samples: a sheet to look at, or pictures with label, place and what was done to each."""
     recipe = Recipe().without(*(without or []))
     spec = InputSpec(size, size, "squash")
+    say_passed_over(data, background, *strangers or ())
     with progress() as bar:
         task = bar.add_task("reading photographs" if data else "drawing play money", total=None)
         prepared = (

@@ -23,8 +23,9 @@ from training.cli.options import (
     SequencesFile,
     Series,
     SourcesFile,
+    require_file,
 )
-from training.cli.progress import console, counting, stages
+from training.cli.progress import console, counting, say_passed_over, stages
 from training.errors import TrainingError
 from training.learn.settings import USUAL
 from training.measure import compare as comparing
@@ -56,6 +57,8 @@ def evaluate(
     json_: FiguresFile = None,
 ) -> None:
     """Score a bundle on photographs, each shown as one second of still frames."""
+    require_file(json_)
+    say_passed_over(data, background)
     read = bundles.read(bundle)
     chosen = _chooser(data, background, held_out, hold_out_source, series)(read)
     with counting("evaluating") as tick:
@@ -81,6 +84,8 @@ def sequences(
     json_: FiguresFile = None,
 ) -> None:
     """Score a bundle on films: photographs moved, turned, blurred and lit as a hand would."""
+    require_file(json_)
+    say_passed_over(data, background, several)
     plan = films.Plan(seed, seconds, notes, empty_frames, scenes)
     choose = _chooser(data, background, held_out, hold_out_source, series)
     with stages("looking for photographs") as tick:
@@ -100,6 +105,7 @@ def guidance(
     seed: Seed = USUAL.seed,
 ) -> None:
     """Score the hints: is the right one said to scenes in which a note is held so that it cannot be read?"""
+    say_passed_over(data, background)
     with counting("showing scenes") as tick:
         outcomes = hints.evaluate(
             bundle, data, background, scenes=scenes, seed=seed, photographs=photographs, series=series, tick=tick
@@ -122,6 +128,7 @@ def report(
     ] = None,
 ) -> None:
     """Write one HTML page on how a bundle does: figures, curves, confusions, worst mistakes."""
+    say_passed_over(data, background)
     choose = _chooser(data, background, held_out, hold_out_source, series)
     with counting("evaluating") as tick:
         page = pages.make(bundle, choose, out, sequences=sequences, ablation=ablation, tick=tick)
@@ -142,6 +149,7 @@ def compare(
     folders = list(bundles)
     if baseline is not None and baseline.absolute() not in [folder.absolute() for folder in folders]:
         folders.append(baseline)
+    say_passed_over(data, background)
     with stages("evaluating") as tick:
         found = comparing.compare(folders, data, background, tick)
     tables.print_comparison(found)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from training.errors import TrainingError
 
 Data = Annotated[Path, typer.Argument(help="Folder with one sub-folder a denomination, named by the amount.")]
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the bundle.")]
@@ -18,9 +21,9 @@ SourcesFile = Annotated[
 FiguresFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
 BundleOut = Annotated[Path, typer.Option(help="Folder of the bundle to write.")]
 Version = Annotated[str, typer.Option(help="Version of the bundle.")]
-Seed = Annotated[int, typer.Option(help="Same seed, data and versions: the same bundle.")]
-Size = Annotated[int, typer.Option(help="Side of the model's input in pixels, a multiple of 32.")]
-Steps = Annotated[int, typer.Option(help="Steps with all layers training.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 2, help="Same seed, data and versions: the same bundle.")]
+Size = Annotated[int, typer.Option(min=32, max=1024, help="Side of the model's input in pixels, a multiple of 32.")]
+Steps = Annotated[int, typer.Option(min=1, help="Steps with all layers training.")]
 Minutes = Annotated[
     float | None, typer.Option(min=0.1, help="Train no longer than that; the learning rate falls in time for it.")
 ]
@@ -34,7 +37,7 @@ Without = Annotated[
     list[str] | None,
     typer.Option(help="Family of operations to leave out (docs/synthesiser.md); may be given again."),
 ]
-Width = Annotated[float, typer.Option(help="Width multiplier of the trunk.")]
+Width = Annotated[float, typer.Option(min=0.1, help="Width multiplier of the trunk.")]
 Weights = Annotated[
     Path | None, typer.Option(help="File of ImageNet weights without the top; else they are downloaded.")
 ]
@@ -47,3 +50,9 @@ HeldOut = Annotated[
     bool, typer.Option("--held-out", help="Show only what training on DATA and the background holds out.")
 ]
 HoldOutSource = Annotated[str | None, typer.Option(help="The source that training held out.")]
+
+
+def require_file(path: Path | None) -> None:
+    """Raises TrainingError where a file of results cannot be written, before the hours that lead to them."""
+    if path is not None and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK)):
+        raise TrainingError(f"{path} cannot be written: is there such a folder, and may you write there?")

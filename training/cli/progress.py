@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -15,6 +16,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from training.photos.folders import passed_over
 
 console = Console(stderr=True)
 
@@ -58,6 +61,13 @@ def side_by_side() -> Iterator[Callable[[str, int, int], None]]:
             bar.update(tasks[what], completed=done)
 
         yield tick
+
+
+def say_passed_over(*folders: Path | None) -> None:
+    """How much of these folders is not read, because computers put it there by themselves."""
+    if found := passed_over(*folders):
+        names = ", ".join(sorted({path.name for path in found}))
+        say(f"passed over: {len(found)} ({names})")
 
 
 def say(line: str) -> None:

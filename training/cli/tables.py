@@ -36,8 +36,12 @@ def print_evaluation(report: Report) -> None:
     for truth, row in report.confusion.items():
         confusion.add_row(truth, ", ".join(f"{label}: {count}" for label, count in row.items()))
     out.print(confusion)
-    for path in report.broken:
-        out.print(f"not opened, left out: {path}")
+    _print_left_out(out, report.broken)
+
+
+def _print_left_out(out: Console, sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        out.print(f"left out: {sentence}", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_check(report: Findings) -> None:
@@ -87,8 +91,7 @@ def print_sequences(found: Sequences) -> None:
     out.print(table)
     for presence in found.mistakes:
         out.print(f"shown {presence.truth}, said {', '.join(presence.said)}: {presence.path}", soft_wrap=True)
-    for path in found.broken:
-        out.print(f"not opened, left out: {path}", soft_wrap=True)
+    _print_left_out(out, found.broken)
 
 
 def print_hints(rows: Sequence[Row]) -> None:

@@ -24,6 +24,7 @@ from training.synth.recipe import Recipe
 
 PLAY_SEEDS, PLAY_SCENES, PLAY_STRANGERS = 10, 300, 80
 PLAY_WIDTH_PX = 320
+FACTS = "prepared.json"
 # Play notes in ordinary light with nothing over them: what a demonstration shows.
 MODERATE = Recipe(strength=0.4).without("covers", "strays")
 
@@ -41,6 +42,7 @@ class Prepared:
     counts: dict[str, int]
     sources: tuple[str, ...]
     by: str  # how the held-out pictures were chosen
+    cautions: tuple[str, ...] = ()  # what to know before training, a sentence each
 
     def of(self, only: Only) -> Prepared:
         """The same with only such notes to train on.
@@ -76,12 +78,14 @@ def from_photos(
 ) -> Prepared:
     """Read and check every photograph before any training time is spent. Raises TrainingError naming the file.
 
-    `series`: a table of series and corrected labels, see `dataset.read_series`.
+    `series`: a table of series and corrected labels, see `manifest.read_series`.
     """
     photos = dataset.clustered(dataset.scan(data, background, series))
     others = [p for folder in strangers for p in dataset.scan_background(folder)]
     train, held = dataset.split(photos, dataset.HELD_OUT_SHARE, held_out_source)
     known, unknown = dataset.split(others, dataset.HELD_OUT_SHARE)
+    for sentence in dataset.lacking(photos, train, held):
+        raise TrainingError(sentence)
     done = 0
 
     def count() -> None:
@@ -92,7 +96,9 @@ def from_photos(
     gathered = material.gather([photos[i] for i in train], [others[i] for i in known], count)
     kept = material.gather([photos[i] for i in held], [others[i] for i in unknown])
     labels = labels_for(sorted({p.label for p in photos} - {BACKGROUND}))
-    _require_all(labels, gathered, len(held))
+    contents = dataset.hashes(photos + others)
+    for one, other in dataset.under_two_labels(photos + others, contents):
+        raise TrainingError(f"{one.path} and {other.path} are the same picture: {one.label} and {other.label}")
     pictures = []
     for index in held:
         pictures.append(preprocess.to_tensor(dataset.load(photos[index].path), input_)[0])
@@ -103,21 +109,14 @@ def from_photos(
         np.stack(pictures),
         np.array([labels.index(photos[i].label) for i in held]),
         kept,
-        dataset.digest(photos + others),
+        dataset.digest(photos + others, contents),
         dataset.counts(photos),
         tuple(sorted({p.source for p in photos if p.label != BACKGROUND})),
         f"the source {held_out_source}"
         if held_out_source
         else f"{dataset.HELD_OUT_SHARE:.0%} of the near-duplicate clusters",
+        tuple(dataset.cautions(photos, held)),
     )
-
-
-def _require_all(labels: tuple[str, ...], gathered: Material, held: int) -> None:
-    missing = [label for label in labels[:-2] if label not in gathered.notes]
-    if missing or held == 0:
-        raise TrainingError(
-            f"too few photographs: with some held out for calibration, none are left of {', '.join(missing) or 'them'}"
-        )
 
 
 def from_play_money(
@@ -164,6 +163,16 @@ def _drawn(denomination: int, face: str, seed: int) -> cutout.Patch:
     return cutout.Patch(pixels, np.full(pixels.shape[:2], 255, np.uint8), exact=True)
 
 
+def require_same_labels(prepared: Prepared, folder: Path) -> None:
+    """Raises TrainingError where the run in `folder` was begun with other amounts, in whose place these would be."""
+    try:
+        begun = json.loads((folder / FACTS).read_text(encoding="utf-8"))["labels"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if tuple(begun) != prepared.labels:
+        raise TrainingError(f"{folder} was begun with the labels {', '.join(begun)}: it cannot go on with others")
+
+
 def describe(prepared: Prepared, folder: Path) -> None:
     """Write what was prepared, for people, to `folder`/prepared.json; no program reads it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -175,4 +184,4 @@ def describe(prepared: Prepared, folder: Path) -> None:
         "held_out": len(prepared.held_truth),
         "held_out_by": prepared.by,
     }
-    (folder / "prepared.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -108,8 +108,8 @@ def run(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick: Tick = l
         tick("notes in the hand", number + 1, len(stock.notes))
         try:
             shown.append(_presence(bundle, invoke, specimen, stock, plan, number))
-        except TrainingError:
-            broken.append(str(specimen.path))
+        except TrainingError as error:
+            broken.append(str(error))
     rows = [
         swaps(bundle, invoke, stock, plan, tick),
         together(bundle, invoke, stock, plan, 2, tick),
@@ -270,7 +270,7 @@ def _photographs(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick:
     for number, path in enumerate(stock.several):
         tick("photographs of several notes", number + 1, len(stock.several))
         rng, end_s = _rng(plan, 4, number), BEFORE_S + plan.seconds
-        patch = cutout.whole(dataset.load(path))
+        patch = cutout.whole(dataset.load_to_compose(path))
         carried = film.Carried(patch, film.hold(patch, BEFORE_S, end_s, rng), rng)
         shown = film.Film(_ground(stock, rng), [carried], film.Light(rng), _length_s(bundle, end_s))
         counts[judge_several(read(bundle, invoke, shown.frames()))] += 1

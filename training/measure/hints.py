@@ -151,7 +151,7 @@ def gather(held_out: Sequence[Specimen]) -> Props:
             patch = specimen.patch()
             notes += [(specimen.truth, Note.alone(patch))] if patch.exact else []
         elif specimen.truth == BACKGROUND and specimen.source != HANDS and not specimen.unknown_amount:
-            backgrounds.append(dataset.load(specimen.path))
+            backgrounds.append(dataset.load_to_compose(specimen.path))
     if not notes or not backgrounds:
         lacks = "background" if notes else "photograph of a note with a box"
         raise TrainingError(f"training holds out no {lacks} of these: no scenes")
@@ -169,6 +169,6 @@ def from_photographs(shown: Sequence[Specimen], seed: int) -> Staged:
     cases = [case for case in CASES if case.on_photograph]
     for number, (specimen, box) in enumerate(boxed):
         rng = np.random.default_rng((seed, number))
-        note, ground = with_surroundings(dataset.load(specimen.path), box)
+        note, ground = with_surroundings(dataset.load_to_compose(specimen.path), box)
         case = cases[number % len(cases)]
         yield case, specimen.truth, stage(case, note, ground, rng), len(boxed)

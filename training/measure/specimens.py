@@ -15,7 +15,7 @@ import numpy as np
 
 from edge.core.bundle import BACKGROUND, Bundle
 from training.errors import TrainingError
-from training.photos import cutout, dataset
+from training.photos import cutout, dataset, folders, manifest
 from training.photos.cutout import Patch
 from training.photos.dataset import Photo
 
@@ -37,20 +37,17 @@ class Specimen:
 
     def patch(self) -> Patch:
         """The note alone where its place is known, else the whole photograph. Raises TrainingError if broken."""
-        pixels = dataset.load(self.path)
+        pixels = dataset.load_to_compose(self.path)
         found = cutout.cut(pixels, self.box) if self.box else None
         return found or cutout.whole(pixels)
 
 
 def list_pictures(data: Path, background: Path | None, bundle: Bundle) -> list[tuple[Path, str]]:
     """Every picture with its truth: a denomination of the bundle, or background."""
-    if not data.is_dir():
-        raise TrainingError(f"there is no folder {data}")
     pictures = []
-    for folder in sorted(path for path in data.iterdir() if path.is_dir()):
-        label = dataset.label_of(folder.name)
-        truth = label if label in bundle.denominations else BACKGROUND
-        pictures += [(path, truth) for path in dataset.pictures_in(folder)]
+    for folder in folders.folders_in(data):
+        truth = dataset.same_amount(dataset.label_of(folder.name), bundle.denominations) or BACKGROUND
+        pictures += [(path, truth) for path in folders.pictures_in(folder)]
     if background is not None:
         pictures += [(photo.path, BACKGROUND) for photo in dataset.scan_background(background)]
     if not pictures:
@@ -60,7 +57,7 @@ def list_pictures(data: Path, background: Path | None, bundle: Bundle) -> list[t
 
 def gather(data: Path, background: Path | None, bundle: Bundle) -> list[Specimen]:
     """Every photograph with what manifest.csv beside `data` says of it."""
-    rows = dataset.read_manifest(data)
+    rows = manifest.read_manifest(data)
     found = []
     for path, truth in list_pictures(data, background, bundle):
         if background is not None and path.is_relative_to(background):
@@ -90,15 +87,15 @@ def held_out(
 
 
 def _of(photo: Photo, bundle: Bundle) -> Specimen:
-    truth = photo.label if photo.label in bundle.denominations else BACKGROUND
+    truth = dataset.same_amount(photo.label, bundle.denominations) or BACKGROUND
     return Specimen(photo.path, truth, photo.source, photo.series, photo.box)
 
 
 def _described(path: Path, truth: str, rows: dict[str, dict[str, str]]) -> Specimen:
-    row = rows.get(dataset.name_of(path), {})
+    row = rows.get(manifest.name_of(path), {})
     box = None
     with contextlib.suppress(ValueError):  # that of training: here what is no box is none
-        box = dataset.box_of(row)
+        box = manifest.box_of(row)
     return Specimen(path, truth, row.get("source") or "", row.get("series") or "", box)
 
 

@@ -12,20 +12,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.core import bundle as bundles
+from edge.core import picture
 from edge.core.bundle import BACKGROUND, Bundle
 from edge.core.decide import fuse
+from edge.core.errors import PictureError
 from edge.core.messages import Frame, Observation, Pixels
 from training.errors import TrainingError
 from training.learn import calibrate
 from training.measure import specimens
 from training.measure.device import Watcher, amounts, running
 from training.measure.rates import Rate, rate
-from training.pixels import as_pixels
 
 STILL_FRAMES = 10  # of one picture, over one second
 SILENT = "silent"
@@ -60,7 +60,7 @@ class Report:
     calibration_error: float
     ms_per_picture: float
     confusion: dict[str, dict[str, int]]  # truth -> most likely label or "silent" -> count
-    broken: list[str]  # pictures that could not be opened
+    broken: list[str]  # pictures that could not be read, each with the reason
 
 
 def evaluate(
@@ -79,9 +79,10 @@ def score(
         outcomes, broken, spent_s = [], [], 0.0
         for number, (path, truth) in enumerate(pictures):
             tick(number + 1, len(pictures))
-            pixels = _open(path)
-            if pixels is None:
-                broken.append(str(path))
+            try:
+                pixels = picture.read(path).pixels  # in full size, as the device's own recordings are
+            except PictureError as error:
+                broken.append(str(error))
                 continue
             started = time.perf_counter()
             outcomes.append(judge(Watcher(bundle, invoke), bundle, pixels, path, truth))
@@ -89,13 +90,6 @@ def score(
     if not outcomes:
         raise TrainingError(f"there is no picture that can be opened among the {len(pictures)} to score on")
     return report(outcomes, bundle.labels, spent_s / len(outcomes) * 1e3, broken), outcomes
-
-
-def _open(path: Path) -> Pixels | None:
-    """As the device's own recordings are opened: in full size."""
-    data = np.fromfile(path, np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    return None if picture is None else as_pixels(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
 
 
 def judge(watcher: Watcher, bundle: Bundle, pixels: Pixels, path: Path, truth: str) -> Outcome:

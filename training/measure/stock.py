@@ -11,7 +11,7 @@ from edge.core.bundle import BACKGROUND
 from edge.core.messages import Pixels
 from training.errors import TrainingError
 from training.measure.specimens import Specimen, evenly
-from training.photos import cutout, dataset
+from training.photos import cutout, dataset, folders
 from training.photos.cutout import Patch
 from training.photos.material import FOREIGN, HANDS
 from training.playmoney import notes, scenes
@@ -32,7 +32,7 @@ class Stock:
     hands: list[Patch]
     several: list[Path] = field(default_factory=list)  # photographs of more than one note
     drawn: bool = False  # grounds and strangers are drawings, for want of photographs
-    broken: list[str] = field(default_factory=list)  # pictures that cannot be opened
+    broken: list[str] = field(default_factory=list)  # pictures that cannot be read, each with the reason
 
 
 def gather(
@@ -57,9 +57,9 @@ def gather(
     for number, specimen in enumerate(behind):
         tick("opening backgrounds", number + 1, len(behind))
         try:
-            pixels = dataset.load(specimen.path)
-        except TrainingError:
-            broken.append(str(specimen.path))
+            pixels = dataset.load_to_compose(specimen.path)
+        except TrainingError as error:
+            broken.append(str(error))
             continue
         # Amounts the bundle does not know are strangers, as another country's money is.
         if specimen.unknown_amount or specimen.source.startswith(FOREIGN):
@@ -73,15 +73,15 @@ def gather(
         grounds = [scenes.draw_scene(seed * 1000 + i, (240, 320)) for i in range(DRAWN_GROUNDS)]
     if not strangers:
         strangers = [cutout.whole(notes.draw_stranger(seed * 1000 + i, 320)) for i in range(DRAWN_STRANGERS)]
-    whole = [path for path in dataset.pictures_in(several) if _opens(path, broken)] if several else []
+    whole = [path for path in folders.pictures_in(several) if _opens(path, broken)] if several else []
     return Stock(shown, grounds, strangers, hands, whole, drawn, broken)
 
 
 def _opens(path: Path, broken: list[str]) -> bool:
     try:
-        dataset.load(path)
-    except TrainingError:
-        broken.append(str(path))
+        dataset.load_to_compose(path)
+    except TrainingError as error:
+        broken.append(str(error))
         return False
     return True
 

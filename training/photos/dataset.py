@@ -8,11 +8,12 @@ SERIES.csv                             optional: file, series; where it names a 
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections import Counter
-from collections.abc import Iterable
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 
 import cv2
@@ -21,14 +22,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge.core.bundle import BACKGROUND
+from edge.core import picture
+from edge.core.bundle import BACKGROUND, check_labels
+from edge.core.errors import BundleError, PictureError
 from training.errors import TrainingError
+from training.photos.folders import Walk, folders_of, pictures_of
+from training.photos.manifest import LEFT_OUT, Seen, box_of, name_of, read_manifest, read_series
 from training.pixels import as_pixels
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-LEFT_OUT = "-"
 HELD_OUT_SHARE = 0.08  # of the clusters of near-duplicates: for temperature and thresholds
+FEWEST_CLUSTERS = round(1 / HELD_OUT_SHARE)  # of fewer, what is held out is a single one
+THOUSANDS = re.compile(r"\d+(_000)+(?=_|$)")  # 10_000 is read as a face of 10, and is meant for ten thousand
 LONGEST_SIDE_PX = 320  # pictures are kept no larger: no model here looks closer
+LEAST_SIDE_PX = 8  # of a picture as it is kept: nothing can be composed of a strip
 NEAR_DUPLICATE_BITS = 6  # of a 64-bit perceptual hash; bursts and re-saved copies lie below
 
 
@@ -49,51 +55,23 @@ def is_denomination(name: str) -> bool:
     return name.isascii() and name.replace(".", "", 1).isdigit() and float(name) > 0
 
 
+def same_amount(label: str, amounts: Iterable[str]) -> str:
+    """That of `amounts` which is as much as `label`, however it is written (5, 5.0); "" where there is none."""
+    if not is_denomination(label):
+        return ""
+    return next((amount for amount in amounts if Decimal(amount) == Decimal(label)), "")
+
+
 def label_of(folder: str) -> str:
     """The label of a class folder: "100_2" is the second face of "100"."""
     return folder.split("_")[0] if is_denomination(folder.split("_")[0]) else folder
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One thing that keeps a folder from being trained on."""
-
-    path: Path
-    sentence: str
-
-
 @dataclass
-class Survey:
+class Survey(Walk):
     """What a folder holds, and everything that is wrong with it, as far as can be seen without opening a picture."""
 
     photos: list[Photo] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-
-    def report(self, path: Path, sentence: str) -> None:
-        """Note a problem of `path` and go on."""
-        self.problems.append(Problem(path, sentence))
-
-    def raise_first(self) -> None:
-        """Stop at the first problem, for those who cannot go on with one."""
-        if self.problems:
-            raise TrainingError(self.problems[0].sentence)
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """Every picture below `folder`, sorted. Raises TrainingError for a file that is no known picture."""
-    found = Survey()
-    files = _pictures_in(folder, found)
-    found.raise_first()
-    return files
-
-
-def _pictures_in(folder: Path, found: Survey) -> list[Path]:
-    """Every picture below `folder`, sorted; other files are reported."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    for path in files:
-        if path.suffix.lower() not in SUFFIXES:
-            found.report(path, f"{path} is not a picture saynote reads ({', '.join(SUFFIXES)})")
-    return [path for path in files if path.suffix.lower() in SUFFIXES]
 
 
 def scan(data: Path, background: Path | None = None, series: Path | None = None) -> list[Photo]:
@@ -123,24 +101,52 @@ def survey(data: Path, background: Path | None = None, series: Path | None = Non
 
 def survey_notes(data: Path, series: Path | None = None) -> Survey:
     """The same for the class folders alone, whichever they are: what a test folder is held to."""
-    if not data.is_dir():
-        raise TrainingError(f"there is no folder {data}")
+    found = Survey()
+    folders = folders_of(data, found)
     known = read_manifest(data)
     named = read_series(series) if series else {}
-    found = Survey()
-    for folder in sorted(path for path in data.iterdir() if path.is_dir()):
+    for folder in folders:
         label = label_of(folder.name)
+        if grouped := THOUSANDS.match(folder.name):
+            plain = grouped[0].replace("_", "")
+            found.report(folder, f"{folder} would be a face of {label}: write {plain}, or give the face another name")
+            continue
         if not is_denomination(label) and label != BACKGROUND:
             found.report(folder, f"{folder}: name the folder after the amount (10, 20_1, 0.5) or {BACKGROUND}")
             continue
-        files = _pictures_in(folder, found)
+        files = pictures_of(folder, found)
         if not files:
             found.report(folder, f"{folder} holds no pictures: an empty class cannot be learnt")
         photos = [_describe(path, label, known, named, found) for path in files]
         found.photos += [photo for photo in photos if photo.label != LEFT_OUT]
     if named and not any(name_of(photo.path) in named for photo in found.photos):
         raise TrainingError(f"{series} names no picture of {data}: its column `file` is written like train/10/a.jpg")
+    _report_labels(found)
     return found
+
+
+def _report_labels(found: Survey) -> None:
+    """Amounts that are written in two ways, and labels that no bundle can have."""
+    first: dict[str, Photo] = {}
+    for photo in found.photos:
+        first.setdefault(photo.label, photo)
+    written: dict[Decimal, Photo] = {}
+    for label in sorted(first.keys() - {BACKGROUND}):
+        photo = first[label]
+        try:
+            check_labels((label, BACKGROUND))
+        except BundleError as error:
+            found.report(photo.path, f"{_whence(photo)} cannot be of the amount {label}: {error}")
+            continue
+        other = written.setdefault(Decimal(label), photo)
+        if other is not photo:
+            both = f"{_whence(other)} and {_whence(photo)}"
+            found.report(photo.path, f"{both} are the same amount, {other.label} and {label}: write it in one way")
+
+
+def _whence(photo: Photo) -> Path:
+    """The folder that a photograph has its label from; the photograph itself where a table corrected it."""
+    return next((folder for folder in photo.path.parents if label_of(folder.name) == photo.label), photo.path)
 
 
 def scan_background(folder: Path) -> list[Photo]:
@@ -151,55 +157,22 @@ def scan_background(folder: Path) -> list[Photo]:
     return photos
 
 
+def survey_strangers(folders: Iterable[Path]) -> Survey:
+    """Every picture of other money below `folders`, and what is wrong with them; only a missing folder raises."""
+    found = Survey()
+    for folder in folders:
+        found.photos += _background(folder, found)
+    return found
+
+
 def _background(folder: Path, found: Survey) -> list[Photo]:
     if not folder.is_dir():
         raise TrainingError(f"there is no folder {folder}")
-    files = _pictures_in(folder, found)
+    files = pictures_of(folder, found)
     if not files:
         found.report(folder, f"{folder} holds no pictures")
     parts = [path.relative_to(folder).parts for path in files]
     return [Photo(f, BACKGROUND, p[0] if len(p) > 1 else "all") for f, p in zip(files, parts, strict=True)]
-
-
-def name_of(path: Path) -> str:
-    """What the tables call a picture: its last two folders and its name."""
-    return "/".join(path.absolute().parts[-3:])
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a person saw in a photograph; empty for what they did not look for."""
-
-    series: str
-    label: str  # the amount, where the folder's is wrong; LEFT_OUT where nothing can be learnt from it
-
-
-def read_series(path: Path) -> dict[str, Seen]:
-    """What people saw in the pictures of a table: columns `file`, `series` and, where one was wrong, `label`."""
-    if not path.is_file():
-        raise TrainingError(f"there is no table of series {path}")
-    rows = _read_table(path, ("file", "series"))
-    seen = {row["file"]: Seen((row["series"] or "").strip(), (row.get("label") or "").strip()) for row in rows}
-    return {name: row for name, row in seen.items() if row.series or row.label}
-
-
-def read_manifest(data: Path) -> dict[str, dict[str, str]]:
-    """The manifest's row of each picture it names; empty where `data` has none beside it."""
-    path = data.absolute().parent / "manifest.csv"
-    return {row["file"]: row for row in _read_table(path, ("file",))} if path.is_file() else {}
-
-
-def _read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark before the first column
-            table = csv.DictReader(file)
-            lacking = [name for name in needed if name not in (table.fieldnames or ())]
-            rows = list(table)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TrainingError(f"{path} is not a table in CSV and UTF-8: {error}") from None
-    if lacking:
-        raise TrainingError(f"{path} has no column {' and no column '.join(lacking)}")
-    return rows
 
 
 def _describe(path: Path, label: str, known: dict[str, dict[str, str]], named: dict[str, Seen], found: Survey) -> Photo:
@@ -211,56 +184,67 @@ def _describe(path: Path, label: str, known: dict[str, dict[str, str]], named: d
     try:
         return replace(photo, box=box_of(row))
     except ValueError as error:
-        found.report(path, f"the box of {name} in the manifest is no four numbers: {error}")
+        found.report(path, f"the box of {name} in the manifest {error}")
         return photo
 
 
-def box_of(row: dict[str, str]) -> tuple[float, float, float, float] | None:
-    """The box in a row of the manifest, None where there is none. Raises ValueError, quoting what is no box."""
-    text = (row.get("box_cxcywh") or "").replace(",", " ")
-    if not text.split():
-        return None
-    try:
-        x, y, width, height = map(float, text.split())
-    except ValueError:
-        raise ValueError(repr(text)) from None
-    return x, y, width, height
-
-
 def load(path: Path, longest_px: int = LONGEST_SIDE_PX) -> NDArray[np.uint8]:
-    """(height, width, 3) uint8 RGB, its longest side at most `longest_px`; TrainingError names a broken file."""
-    data = np.fromfile(path, np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if picture is None:
-        raise TrainingError(f"{path} is broken: it cannot be opened as a picture")
-    scale = longest_px / max(picture.shape[:2])
-    if scale < 1:
-        size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return as_pixels(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+    """(height, width, 3) uint8 RGB, its longest side at most `longest_px`; TrainingError names what cannot be read."""
+    try:
+        return shrunk(picture.read(path).pixels, longest_px)
+    except PictureError as error:
+        raise TrainingError(str(error)) from None
 
 
-def with_clusters(photos: list[Photo], pictures: list[NDArray[np.uint8]]) -> list[Photo]:
-    """The same photographs, each in a cluster: the manifest's, else near-duplicates by perceptual hash."""
-    hashes: list[tuple[int, str]] = []
+def load_to_compose(path: Path) -> NDArray[np.uint8]:
+    """`load` for what samples and films are made of. Raises TrainingError for a strip, too, of which none can be."""
+    pixels = load(path)
+    require_sides(path, pixels)
+    return pixels
+
+
+def require_sides(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Raises TrainingError where a picture, made as small as it is kept, is a strip."""
+    height, width = pixels.shape[:2]
+    if min(height, width) < LEAST_SIDE_PX:
+        kept = f"{width} x {height} pixels, made no longer than {LONGEST_SIDE_PX}"
+        raise TrainingError(f"{path} is too narrow to be used: {kept}")
+
+
+def shrunk(pixels: NDArray[np.uint8], longest_px: int = LONGEST_SIDE_PX) -> NDArray[np.uint8]:
+    """The picture with its longest side at most `longest_px`."""
+    scale = longest_px / max(pixels.shape[:2])
+    if scale >= 1:
+        return pixels
+    size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+    return as_pixels(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
+def with_clusters(photos: list[Photo], hashes: Sequence[int]) -> list[Photo]:
+    """The same photographs, each in a cluster: the manifest's, else those whose perceptual hashes nearly agree."""
+    seen: list[tuple[int, str]] = []
     result = []
-    for photo, picture in zip(photos, pictures, strict=True):
+    for photo, bits in zip(photos, hashes, strict=True):
         if photo.cluster:
             result.append(photo)
             continue
-        bits = int(str(imagehash.phash(Image.fromarray(picture))), 16)
-        name = next((c for other, c in hashes if (bits ^ other).bit_count() <= NEAR_DUPLICATE_BITS), None)
+        name = next((c for other, c in seen if (bits ^ other).bit_count() <= NEAR_DUPLICATE_BITS), None)
         name = name or f"{photo.label}/{photo.path.name}"
-        hashes.append((bits, name))
+        seen.append((bits, name))
         result.append(replace(photo, cluster=name))
     return result
 
 
-def clustered(photos: list[Photo]) -> list[Photo]:
+def phash(pixels: NDArray[np.uint8]) -> int:
+    """The perceptual hash of a picture, 64 bits."""
+    return int(str(imagehash.phash(Image.fromarray(pixels))), 16)
+
+
+def clustered(photos: list[Photo], hash_of: Callable[[Path], int] = lambda path: phash(load(path))) -> list[Photo]:
     """The same photographs in order; notes whose near-duplicates nobody named are grouped by how they look."""
     unknown = [i for i, photo in enumerate(photos) if photo.label != BACKGROUND and not photo.cluster]
-    pictures = [load(photos[i].path) for i in unknown]
-    found = dict(zip(unknown, with_clusters([photos[i] for i in unknown], pictures), strict=True))
+    hashes = [hash_of(photos[i].path) for i in unknown]
+    found = dict(zip(unknown, with_clusters([photos[i] for i in unknown], hashes), strict=True))
     return [found.get(i, photo) for i, photo in enumerate(photos)]
 
 
@@ -269,31 +253,107 @@ def split(
 ) -> tuple[list[int], list[int]]:
     """Indices to train on and indices held out: whole clusters, or one whole source where it is named.
 
-    A cluster goes by the hash of its name, so the split stays as photographs are added. Raises TrainingError for a
-    source of which there is no photograph of a note.
+    A cluster goes by the hash of its name, so the split stays as photographs are added. Of a label none of which
+    would be held out, or all, the cluster nearest to the share changes sides. Raises TrainingError for a source of
+    which there is no photograph of a note.
     """
     photos = list(photos)
     if held_out_source is not None and held_out_source not in {p.source for p in photos if p.label != BACKGROUND}:
         raise TrainingError(f"no photograph of a note is from the source {held_out_source}")
+    by_cluster = [photo for photo in photos if held_out_source is None or photo.label == BACKGROUND]
+    out = _held_clusters(by_cluster, held_out_share)
     train: list[int] = []
     held: list[int] = []
     for index, photo in enumerate(photos):
         if held_out_source is not None and photo.label != BACKGROUND:
-            out = photo.source == held_out_source
+            is_out = photo.source == held_out_source
         else:
-            point = int(
-                hashlib.sha256(f"{photo.source}/{photo.cluster or photo.path.name}".encode()).hexdigest()[:8], 16
-            )
-            out = point / 2**32 < held_out_share
-        (held if out else train).append(index)
+            is_out = _cluster_of(photo) in out
+        (held if is_out else train).append(index)
     return train, held
 
 
-def digest(photos: list[Photo]) -> str:
+def _cluster_of(photo: Photo) -> str:
+    return f"{photo.source}/{photo.cluster or photo.path.name}"
+
+
+def _held_clusters(photos: Sequence[Photo], share: float) -> set[str]:
+    """The clusters that are held out: `share` of them, and of each label at least one and not all."""
+    of_label: dict[str, set[str]] = defaultdict(set)
+    for photo in photos:
+        of_label[photo.label].add(_cluster_of(photo))
+    point = {name: _point(name) for names in of_label.values() for name in names}
+    held = {name for name in point if point[name] < share}
+    for label in sorted(of_label) if share > 0 else ():
+        names = sorted(of_label[label], key=point.__getitem__)
+        if len(names) > 1 and held.isdisjoint(names):
+            # Pictures of two labels may look alike and share a cluster: the last one of a label is left to it.
+            last = {left.pop() for others in of_label.values() if len(left := others - held) == 1}
+            held.add(next((name for name in names if name not in last), names[0]))
+        elif len(names) > 1 and held.issuperset(names):
+            held.discard(names[-1])
+    return held
+
+
+def _point(name: str) -> float:
+    """Where in 0..1 a cluster of this name lies."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
+
+
+def lacking(photos: Sequence[Photo], train: Sequence[int], held: Sequence[int]) -> list[str]:
+    """A sentence for each label that no bundle can be made with: nothing is left to train on, or to hold out.
+
+    A split by source may hold nothing out of an amount: that is a matter for `cautions`.
+    """
+    trained, kept = ({photos[index].label for index in side} for side in (train, held))
+    found = []
+    for label, different in _different(photos).items():
+        if different < 2 and (label not in kept or label not in trained):
+            found.append(f"of {label} there is a single different picture: two are needed, one of them to hold out")
+        elif label not in trained:
+            found.append(f"no picture of {label} is left to train on: all are held out")
+    return found
+
+
+def cautions(photos: Sequence[Photo], held: Sequence[int]) -> list[str]:
+    """A sentence for each amount whose threshold will rest on hardly anything."""
+    kept = {photos[index].label for index in held}
+    found = []
+    for label, different in _different(photos).items():
+        if label == BACKGROUND:
+            continue
+        if label not in kept:
+            found.append(f"no picture of {label} is held out: its threshold will rest on the other amounts")
+        elif different < FEWEST_CLUSTERS:
+            found.append(f"{label} has {different} different picture(s): its threshold will rest on a single one")
+    return found
+
+
+def _different(photos: Iterable[Photo]) -> dict[str, int]:
+    """How many clusters each label has."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for photo in photos:
+        found[photo.label].add(_cluster_of(photo))
+    return {label: len(found[label]) for label in sorted(found)}
+
+
+def hashes(photos: Iterable[Photo]) -> list[str]:
+    """SHA-256 of the contents of each photograph."""
+    return [hashlib.sha256(photo.path.read_bytes()).hexdigest() for photo in photos]
+
+
+def under_two_labels(photos: Sequence[Photo], contents: Sequence[str]) -> list[tuple[Photo, Photo]]:
+    """Every picture that lies under two labels, byte for byte; `contents` are the hashes of `photos`."""
+    first: dict[str, Photo] = {}
+    pairs = [(first.setdefault(content, photo), photo) for photo, content in zip(photos, contents, strict=True)]
+    return [(one, other) for one, other in pairs if one.label != other.label]
+
+
+def digest(photos: Sequence[Photo], contents: Sequence[str] | None = None) -> str:
     """SHA-256 over labels and contents of all photographs: names this data, whatever folder it lies in."""
     total = hashlib.sha256()
-    for photo in photos:
-        total.update(f"{photo.label}:{hashlib.sha256(photo.path.read_bytes()).hexdigest()}\n".encode())
+    for photo, content in zip(photos, contents or hashes(photos), strict=True):
+        total.update(f"{photo.label}:{content}\n".encode())
     return total.hexdigest()
 
 

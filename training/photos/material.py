@@ -54,7 +54,7 @@ def gather(photos: Iterable[Photo], strangers: Iterable[Photo], tick: Callable[[
         if photo.source == HANDS and (hand := cutout.hand(pixels)):
             hands.append(hand)
     for photo in strangers:
-        others.append(cutout.whole(dataset.load(photo.path)))
+        others.append(cutout.whole(dataset.load_to_compose(photo.path)))
         tick()
     return Material({label: dict(sources) for label, sources in notes.items()}, backgrounds, others, hands)
 
@@ -66,7 +66,7 @@ def _opened(photos: Iterable[Photo]) -> Iterator[tuple[Photo, NDArray[np.uint8],
 
 
 def _open(photo: Photo) -> tuple[Photo, NDArray[np.uint8], list[Patch]]:
-    pixels = dataset.load(photo.path)
+    pixels = dataset.load_to_compose(photo.path)
     if photo.label == BACKGROUND:
         return photo, pixels, []
     if photo.box:

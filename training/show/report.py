@@ -212,7 +212,7 @@ def _figures(subject: Subject) -> str:
         ("calibration error", digits(found.calibration_error), f"ECE, {BINS} bins, all pictures"),
     ]
     figures_ = table("All photographs", ("figure", "value", "meaning"), rows)
-    return figures_ + "".join(f"<p>Not opened, left out: {escape(Path(path).name)}</p>" for path in found.broken)
+    return figures_ + "".join(f"<p>Left out: {escape(Path(sentence).name)}</p>" for sentence in found.broken)
 
 
 def _amounts(subject: Subject) -> str:

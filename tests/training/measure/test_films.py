@@ -151,7 +151,7 @@ def test_a_broken_photograph_is_named_and_left_out(bundle: Bundle, stock: Stock)
     stock.notes[2].path.write_bytes(b"torn")
     found = films.run(bundle, honest, stock, Plan(seed=3, empty_frames=0, scenes=0))
     assert found.presences == 3
-    assert found.broken == [str(stock.notes[2].path)]
+    assert found.broken == [f"{stock.notes[2].path} is broken: it is no JPEG, PNG or WebP"]
 
 
 def test_figures_survive_the_way_through_a_file(bundle: Bundle, stock: Stock, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_photographs_of_several_notes_are_a_scene_and_a_torn_one_is_named(
     (scene,) = films.run(bundle, honest, stock, plan).scenes
     assert scene.name == "photographs of several notes"
     assert scene.outcomes["one note at a time"].count == scene.of == 1
-    assert stock.broken == [str(tmp_path / "several" / "b.png")]
+    assert stock.broken == [f"{tmp_path / 'several' / 'b.png'} is broken: it is no JPEG, PNG or WebP"]
 
 
 @pytest.mark.integration

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
+from edge.core.bundle import BACKGROUND
 from training.errors import TrainingError
 from training.photos import dataset
 from training.playmoney import notes
@@ -40,7 +46,7 @@ def test_a_folder_that_is_no_amount_is_refused(photos: Path, save: Save) -> None
 
 def test_a_file_that_is_no_picture_is_named(photos: Path) -> None:
     (photos / "5" / "notes.gif").write_bytes(b"GIF89a")
-    with pytest.raises(TrainingError, match=r"notes\.gif is not a picture"):
+    with pytest.raises(TrainingError, match=r"notes\.gif is a GIF, which saynote does not read: save it as JPEG"):
         dataset.scan(photos)
 
 
@@ -102,7 +108,7 @@ def test_near_duplicates_share_a_cluster_without_a_manifest() -> None:
     brighter = np.clip(first.astype(int) + 12, 0, 255).astype(np.uint8)
     other = notes.draw(100, "back", 1, 200)
     photos = [dataset.Photo(Path(f"{i}.jpg"), "5") for i in range(3)]
-    one, two, three = dataset.with_clusters(photos, [first, brighter, other])
+    one, two, three = dataset.with_clusters(photos, [dataset.phash(pixels) for pixels in (first, brighter, other)])
     assert one.cluster == two.cluster != three.cluster
 
 
@@ -184,3 +190,158 @@ def test_pictures_lying_loose_in_a_background_folder_are_of_one_source(tmp_path:
     for name in ("a.png", "b.png", "hands/c.png"):
         save(tmp_path / "ground" / name, np.zeros((40, 40, 3), np.uint8))
     assert [photo.source for photo in dataset.scan_background(tmp_path / "ground")] == ["all", "all", "hands"]
+
+
+@pytest.mark.parametrize("folders", [("5", "5.0"), ("2.50", "2.5"), ("05", "5"), ("5_1", "5.0_2")])
+def test_one_amount_written_in_two_ways_is_refused(photos: Path, folders: tuple[str, str]) -> None:
+    (photos / "5").rename(photos / folders[0])
+    (photos / "50_1").rename(photos / folders[1])
+    with pytest.raises(TrainingError, match=r"are the same amount, .* and .*: write it in one way"):
+        dataset.scan(photos)
+
+
+def test_an_amount_corrected_into_another_way_of_writing_is_refused_too(photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "series.csv"
+    table.write_text("file,series,label\ntrain/5/0.png,,50.0\n", encoding="utf-8")
+    with pytest.raises(TrainingError, match=r"train/5/0\.png and .*50_1 are the same amount|50_1 and .*/5/0\.png are"):
+        dataset.scan(photos, series=table)
+
+
+@pytest.mark.parametrize("label", ["fifty", "0", "-5", "1e3"])
+def test_a_label_in_a_table_that_no_bundle_can_have_is_refused(photos: Path, tmp_path: Path, label: str) -> None:
+    table = tmp_path / "series.csv"
+    table.write_text(f"file,series,label\ntrain/5/0.png,,{label}\n", encoding="utf-8")
+    with pytest.raises(TrainingError, match=rf"5/0\.png cannot be of the amount {label}"):
+        dataset.scan(photos, series=table)
+
+
+@pytest.mark.parametrize("name", ["10_000", "100_000_2"])
+def test_thousands_are_not_taken_for_a_face(photos: Path, name: str) -> None:
+    (photos / "5").rename(photos / name)
+    with pytest.raises(
+        TrainingError, match=rf"{name} would be a face of {name[:3].strip('_')}: write {name[:6].replace('_', '')}"
+    ):
+        dataset.scan(photos)
+
+
+@pytest.mark.parametrize(
+    "box", ["nan 0.5 0.5 0.5", "inf 0.5 0.5 0.5", "0.5 0.5 0 0.5", "0.5 0.5 -1 -1", "2 2 0.1 0.1", "0.9 0.5 0.5 0.5"]
+)
+def test_a_box_that_cannot_be_is_named(photos: Path, box: str) -> None:
+    (photos.parent / "manifest.csv").write_text(f"file,box_cxcywh\ntrain/5/0.png,{box}\n", encoding="utf-8")
+    with pytest.raises(TrainingError, match=r"the box of train/5/0\.png in the manifest is empty or reaches out"):
+        dataset.scan(photos)
+
+
+def test_a_row_without_a_file_costs_nothing(photos: Path) -> None:
+    (photos.parent / "manifest.csv").write_text("source,file\nanna\nben,train/5/0.png\n", encoding="utf-8")
+    assert dataset.scan(photos)[0].source == "ben"
+
+
+def named(count: int, label: str, prefix: str = "") -> list[dataset.Photo]:
+    return [dataset.Photo(Path(f"{prefix}{i}.jpg"), label, cluster=f"{prefix}{i}") for i in range(count)]
+
+
+@given(st.lists(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1), min_size=2, unique=True))
+def test_of_two_different_pictures_one_is_held_out_and_one_is_not(names: list[str]) -> None:
+    photos = [dataset.Photo(Path(f"{name}.jpg"), BACKGROUND, cluster=name) for name in names]
+    train, held = dataset.split(photos, dataset.HELD_OUT_SHARE)
+    assert train
+    assert held
+    assert sorted(train + held) == list(range(len(names)))
+
+
+@given(st.integers(2, 30), st.integers(2, 30), st.sampled_from([0.02, 0.5, 0.98]))
+def test_every_label_is_on_both_sides_of_a_split(fives: int, tens: int, share: float) -> None:
+    photos = named(fives, "5", "a") + named(tens, "10", "b")
+    for side in dataset.split(photos, share):
+        assert {photos[i].label for i in side} == {"5", "10"}
+
+
+def test_a_cluster_that_two_labels_share_is_not_the_last_of_one() -> None:
+    """What is held out for the second amount must not be all that the first is trained on."""
+    for names in (("a", "b", "c"), ("c", "a", "b"), ("b", "c", "a"), ("x", "y", "z"), ("z", "y", "x")):
+        shared = [("5", names[0]), ("5", names[1]), ("50", names[1]), ("50", names[2])]
+        photos = [dataset.Photo(Path(f"{i}.jpg"), label, cluster=name) for i, (label, name) in enumerate(shared)]
+        for side in dataset.split(photos, 1e-9):
+            assert {photos[i].label for i in side} == {"5", "50"}
+
+
+def test_large_folders_are_split_as_they_always_were() -> None:
+    """The held-out figures of bundles that were made before rest on it."""
+    photos = [
+        dataset.Photo(
+            Path(f"{i}.jpg"),
+            ("5", "10", "background")[i % 3],
+            ("anna", "ben")[i % 2],
+            "" if i % 3 == 2 else f"c{i // 4}",
+        )
+        for i in range(3000)
+    ]
+    for source, digest in (
+        (None, "0932ff4ffebb5fc108323eedb025a76c4439ec7e84715bbb47e10d3fa3444404"),
+        ("ben", "0f76ae90548dfc3baec7bd2a9d6e8451e55af246c72adb8050de5c8f65d1132a"),
+    ):
+        _, held = dataset.split(photos, 0.08, source)
+        assert hashlib.sha256(repr(held).encode()).hexdigest() == digest
+
+
+def test_a_single_picture_cannot_be_trained_on_and_held_out() -> None:
+    photos = named(9, "5", "a") + named(1, "10", "b") + named(1, BACKGROUND, "c")
+    assert dataset.lacking(photos, *dataset.split(photos, 0.08)) == [
+        f"of {label} there is a single different picture: two are needed, one of them to hold out"
+        for label in ("10", "background")
+    ]
+
+
+def test_a_source_that_holds_all_of_an_amount_leaves_nothing_to_train_on() -> None:
+    photos = [replace(p, source="ben") for p in named(9, "5", "a")] + named(9, "10", "b")
+    photos += [replace(p, source="ben") for p in named(9, "10", "c")] + named(9, BACKGROUND, "d")
+    train, held = dataset.split(photos, 0.08, "ben")
+    assert dataset.lacking(photos, train, held) == ["no picture of 5 is left to train on: all are held out"]
+
+
+def test_an_amount_with_few_pictures_and_one_of_which_none_is_held_out_are_told() -> None:
+    photos = named(3, "5", "a") + named(40, "10", "b") + named(3, BACKGROUND, "d")
+    assert dataset.cautions(photos, dataset.split(photos, 0.08)[1]) == [
+        "5 has 3 different picture(s): its threshold will rest on a single one"
+    ]
+    photos += [replace(p, source="ben") for p in named(40, "10", "c")]
+    assert dataset.cautions(photos, dataset.split(photos, 0.08, "ben")[1]) == [
+        "no picture of 5 is held out: its threshold will rest on the other amounts"
+    ]
+
+
+def test_a_strip_is_too_narrow_to_compose_of(tmp_path: Path, save: Save) -> None:
+    with pytest.raises(TrainingError, match=r"a\.png is too narrow to be used: 320 x 7 pixels"):
+        dataset.load_to_compose(save(tmp_path / "a.png", np.zeros((14, 640, 3), np.uint8)))
+    assert dataset.load_to_compose(save(tmp_path / "b.png", np.zeros((8, 320, 3), np.uint8))).shape == (8, 320, 3)
+
+
+MODES = [
+    ("CMYK", ".jpg"),
+    ("L", ".jpg"),
+    ("P", ".png"),
+    ("LA", ".png"),
+    ("RGBA", ".webp"),
+    ("1", ".png"),
+    ("I;16", ".png"),
+]
+
+
+@pytest.mark.parametrize(("mode", "suffix"), MODES)
+def test_every_kind_of_pixel_becomes_rgb(tmp_path: Path, mode: str, suffix: str) -> None:
+    grey = np.full((20, 30), 255, np.uint8)
+    grey[:, 15:] = 0
+    as_is = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey).convert(mode)
+    as_is.save(tmp_path / f"a{suffix}")
+    loaded = dataset.load(tmp_path / f"a{suffix}")
+    assert np.abs(loaded.astype(int) - grey[..., None]).mean() < 4
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_a_moving_picture_is_refused_with_the_way_out(tmp_path: Path, suffix: str) -> None:
+    first, second = (Image.fromarray(np.full((20, 30, 3), shade, np.uint8)) for shade in (30, 200))
+    first.save(tmp_path / f"a{suffix}", save_all=True, append_images=[second])
+    with pytest.raises(TrainingError, match=r"is a moving picture: save one picture of it as JPEG"):
+        dataset.load(tmp_path / f"a{suffix}")
