@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets on stderr otherwise
@@ -19,8 +20,15 @@ def main() -> None:
     try:
         app()
     except (TrainingError, EdgeError) as error:
-        console.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _end(str(error))
+    except OSError as error:  # a full disk, a folder that was taken away
+        _end(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+
+
+def _end(sentence: str) -> NoReturn:
+    console.print("error:", style="red", end=" ")
+    console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

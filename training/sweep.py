@@ -25,12 +25,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.core.bundle import BACKGROUND, InputSpec
+from edge.core.bundle import BACKGROUND, RESERVED, InputSpec
 from edge.core.preprocess import to_tensor
 from training.errors import TrainingError
 from training.learn.prepare import Prepared, from_photos
 from training.learn.scores import score
-from training.learn.settings import USUAL, FitSettings, Only
+from training.learn.settings import TRUNKS, USUAL, FitSettings, Only
 from training.learn.supply import Batch, Supply
 from training.photos import dataset
 from training.synth.compose import Composer
@@ -102,6 +102,8 @@ def read(path: Path, files: Path | None = None, pick: Sequence[str] | None = Non
         raise TrainingError(f"{path} needs tables `variant`, each with a name of its own, and one `all` at most")
     for variant in variants:
         _ = variant.recipe  # names an unknown family before anything is read
+        if variant.trunk not in TRUNKS:
+            raise TrainingError(f"{path}: {variant.name} has an unknown trunk {variant.trunk}: {', '.join(TRUNKS)}")
         if variant.only not in (None, *(only.value for only in Only)):
             raise TrainingError(f"{path}: {variant.name} is only of {variant.only}: it is cut-outs or photographs")
     if unknown := set(pick or ()) - set(names):
@@ -289,7 +291,8 @@ def _learn(variant: Variant, batches: Callable[[int], Iterator[Batch]], given: _
     figures |= {f"held out: {key}": value for key, value in held.items()}
     if given.test is not None:
         pictures, labels = given.test
-        truth = [prepared.labels.index(label if label in prepared.labels else BACKGROUND) for label in labels]
+        amounts = [label for label in prepared.labels if label not in RESERVED]
+        truth = [prepared.labels.index(dataset.same_amount(label, amounts) or BACKGROUND) for label in labels]
         figures |= {f"test: {key}": value for key, value in scored(pictures, np.array(truth)).items()}
     _write(folder / FIGURES, figures)
 

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core import bundle as bundles
-from edge.core.bundle import InputSpec, Manifest
+from edge.core.bundle import RESERVED, InputSpec, Manifest
 from edge.core.preprocess import to_tensor
-from training.learn import export, network, quantize, warmstart
+from training.learn import export, files, network, quantize, warmstart
 from training.learn.export import Decided
 from training.learn.fit import fit, steps_of
-from training.learn.prepare import Prepared, describe
+from training.learn.prepare import Prepared, describe, require_same_labels
 from training.learn.scores import score
 from training.learn.settings import FitSettings, Identity
 from training.learn.supply import Supply
@@ -30,6 +30,8 @@ SETTLING = 256  # pictures on which a network from a bundle finds its normalisat
 SELFTEST_PICTURES = 6
 # One step of an int8 logit and a half: two runtimes may round differently in every layer.
 SELFTEST_STEPS = 6.0
+RUN_BYTES = 200_000_000  # two checkpoints of the largest network with all that its optimizer remembers, and logs
+BUNDLE_BYTES = 20_000_000
 
 
 def train(
@@ -51,8 +53,10 @@ def train(
     """Train on `prepared`, leave checkpoints and logs in `run` and the bundle in `out`.
 
     `start` is a bundle whose network is trained on further, instead of one from `weights`.
-    Raises TrainingError when the int8 model differs too much from the float one.
+    Raises TrainingError, before the first step, for all that would end it later and can be known, and after the last
+    one when the int8 model differs too much from the float one.
     """
+    _require_end(prepared, settings, identity, run, out, resume=resume)
     describe(prepared, run)
     composer = Composer(prepared.material, prepared.labels, settings.size, settings.seed, recipe or Recipe())
     with Supply(composer, settings.batch, workers=workers) as supply:
@@ -69,17 +73,48 @@ def train(
             validate=lambda m: score(network.logits(m, prepared.held_pictures), prepared.held_truth, prepared.labels),
         )
     made = replace(settings, steps=steps_of(run / "fit") - settings.head_steps)
-    return _write(export.decide(model, prepared, composer, run, say), prepared, made, identity, out)
+    decided = export.decide(model, prepared, composer, run, say)
+    pictures = selftest_pictures(_input(made, decided))
+    logits, _ = quantize.int8_outputs(decided.model, pictures)
+    return _write(decided, (pictures, logits), prepared, made, identity, out)
 
 
 def _going_on(start: Path, prepared: Prepared, composer: Composer) -> Callable[[keras.Model], None]:
     return lambda model: warmstart.begin(model, start, prepared.labels, composer.unseen(SETTLING))
 
 
-def _write(decided: Decided, prepared: Prepared, settings: FitSettings, identity: Identity, out: Path) -> Manifest:
-    input_ = InputSpec(settings.size, settings.size, "squash", decided.turns)
-    pictures = selftest_pictures(input_)
-    logits, _ = quantize.int8_outputs(decided.model, pictures)
+def _require_end(
+    prepared: Prepared, settings: FitSettings, identity: Identity, run: Path, out: Path, *, resume: bool
+) -> None:
+    """Raises TrainingError or BundleError, before the first step, for what would end a training after its last one."""
+    quantize.require_backend()
+    if resume:
+        require_same_labels(prepared, run)
+    with files.room(out, BUNDLE_BYTES) as beside:
+        _rehearse(prepared, settings, identity, beside)
+    with files.room(run, RUN_BYTES):
+        pass
+
+
+def _rehearse(prepared: Prepared, settings: FitSettings, identity: Identity, folder: Path) -> None:
+    """Write a bundle without a network, and read it: what cannot be written or would be refused is named now."""
+    amounts = [label for label in prepared.labels if label not in RESERVED]
+    nothing = Decided(b"", export.TURNS, export.decision_spec(1.0, dict.fromkeys(amounts, 1.0)), {})
+    answers = np.zeros((SELFTEST_PICTURES, len(prepared.labels)), np.float32)
+    _write(nothing, (selftest_pictures(_input(settings, nothing)), answers), prepared, settings, identity, folder)
+    bundles.read(folder)
+
+
+def _write(
+    decided: Decided,
+    selftest: tuple[NDArray[np.uint8], NDArray[np.float32]],
+    prepared: Prepared,
+    settings: FitSettings,
+    identity: Identity,
+    out: Path,
+) -> Manifest:
+    """`selftest`: pictures, and the logits that the model answers them with."""
+    pictures, logits = selftest
     levels = np.unique(logits)
     step = float(np.diff(levels).min()) if len(levels) > 1 else 0.1
     return bundles.write(
@@ -89,7 +124,7 @@ def _write(decided: Decided, prepared: Prepared, settings: FitSettings, identity
         currency=identity.currency,
         model=decided.model,
         labels=prepared.labels,
-        input_=input_,
+        input_=_input(settings, decided),
         decision=decided.decision,
         selftest_pictures=pictures,
         selftest_logits=logits,
@@ -108,6 +143,10 @@ def _write(decided: Decided, prepared: Prepared, settings: FitSettings, identity
         },
         figures=decided.figures,
     )
+
+
+def _input(settings: FitSettings, decided: Decided) -> InputSpec:
+    return InputSpec(settings.size, settings.size, "squash", decided.turns)
 
 
 def selftest_pictures(input_: InputSpec) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -33,7 +33,7 @@ from training.cli.options import (
     Without,
     Workers,
 )
-from training.cli.progress import console, counting, progress, say
+from training.cli.progress import console, counting, progress, say, say_passed_over
 from training.errors import TrainingError
 from training.learn import settings
 from training.learn.prepare import Prepared, from_photos, from_play_money
@@ -69,13 +69,16 @@ def train(
             help="Bundle, or a run's model.keras, whose network is trained on further, instead of ImageNet's."
         ),
     ] = None,
-    head_steps: Annotated[int, typer.Option(help="Steps of the heads alone, before the others.")] = USUAL.head_steps,
+    head_steps: Annotated[
+        int, typer.Option(min=0, help="Steps of the heads alone, before the others.")
+    ] = USUAL.head_steps,
     last_layers: Annotated[
         int | None, typer.Option(min=0, help="Layers of the trunk that learn after the heads; left out: all.")
     ] = USUAL.last_layers,
     batch: Annotated[int, typer.Option(min=1, help="Samples of a step.")] = USUAL.batch,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Its peak, after the warm-up; left out: 8e-4, and 4e-4 to train on further.")
+        float | None,
+        typer.Option(min=1e-9, help="Its peak, after the warm-up; left out: 8e-4, and 4e-4 to train on further."),
     ] = None,
     minutes: Minutes = None,
     workers: Workers = None,
@@ -91,6 +94,8 @@ def train(
     """Train on a folder of photographs and write a bundle."""
     told = card.read_sources(sources) if sources else None
     recipe = Recipe().without(*without or ())
+    identity = Identity(name or currency.lower(), version, currency)
+    say_passed_over(data, background, *strangers or ())
     with counting("reading photographs") as tick:
         prepared = from_photos(
             data,
@@ -103,6 +108,8 @@ def train(
         )
     if only is not None:
         prepared = prepared.of(only)
+    for caution in prepared.cautions:
+        say(caution)
     chosen = FitSettings(
         trunk=trunk,
         width=width,
@@ -114,7 +121,6 @@ def train(
         seed=seed,
         learning_rate=learning_rate or settings.peak_rate(further=start_from is not None),
     )
-    identity = Identity(name or currency.lower(), version, currency)
     folder = run or Path("runs") / identity.name
     with _watched(prepared, chosen, folder) as (tick_step, say_line):
         manifest = _path().train(
@@ -153,7 +159,7 @@ def play(
     resume: Resume = False,
 ) -> None:
     """Draw play money (XTS) and train a small model on it, without a single photograph."""
-    drawn = [int(d) for d in denominations.split(",")] if denominations else notes.DENOMINATIONS
+    drawn = _drawn(denominations)
     with console.status("drawing play money"):
         prepared = from_play_money(InputSpec(size, size, "squash"), seed, drawn, GENTLE if gentle else None)
     chosen = settings.for_play_money(trunk, width, size, steps, seed, from_scratch=from_scratch)
@@ -171,6 +177,19 @@ def play(
             say=say_line,
         )
     _print_end(manifest, out)
+
+
+def _drawn(denominations: str) -> Sequence[int]:
+    """The play notes that are meant. Raises TrainingError for one that there is not."""
+    if not denominations:
+        return notes.DENOMINATIONS
+    known = {str(amount): amount for amount in notes.DENOMINATIONS}
+    wanted = [text.strip() for text in denominations.split(",")]
+    if strange := [text for text in wanted if text not in known]:
+        raise TrainingError(f"there is no play note of {strange[0] or 'nothing'}: there are {', '.join(known)}")
+    if len(set(wanted)) < 2:
+        raise TrainingError("a reader needs at least two denominations to tell apart")
+    return [known[text] for text in dict.fromkeys(wanted)]
 
 
 def _path() -> ModuleType:
@@ -219,6 +238,7 @@ def sweep(
 ) -> None:
     """Train several networks or recipes side by side and score them alike; needs no TensorFlow."""
     variants = sweeps.read(file, weights, pick)
+    say_passed_over(data, background, test, *strangers or ())
     rows = sweeps.sweep(
         variants,
         data,

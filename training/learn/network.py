@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import TrainingError
+from training.learn.settings import TINY, TRUNKS
 
 BOX_CHANNELS = 24  # of the 1x1 convolution before the place head: enough to point, hardly any cost
-TINY = "tiny"  # plain convolutions: learns play money in a minute, for tests and for trying things out
-TRUNKS = (TINY, "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large")
 
 
 def build(trunk: str, width: float, size: int, labels: int, weights: Path | str | None, dropout: float) -> keras.Model:

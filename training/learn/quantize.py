@@ -63,6 +63,12 @@ class Parity:
             )
 
 
+def require_backend() -> None:
+    """Raises TrainingError where Keras runs on something that TFLite's converter does not take."""
+    if keras.backend.backend() != "tensorflow":
+        raise TrainingError("export to TFLite needs KERAS_BACKEND=tensorflow")
+
+
 def to_int8(model: keras.Model, representative: NDArray[np.uint8]) -> bytes:
     """The model with int8 weights (per channel), activations, input and outputs.
 
@@ -70,8 +76,7 @@ def to_int8(model: keras.Model, representative: NDArray[np.uint8]) -> bytes:
     """
     import tensorflow as tf
 
-    if keras.backend.backend() != "tensorflow":
-        raise TrainingError("export to TFLite needs KERAS_BACKEND=tensorflow")
+    require_backend()
     fixed = keras.Input((*model.input_shape[1:3], 3), batch_size=1, name="picture")
     outputs = model(fixed, training=False)
     flat = keras.Model(fixed, [outputs["logits"], outputs["box"]])

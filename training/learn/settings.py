@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import enum
 from dataclasses import dataclass, replace
 
+from babel.numbers import list_currencies
+
 from edge.core import bundle as bundles
+from training.errors import TrainingError
+
+TINY = "tiny"  # plain convolutions: learns play money in a minute, for tests and for trying things out
+TRUNKS = (TINY, "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large")
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class Only(enum.Enum):
 
 @dataclass(frozen=True)
 class Identity:
-    """What the bundle that a training ends in is called. Raises BundleError for what no bundle may be called."""
+    """What the bundle that a training ends in is called. Raises BundleError, TrainingError for what none may be."""
 
     name: str
     version: str
@@ -49,6 +56,16 @@ class Identity:
     def __post_init__(self) -> None:
         """Now, not when the bundle is written after hours."""
         bundles.check_names(self.name, self.version, self.currency)
+        require_currency(self.currency)
+
+
+def require_currency(code: str) -> None:
+    """Raises TrainingError for a code that is no currency's: the device could not name what it says."""
+    known = sorted(list_currencies())
+    if code not in known:
+        near = difflib.get_close_matches(code, known, 1)
+        hint = f": did you mean {near[0]}?" if near else ""
+        raise TrainingError(f"there is no currency {code} in ISO 4217{hint}")
 
 
 USUAL = FitSettings()

@@ -69,7 +69,7 @@ def test_what_is_no_file_is_reported_one_by_one_and_never_waited_for(photos: Pat
     found = dataset.survey(photos)
     assert {problem.path for problem in found.problems} == set(paths)
     assert [p.sentence for p in found.problems if p.path.name == "pipe.jpg"] == [
-        f"{photos / '5' / 'pipe.jpg'} is a pipe or a device, not a picture"
+        f"{photos / '5' / 'pipe.jpg'} cannot be read: it is a device or a pipe, not a file"
     ]
     assert len(found.photos) == 24
 
