@@ -58,6 +58,7 @@ class Ending:
     up: bool = False  # the broker had let us in
     lived_s: float = 0.0  # since then
     answered: bool = False  # it has taken or refused a message
+    refused: bool = False  # it has refused one: some hang up after that
     hung_up: bool = False  # it was the broker's doing, without a word
     taken_over: bool = False  # with the word that somebody of our name is there
     unasked: bool = False  # it sent what it must not send
@@ -76,7 +77,7 @@ class Link:
         self._sent: dict[Message, tuple[int, float]] = {}  # number, and when
         self._sending: Message | None = None  # handed to paho just now
         self._up_s: float | None = None
-        self._answered = False
+        self._answered = self._refused = False
         self._ending: Ending | None = None
         self._refusal = ""  # at the door
         self._last_word: Any = None  # the reason that the broker gave for hanging up
@@ -243,7 +244,7 @@ class Link:
             refusal = words.plain(f"{str(reason).lower()}{f': {more}' if more else ''} (reason code {reason.value})")
         with self._changed:
             self._answers[number] = refusal
-            self._answered = True
+            self._answered, self._refused = True, self._refused or bool(refusal)
             self._changed.notify_all()
 
     def _on_disconnect(self, _client: Any, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
@@ -264,6 +265,7 @@ class Link:
             up=up,
             lived_s=0.0 if self._up_s is None else time.monotonic() - self._up_s,
             answered=self._answered,
+            refused=self._refused,
             hung_up=up and not (left or word or self._mute) and (error is None or isinstance(error, ConnectionError)),
             taken_over=taken_over,
             unasked=up and isinstance(error, UnaskedError),

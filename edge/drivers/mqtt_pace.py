@@ -78,7 +78,7 @@ class Pace:
 
     def _is_another_hang_up(self, ending: Ending) -> bool:
         """Not of one message, and soon after we were let in."""
-        if not ending.hung_up or ending.lived_s >= (STEADY_S if self.disputed else SHORT_S):
+        if not ending.hung_up or ending.refused or ending.lived_s >= (STEADY_S if self.disputed else SHORT_S):
             return False
         again = ending.unanswered is not None and ending.unanswered == self._blamed
         self._blamed = ending.unanswered

@@ -63,9 +63,9 @@ class Reader:
             self.messages.append((message.topic, message.payload, message.retain))
             self._changed.notify_all()
 
-    def wait_until(self, true: Callable[[], bool]) -> None:
+    def wait_until(self, true: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
         with self._changed:
-            assert self._changed.wait_for(true, PATIENCE_S), f"never came true after {len(self.messages)} messages"
+            assert self._changed.wait_for(true, patience_s), f"never came true after {len(self.messages)} messages"
 
     def payloads(self) -> list[wire.AnyPayload]:
         return [wire.decode(data) for topic, data, _ in self.messages if topic != TOPICS.availability()]
@@ -104,13 +104,20 @@ class Device:
     """Telemetry as `app` puts it together, on the disk and the network of this machine."""
 
     def __init__(
-        self, port: int, state: Path, clock: Clock | None = None, *, rows: int = 10_000, **settings: Any
+        self,
+        port: int,
+        state: Path,
+        clock: Clock | None = None,
+        *,
+        rows: int = 10_000,
+        password: str | None = None,
+        **settings: Any,
     ) -> None:
         source = wire.Source("pi-1", uuid.uuid4().hex[:8], "0.1.0", "XTS", "play 1.0.0", "ab" * 32)
         config = MqttConfig(enabled=True, host="127.0.0.1", port=port, **settings)
         self.reports: list[Fault | Recovered] = []
         self.outbox = WatchedOutbox(state / "outbox.db", rows)
-        self.broker = PahoBroker(config, None, TOPICS.availability(), wire.OFFLINE, patience_s=1.0)
+        self.broker = PahoBroker(config, password, TOPICS.availability(), wire.OFFLINE, patience_s=1.0)
         self.telemetry = Telemetry(
             self.outbox,
             self.broker,

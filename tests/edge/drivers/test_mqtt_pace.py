@@ -60,6 +60,13 @@ def test_a_message_that_the_broker_hangs_up_on_is_no_other_device() -> None:
     assert pace.taken_over == 0
 
 
+def test_a_broker_that_hangs_up_after_a_refusal_is_no_other_device() -> None:
+    pace = Pace()
+    for _ in range(10):
+        pace.after(Ending("ended", up=True, lived_s=2.0, answered=True, refused=True, hung_up=True))
+    assert pace.taken_over == 0
+
+
 def test_messages_that_happened_to_be_under_way_do_not_hide_another_device() -> None:
     pace = Pace()
     for message in (b"1", b"7", b"30", b"31"):
