@@ -159,6 +159,10 @@ def _try_apart(model: bytes) -> None:
         raise BundleError(f"the model cannot be loaded: tflite-runtime breaks down over it ({name})")
     if tried.returncode == EXIT_BUNDLE:
         raise BundleError(tried.stdout.decode("utf-8", "replace"))
+    if tried.returncode != EXIT_OK:
+        # Without the trial the model might take this process down.
+        last = (tried.stderr.decode("utf-8", "replace").strip().splitlines() or ["it said nothing"])[-1]
+        raise HardwareError("engine", Reason.BROKEN, f"the model cannot be tried: {brief(last, 200)}")
 
 
 def run_once() -> NoReturn:

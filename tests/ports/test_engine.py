@@ -12,6 +12,7 @@ import pytest
 
 from edge.core import bundle
 from edge.core.errors import BundleError, HardwareError, Reason
+from edge.drivers import tflite
 from edge.drivers.fake import FakeEngine
 from edge.drivers.tflite import MODULES, TfliteEngine, unusable
 from edge.ports import Engine
@@ -174,3 +175,11 @@ def test_the_tiny_models_are_what_their_script_makes(tmp_path: Path) -> None:
         kept, made = (TfliteEngine(file.read_bytes(), threads=1) for file in (model, tmp_path / model.name))
         for output, again in zip(kept.invoke(picture(9, 99, 199)), made.invoke(picture(9, 99, 199)), strict=True):
             np.testing.assert_allclose(output, again, atol=0.05)
+
+
+def test_a_trial_that_fails_by_itself_lets_no_model_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    if unusable("tflite-runtime", np.__version__) is not None:
+        pytest.skip("tflite-runtime cannot be used here")
+    monkeypatch.setattr(tflite, "TRIAL", "raise SystemError('no such thing here')")
+    with pytest.raises(HardwareError, match="the model cannot be tried: SystemError: no such thing here"):
+        TfliteEngine(MODELS[0].read_bytes(), threads=1, runtime="tflite-runtime")
