@@ -166,10 +166,17 @@ def _try_apart(model: bytes) -> None:
 
 
 def run_once() -> NoReturn:
-    """In that other process: what the engine does with the model from standard input, up to its first answer."""
+    """In that other process: what the engine does with the model from standard input, up to its first answer.
+
+    The maintained runtime comes first, where it can be used: it looks at the model's structure before it follows it.
+    tflite-runtime follows whatever it finds, and whether it breaks down over that is a matter of luck.
+    """
+    model = sys.stdin.buffer.read()
     try:
-        engine = TfliteEngine(sys.stdin.buffer.read(), threads=1, runtime="tflite-runtime", tried=True)
-        engine.invoke(np.zeros(engine.input_shape(), np.uint8))
+        for runtime in ("ai-edge-litert", "tflite-runtime"):
+            if unusable(runtime, np.__version__) is None:
+                engine = TfliteEngine(model, threads=1, runtime=runtime, tried=True)
+                engine.invoke(np.zeros(engine.input_shape(), np.uint8))
     except (BundleError, HardwareError) as error:
         sys.stdout.write(error.detail if isinstance(error, HardwareError) else str(error))
         sys.exit(EXIT_BUNDLE)
