@@ -157,6 +157,8 @@ def sweep(
         source: from_photos(data, background, strangers, square, series=series, held_out_source=source)
         for source in sources
     }
+    for caution in dict.fromkeys(caution for found in read_.values() for caution in found.cautions):
+        say(caution)
     prepared = {key: _chosen(read_[group[0].hold_out_source], group[0].only) for key, group in groups.items()}
     waiting, running = list(groups.items()), list[_Group]()
     try:

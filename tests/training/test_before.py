@@ -276,6 +276,17 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "mine"
 
 
+def test_a_class_of_three_pictures_is_told_before_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3, EACH):
+        (data / "5" / f"{number}.jpg").unlink()
+    assert run(monkeypatch, *train(data, tmp_path / "out", "--out", "/proc/nowhere")) == 1
+    assert "5 has 3 different picture(s): its threshold will rest on a single one" in capsys.readouterr().err
+    assert run(monkeypatch, "check", data) == 1
+    assert "5 has 3 different picture(s)" in capsys.readouterr().out
+
+
 def test_figures_that_cannot_be_written_are_named_before_the_hours_that_lead_to_them(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -283,3 +294,6 @@ def test_figures_that_cannot_be_written_are_named_before_the_hours_that_lead_to_
         # There is no such bundle either: that would be the second thing to say.
         assert run(monkeypatch, command, tmp_path / "gone", data, "--json", tmp_path / "nowhere" / "f.json") == 1
         assert "f.json cannot be written" in " ".join(capsys.readouterr().err.split())
+    for command in (["report", tmp_path / "gone", data], ["compare", tmp_path / "gone", "--data", data]):
+        assert run(monkeypatch, *command, "--out", data / "5" / "1.jpg" / "page") == 1
+        assert "page cannot be written" in " ".join(capsys.readouterr().err.split())

@@ -24,6 +24,7 @@ from training.cli.options import (
     Series,
     SourcesFile,
     require_file,
+    require_folder,
 )
 from training.cli.progress import console, counting, say_passed_over, stages
 from training.errors import TrainingError
@@ -128,6 +129,7 @@ def report(
     ] = None,
 ) -> None:
     """Write one HTML page on how a bundle does: figures, curves, confusions, worst mistakes."""
+    require_folder(out)
     say_passed_over(data, background)
     choose = _chooser(data, background, held_out, hold_out_source, series)
     with counting("evaluating") as tick:
@@ -149,6 +151,7 @@ def compare(
     folders = list(bundles)
     if baseline is not None and baseline.absolute() not in [folder.absolute() for folder in folders]:
         folders.append(baseline)
+    require_folder(out)
     say_passed_over(data, background)
     with stages("evaluating") as tick:
         found = comparing.compare(folders, data, background, tick)

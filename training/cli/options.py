@@ -56,3 +56,12 @@ def require_file(path: Path | None) -> None:
     """Raises TrainingError where a file of results cannot be written, before the hours that lead to them."""
     if path is not None and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK)):
         raise TrainingError(f"{path} cannot be written: is there such a folder, and may you write there?")
+
+
+def require_folder(path: Path | None) -> None:
+    """The same for a folder of results, which need not be there yet."""
+    if path is None:
+        return
+    there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise TrainingError(f"{path} cannot be written: {there} is no folder in which you may write")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.pictures import FORMATS, encoded, with_orientation
 from training.__main__ import main
 from training.check import disagreement, look, lookalikes, page
 from training.check.findings import KINDS, Report
@@ -117,6 +118,18 @@ def test_a_picture_turned_by_its_mark_is_found(data: Path) -> None:
     exif[0x0112] = 6
     Image.fromarray(photograph(5, 77)).save(data / "5" / "turned.jpg", exif=exif)
     assert found(look.check(data).report, "turned") == [{"turned.jpg"}]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_every_format_that_is_read_turned_is_found(data: Path, suffix: str) -> None:
+    (data / "5" / f"turned{suffix}").write_bytes(with_orientation(suffix, encoded(suffix, photograph(5, 77)), 6))
+    assert found(look.check(data).report, "turned") == [{f"turned{suffix}"}]
+
+
+def test_a_picture_of_many_megabytes_is_found(data: Path, save: Save) -> None:
+    save(data / "5" / "noise.png", np.random.default_rng(1).integers(0, 256, (1300, 1300, 3), dtype=np.uint8))
+    (huge,) = [finding for finding in look.check(data).report.findings if finding.kind == "huge"]
+    assert huge.sentence.endswith("noise.png: 1300 x 1300 pixels, 5.1 MB")
 
 
 def test_tiny_huge_grey_and_blank_pictures_are_found(data: Path, save: Save) -> None:
