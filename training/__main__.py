@@ -10,6 +10,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets on stderr otherwise
 
 from edge.core.errors import EdgeError
+from edge.core.line import one_line
 from training.cli.app import app
 from training.cli.progress import console
 from training.errors import TrainingError
@@ -27,7 +28,7 @@ def main() -> None:
 
 def _end(sentence: str) -> NoReturn:
     console.print("error:", style="red", end=" ")
-    console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    console.print(one_line(sentence), highlight=False, markup=False, soft_wrap=True)
     sys.exit(1)
 
 

@@ -6,6 +6,7 @@ Each training here would take hours if it began: no time limit of these tests wo
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -274,6 +275,16 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match="cannot be written"), files.room(folder, 1):
             raise AssertionError
     assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_name_that_is_no_text_is_told_in_one_line(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(os.fsdecode(os.fsencode(data / "5") + b"/a\xffb\n\x1b[31m.jpg")).write_bytes(b"")
+    assert run(monkeypatch, *train(data, tmp_path / "out")) == 1
+    assert r"a\udcffb\n\x1b[31m.jpg is broken: it is empty" in capsys.readouterr().err
+    assert run(monkeypatch, "check", data) == 1
+    assert r"a\udcffb\n\x1b[31m.jpg is broken: it is empty" in capsys.readouterr().out
 
 
 def test_a_class_of_three_pictures_is_told_before_it(

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from edge.core.line import one_line
 from training.photos.folders import passed_over
 
 console = Console(stderr=True)
@@ -72,4 +73,4 @@ def say_passed_over(*folders: Path | None) -> None:
 
 def say(line: str) -> None:
     """A line as it is, however long."""
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(one_line(line), highlight=False, markup=False, soft_wrap=True)

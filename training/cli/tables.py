@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from edge.core.line import one_line
 from training.check.findings import KINDS
 from training.check.findings import Report as Findings
 from training.measure.compare import Comparison
@@ -41,7 +42,7 @@ def print_evaluation(report: Report) -> None:
 
 def _print_left_out(out: Console, sentences: Iterable[str]) -> None:
     for sentence in sentences:
-        out.print(f"left out: {sentence}", highlight=False, markup=False, soft_wrap=True)
+        out.print(f"left out: {one_line(sentence)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_check(report: Findings) -> None:
@@ -62,7 +63,7 @@ def print_check(report: Findings) -> None:
         out.print(f"{report.agreement:.1%} of the labels are what the other pictures say")
     for finding in report.findings:
         if finding.fault:
-            out.print(finding.sentence, highlight=False, markup=False, soft_wrap=True)
+            out.print(one_line(finding.sentence), highlight=False, markup=False, soft_wrap=True)
 
 
 def print_sequences(found: Sequences) -> None:

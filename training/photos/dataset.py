@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge.core import picture
-from edge.core.bundle import BACKGROUND, check_labels
+from edge.core.bundle import BACKGROUND, SEVERAL, check_labels
 from edge.core.errors import BundleError, PictureError
 from training.errors import TrainingError
 from training.photos.folders import Walk, folders_of, pictures_of
@@ -96,6 +96,11 @@ def survey(data: Path, background: Path | None = None, series: Path | None = Non
     if not any(photo.label == BACKGROUND for photo in found.photos):
         lacks = f"{data} has no {BACKGROUND} folder: give one with --background, or it will take all for money"
         found.report(data, lacks)
+    if not found.problems:
+        try:
+            check_labels((*amounts, BACKGROUND, SEVERAL))
+        except BundleError as error:
+            found.report(data, f"{data} has no labels for a bundle: {error}")
     return found
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -213,6 +214,13 @@ def test_a_label_in_a_table_that_no_bundle_can_have_is_refused(photos: Path, tmp
     table.write_text(f"file,series,label\ntrain/5/0.png,,{label}\n", encoding="utf-8")
     with pytest.raises(TrainingError, match=rf"5/0\.png cannot be of the amount {label}"):
         dataset.scan(photos, series=table)
+
+
+def test_more_amounts_than_a_bundle_can_have_are_refused(photos: Path) -> None:
+    for amount in range(100, 165):
+        shutil.copytree(photos / "5", photos / str(amount))
+    with pytest.raises(TrainingError, match="names 69 labels, more than the 64 allowed"):
+        dataset.scan(photos)
 
 
 @pytest.mark.parametrize("name", ["10_000", "100_000_2"])
