@@ -10,7 +10,7 @@ given = $(if $(2),$(1) "$(2)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-train setup-test run test check format check-data train evaluate report compare xts replay bench \
-  translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load dashboard-vendor clean
+  translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load dashboard-vendor soak clean
 
 help: ## show this help
 	@printf 'saynote says what banknote is in your hand.\n\n'
@@ -110,6 +110,9 @@ dashboard-load: setup-test ## measure the page with 1,000 simulated devices over
 
 dashboard-vendor: setup ## bring the page's npm packages in anew, as deploy/dashboard/package-lock.json says; needs npm
 	@$(VENV)/python -m deploy.vendor
+
+soak: setup-test ## kill a device at random moments, restart its broker, and account for its telemetry: about ten minutes [KILLS=200] [RESTARTS=50]
+	@$(VENV)/python -m tests.e2e.soak $(call given,--kills,$(KILLS)) $(call given,--restarts,$(RESTARTS))
 
 clean: ## remove what was built, .venv included
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

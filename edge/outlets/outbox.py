@@ -9,6 +9,7 @@ Safe to use from several threads. How the file is kept whole is in `store`, what
 
 from __future__ import annotations
 
+import heapq
 import logging
 import sqlite3
 import threading
@@ -154,31 +155,32 @@ class Outbox:
         seq = max(rows.counter(db, rows.SEQ), rows.last(db), self._seq) + 1
         rows.rise(db, rows.SEQ, seq - rows.counter(db, rows.SEQ))
         today = rows.rise_on(db, *tally) if tally else None
-        lost, (waiting, _) = rows.counter(db, rows.LOST), rows.size(db)
-        draft = encode(Entry(seq, waiting, lost, today))
-        going = self._going(db, seq, worth, len(topic.encode()) + len(draft) + ROOM_BYTES)
-        rows.delete(db, going)
+        lost, (waiting, total) = rows.counter(db, rows.LOST), rows.size(db)
+        payload = encode(Entry(seq, waiting, lost, today))
+        size_bytes = len(topic.encode()) + len(payload) + ROOM_BYTES
+        going = self._going(db, (worth, seq, size_bytes), waiting + 1 - self._max_rows, total + size_bytes)
         if going:
+            rows.delete(db, going)
             lost = rows.rise(db, rows.LOST, len(going))
+            waiting -= len(going) - (seq in going)
+            payload = encode(Entry(seq, waiting, lost, today))
         if seq not in going:
-            payload = encode(Entry(seq, waiting - len(going), lost, today)) if going else draft
             rows.put(db, Row(seq, topic, payload, retain), worth)
-        return seq, waiting - len(going), len(going)
+        return seq, waiting, len(going)
 
-    def _going(self, db: sqlite3.Connection, seq: int, worth: int, size_bytes: int) -> list[int]:
-        """Which rows must go, the new one included."""
-        count, total = rows.size(db)
-        excess_rows, excess_bytes = count + 1 - self._max_rows, total + size_bytes - self._max_bytes
-        if excess_rows <= 0 and excess_bytes <= 0:
-            return []
+    def _going(self, db: sqlite3.Connection, new: tuple[int, int, int], excess: int, total_bytes: int) -> list[int]:
+        """Which rows must go, the new one among them: its worth, its number and its size."""
+        _, seq, size_bytes = new
         if size_bytes > self._max_bytes:
             return [seq]
-        going = []
-        for _, number, size in sorted([*rows.least(db), (worth, seq, size_bytes)]):
-            if excess_rows <= 0 and excess_bytes <= 0:
+        going: list[int] = []
+        if excess <= 0 and total_bytes <= self._max_bytes:
+            return going
+        for _, number, size in heapq.merge(rows.least(db), [new]):
+            if len(going) >= excess and total_bytes <= self._max_bytes:
                 break
             going.append(number)
-            excess_rows, excess_bytes = excess_rows - 1, excess_bytes - size
+            total_bytes -= size
         return going
 
     def _say_overflow(self, waiting: int, gone: int) -> None:

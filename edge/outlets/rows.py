@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ KEPT_DAYS = 3  # a clock that jumps finds its day's counters again
 
 # A damaged topic must not end the reading of the others: it is decoded one by one.
 COLUMNS = "messages.seq, CAST(topic AS BLOB), payload, retain, checksum FROM messages LEFT JOIN marks USING (seq)"
+SIZE = "coalesce(length(topic), 0) + coalesce(length(payload), 0)"  # in bytes: topics are ASCII
 LISTED = "(SELECT value FROM json_each(?))"
 
 
@@ -86,18 +87,16 @@ def delete(db: sqlite3.Connection, seqs: Collection[int]) -> None:
     db.execute(f"DELETE FROM messages WHERE seq IN {LISTED}", (json.dumps(list(seqs)),))
 
 
-def least(db: sqlite3.Connection) -> list[tuple[int, int, int]]:
-    """Worth, number and size in bytes of every row, in the order in which they go where there is no room."""
-    size = "coalesce(length(CAST(topic AS BLOB)), 0) + coalesce(length(CAST(payload AS BLOB)), 0)"
+def least(db: sqlite3.Connection) -> Iterator[tuple[int, int, int]]:
+    """Worth, number and size of every row, in the order in which they go where there is no room."""
     worth = f"CASE WHEN typeof(worth) = 'integer' THEN worth ELSE {UNMARKED_WORTH} END"
-    query = f"SELECT {worth} AS goes, messages.seq, {size} FROM messages LEFT JOIN marks USING (seq) ORDER BY goes, seq"
-    return db.execute(query).fetchall()
+    query = f"SELECT {worth} AS goes, messages.seq, {SIZE} FROM messages LEFT JOIN marks USING (seq) ORDER BY goes, seq"
+    yield from db.execute(query)
 
 
 def size(db: sqlite3.Connection) -> tuple[int, int]:
     """How many rows there are, and their bytes."""
-    query = "SELECT count(*), total(length(CAST(topic AS BLOB)) + length(CAST(payload AS BLOB))) FROM messages"
-    [(count, total)] = db.execute(query).fetchall()
+    [(count, total)] = db.execute(f"SELECT count(*), total({SIZE}) FROM messages").fetchall()
     return count, int(total)
 
 

@@ -38,6 +38,7 @@ ELSEWHERE = {
     "edge/drivers/tflite.py": ["ports/test_engine.py"],
     "edge/drivers/wav.py": ["ports/test_speaker.py"],
     "edge/outlets/publisher.py": ["edge/outlets/test_telemetry.py"],
+    "edge/outlets/rows.py": ["edge/outlets/test_outbox.py"],
     "edge/ports.py": ["ports/test_camera.py", "ports/test_speaker.py", "ports/test_broker.py"],
     "training/check/condition.py": ["training/check/test_look.py"],
     "training/check/disagreement.py": ["training/check/test_look.py"],

@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import random
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,15 +25,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from edge import app
+from edge.core import bundle as bundles
 from edge.core import wire
-from edge.core.messages import Decision, Event, Fault, Health, Verdict
+from edge.core.decide import Decider
+from edge.core.messages import Decision, Event, Fault, Frame, Health, Verdict
+from edge.core.observe import Observer
 from edge.drivers.clock import SystemClock
+from edge.drivers.fake import FakeClock
+from edge.drivers.tflite import TfliteEngine
 from tests.e2e.field import Device, KeepingMosquitto, Line, Reader, start_broker
 
 DISK_MB = 8
 DAY_S = 86_400.0
 DRAIN_S = 600.0
 ROWS = (40, 10_000)  # that an outbox may hold
+TURN = 60  # frames with telemetry and an amount, then as many without: an amount in four seconds of them
 LAST = 20  # events of the device that is left in peace
 
 
@@ -193,6 +203,58 @@ def soak(folder: Path, kills: int, restarts: int, seed: int = 1) -> Account:
         broker.stop()
 
 
+def outage(folder: Path, days: int, rows: int) -> tuple[Account, int]:
+    """Days without a broker, health each minute, an amount each ten, an outbox of `rows`; how many amounts arrived."""
+    broker = start_broker(folder)
+    reader = Reader(broker.port)
+    clock = FakeClock(wall_s=1_750_000_000.0)
+    broker.stop()
+    try:
+        device = Device(broker.port, folder, clock, rows=rows)
+        for minute in range(days * 24 * 60):
+            clock.advance(60.0)
+            device.telemetry.offer(Health(minute * 60.0, minute, minute, minute // 10, {"classify": 20.0}))
+            if minute % 10 == 0:
+                device.see(minute, minute)
+            device.wait_until_written(2 if minute % 10 == 0 else 1)
+        broker.start()
+        reader.wait_until(lambda: len(reader.payloads()) >= rows, DRAIN_S)
+        deadline_s = time.monotonic() + DRAIN_S
+        while device.outbox.waiting() and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+        device.close()
+        account = _account(folder / "outbox.db", reader, 0, 1)
+        return account, sum(isinstance(payload, wire.DetectionPayload) for payload in reader.payloads())
+    finally:
+        reader.close()
+        broker.stop()
+
+
+def frame_ms(folder: Path, frames: int) -> tuple[float, float]:
+    """The 95th percentile of a frame's milliseconds without telemetry, and with it and no broker; they take turns."""
+    bundle = bundles.read(app.find_bundle("xts"))
+    engine = TfliteEngine(bundle.model, threads=1, runtime="auto")
+    observer, decider = (
+        Observer(bundle, engine.invoke, time.perf_counter),
+        Decider(bundle.labels, bundle.manifest.decision),
+    )
+    pixels = np.ascontiguousarray(np.resize(bundle.selftest_pictures[0], (480, 640, 3)))
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        device = Device(nobody.getsockname()[1], folder)
+        took_ms: dict[bool, list[float]] = {True: [], False: []}
+        for number in range(frames):
+            telling = number // TURN % 2 == 1
+            began_s = time.perf_counter()
+            decider.step(observer.observe(Frame(number, number / 15, pixels)))
+            if telling and number % TURN == 0:
+                device.see(number, number)
+            took_ms[telling].append((time.perf_counter() - began_s) * 1e3)
+        device.close()
+    without, with_ = (float(np.percentile(took_ms[telling][TURN:], 95)) for telling in (False, True))
+    return without, with_
+
+
 def _account(outbox: Path, reader: Reader, kills: int, restarts: int) -> Account:
     with contextlib.closing(sqlite3.connect(outbox)) as db:
         counters = dict(db.execute("SELECT name, value FROM counters"))
@@ -233,13 +295,23 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="saynote-soak-") as folder:
         account = soak(Path(folder), given.kills, given.restarts, given.seed)
+    say(f"killed {account.kills} times, broker restarted {account.restarts} times, seed {given.seed}", account)
+    with tempfile.TemporaryDirectory(prefix="saynote-soak-") as folder:
+        week, amounts = outage(Path(folder), 7, 10_000)
+    say(f"a week without a broker, {amounts} amounts of 1008 arrived", week)
+    with tempfile.TemporaryDirectory(prefix="saynote-soak-") as folder:
+        without_ms, with_ms = frame_ms(Path(folder), 4000)
+    print(f"a frame, 95th percentile: {without_ms:.2f} ms, with telemetry and no broker {with_ms:.2f} ms")  # noqa: T201
+    return 0 if account.clean and week.clean and amounts == 1008 else 1
+
+
+def say(what: str, account: Account) -> None:
+    """One line for a person."""
     print(  # noqa: T201 -- this is what it is for
-        f"killed {account.kills} times, broker restarted {account.restarts} times, seed {given.seed}: "
-        f"{account.numbered} messages, {account.arrived} arrived, {account.doubled} of them again, {account.lost} lost "
-        f"and counted, {account.uncounted} lost and not counted, {account.two_payloads} names with two payloads, "
-        f"{account.two_names} sightings with two names"
+        f"{what}: {account.numbered} messages, {account.arrived} arrived, {account.doubled} of them again, "
+        f"{account.lost} lost and counted, {account.uncounted} lost and not counted, {account.two_payloads} names with "
+        f"two payloads, {account.two_names} sightings with two names"
     )
-    return 0 if account.clean else 1
 
 
 if __name__ == "__main__":

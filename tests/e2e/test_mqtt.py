@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,6 @@ import pytest
 
 from edge.core import wire
 from edge.core.messages import Fault, Health, Recovered
-from edge.drivers.fake import FakeClock
 from tests.e2e import soak
 from tests.e2e.field import PATIENCE_S, TOPICS, Device, Line, Reader, counts, start_broker
 from tests.ports.standins import Mosquitto, StubBroker
@@ -206,33 +204,12 @@ def test_on_a_full_disk_what_is_stored_is_sent_at_full_speed_and_once(
     assert counts(small_disk) == (0, 0)
 
 
-def test_a_week_without_a_broker_costs_health_only_and_every_loss_is_counted(
-    mosquitto: Mosquitto, reader: Reader, tmp_path: Path
-) -> None:
-    mosquitto.stop()
-    clock = FakeClock(wall_s=1_750_000_000.0)
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as state:
-        device = Device(mosquitto.port, Path(state), clock)
-        amounts = 0
-        for minute in range(7 * 24 * 60):
-            clock.advance(60.0)
-            assert device.telemetry.offer(Health(minute * 60.0, minute, minute, amounts, {"classify": 20.0}))
-            if minute % 10 == 0:
-                amounts += 1
-                device.see(amounts, amounts)
-            device.wait_until_written(2 if minute % 10 == 0 else 1)
-        assert device.outbox.waiting() == 10_000
-        mosquitto.start()
-        reader.wait_until(lambda: len(reader.payloads()) >= 10_000, 240.0)
-        device.close()
-        waiting, lost = counts(Path(state))
-    seqs = reader.seqs()
-    assert (waiting, len(set(seqs)), lost) == (0, 10_000, 7 * 24 * 60 + amounts - 10_000)
-    found = [payload for payload in reader.payloads() if isinstance(payload, wire.DetectionPayload)]
-    assert {payload.presence for payload in found} == set(range(1, amounts + 1))
-    assert {json.loads(data)["seq"] for topic, data, _ in reader.messages if topic == TOPICS.health()} >= set(
-        range(max(seqs) - 100, max(seqs))
-    ) - {payload.seq for payload in found}, "the newest health is kept"
+def test_a_day_without_a_broker_and_without_room_costs_health_only_and_every_loss_is_counted(tmp_path: Path) -> None:
+    """`make soak` does it with a week."""
+    account, amounts = soak.outage(tmp_path, days=1, rows=1000)
+    assert account.clean, account
+    assert (account.arrived, account.lost) == (1000, 24 * 60 + 144 - 1000)
+    assert amounts == 144
 
 
 def test_a_message_that_the_broker_finds_too_large_is_given_up_and_the_others_arrive(
