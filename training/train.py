@@ -66,7 +66,7 @@ def train(
             weights,
             supply.batches,
             run / "fit",
-            start=_going_on(start, prepared, composer) if start else None,
+            start=_going_on(start, identity, prepared, composer) if start else None,
             resume=resume,
             minutes=minutes,
             tick=tick,
@@ -74,13 +74,13 @@ def train(
         )
     made = replace(settings, steps=steps_of(run / "fit") - settings.head_steps)
     decided = export.decide(model, prepared, composer, run, say)
-    pictures = selftest_pictures(_input(made, decided))
+    pictures = selftest_pictures(decided.input)
     logits, _ = quantize.int8_outputs(decided.model, pictures)
     return _write(decided, (pictures, logits), prepared, made, identity, out)
 
 
-def _going_on(start: Path, prepared: Prepared, composer: Composer) -> Callable[[keras.Model], None]:
-    return lambda model: warmstart.begin(model, start, prepared.labels, composer.unseen(SETTLING))
+def _going_on(start: Path, identity: Identity, prepared: Prepared, composer: Composer) -> Callable[[keras.Model], None]:
+    return lambda model: warmstart.begin(model, start, identity.currency, prepared.labels, composer.unseen(SETTLING))
 
 
 def _require_end(
@@ -99,9 +99,10 @@ def _require_end(
 def _rehearse(prepared: Prepared, settings: FitSettings, identity: Identity, folder: Path) -> None:
     """Write a bundle without a network, and read it: what cannot be written or would be refused is named now."""
     amounts = [label for label in prepared.labels if label not in RESERVED]
-    nothing = Decided(b"", export.TURNS, export.decision_spec(1.0, dict.fromkeys(amounts, 1.0)), {})
+    looks = InputSpec(settings.size, settings.size, "squash", export.TURNS, export.NEAR)
+    nothing = Decided(b"", looks, export.decision_spec(1.0, dict.fromkeys(amounts, 1.0)), {})
     answers = np.zeros((SELFTEST_PICTURES, len(prepared.labels)), np.float32)
-    _write(nothing, (selftest_pictures(_input(settings, nothing)), answers), prepared, settings, identity, folder)
+    _write(nothing, (selftest_pictures(looks), answers), prepared, settings, identity, folder)
     bundles.read(folder)
 
 
@@ -124,7 +125,7 @@ def _write(
         currency=identity.currency,
         model=decided.model,
         labels=prepared.labels,
-        input_=_input(settings, decided),
+        input_=decided.input,
         decision=decided.decision,
         selftest_pictures=pictures,
         selftest_logits=logits,
@@ -143,10 +144,6 @@ def _write(
         },
         figures=decided.figures,
     )
-
-
-def _input(settings: FitSettings, decided: Decided) -> InputSpec:
-    return InputSpec(settings.size, settings.size, "squash", decided.turns)
 
 
 def selftest_pictures(input_: InputSpec) -> NDArray[np.uint8]:

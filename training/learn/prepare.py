@@ -25,6 +25,7 @@ from training.synth.recipe import Recipe
 PLAY_SEEDS, PLAY_SCENES, PLAY_STRANGERS = 10, 300, 80
 PLAY_WIDTH_PX = 320
 FACTS = "prepared.json"
+DRAWN_STRANGERS, DRAWN_SEED = 400, 700_000  # money of nobody for those who have none of other people's to show
 # Play notes in ordinary light with nothing over them: what a demonstration shows.
 MODERATE = Recipe(strength=0.4).without("covers", "strays")
 
@@ -95,6 +96,8 @@ def from_photos(
 
     gathered = material.gather([photos[i] for i in train], [others[i] for i in known], count)
     kept = material.gather([photos[i] for i in held], [others[i] for i in unknown])
+    gathered.strangers.extend(_draw_strangers(DRAWN_SEED, DRAWN_STRANGERS))
+    kept.strangers.extend(_draw_strangers(DRAWN_SEED + DRAWN_STRANGERS, DRAWN_STRANGERS // 4))
     labels = labels_for(sorted({p.label for p in photos} - {BACKGROUND}))
     contents = dataset.hashes(photos + others)
     for one, other in dataset.under_two_labels(photos + others, contents):
@@ -151,11 +154,15 @@ def play_material(denominations: Sequence[int], seed: int, share: float) -> Mate
         for d in denominations
     }
     grounds = [scenes.draw_scene(seed + s, (180, 240)) for s in range(int(PLAY_SCENES * share))]
-    others = [cutout.whole(notes.draw_stranger(seed + s, PLAY_WIDTH_PX)) for s in range(int(PLAY_STRANGERS * share))]
+    others = _draw_strangers(seed, int(PLAY_STRANGERS * share))
     # Notes of the currency that this bundle leaves out are strangers to it.
     left_out = [d for d in notes.DENOMINATIONS if d not in denominations]
     others += [_drawn(d, face, seed) for d in left_out for face in notes.FACES]
     return Material(drawn, grounds, others, hands=[])
+
+
+def _draw_strangers(seed: int, count: int) -> list[cutout.Patch]:
+    return [cutout.whole(notes.draw_stranger(seed + number, PLAY_WIDTH_PX)) for number in range(count)]
 
 
 def _drawn(denomination: int, face: str, seed: int) -> cutout.Patch:

@@ -31,11 +31,12 @@ class Folded:
     bias: Floats  # (out,)
 
 
-def begin(model: keras.Model, folder: Path, labels: Sequence[str], pictures: NDArray[np.uint8]) -> None:
+def begin(model: keras.Model, folder: Path, currency: str, labels: Sequence[str], pictures: NDArray[np.uint8]) -> None:
     """Set the weights of `model` to those of the bundle in `folder`, or of the float network in a run's model.keras.
 
     `pictures` (n, size, size, 3) show what training will: the normalisations are set on them. The heads are taken
-    too where the bundle has the same labels and input size. Raises BundleError, and TrainingError where the networks
+    too where the bundle is one of the same `currency`: what it says of a label that stays is kept, a new one begins as
+    unlikely as its least likely. Raises BundleError, and TrainingError where the networks
     differ.
     """
     if folder.suffix == ".keras":
@@ -55,8 +56,8 @@ def begin(model: keras.Model, folder: Path, labels: Sequence[str], pictures: NDA
     if len(operations) < len(pairs):
         raise TrainingError(f"{folder} holds another network: it has {len(operations)} layers, not {len(pairs)}")
     _settle(trunk, pairs, pictures)
-    if bundle.labels == tuple(labels):
-        _take_heads(model, heads)
+    if bundle.manifest.currency == currency:
+        _take_heads(model, heads, bundle.labels, labels)
 
 
 def read_weights(model: bytes) -> list[Folded]:
@@ -118,9 +119,24 @@ def _settle(trunk: keras.Model, pairs: list[tuple[keras.Layer, Any]], pictures: 
         layer.set_weights([np.sqrt(variance + layer.epsilon), bias + mean, mean, variance])
 
 
-def _take_heads(model: keras.Model, heads: list[Folded]) -> None:
-    layers = [model.get_layer(name) for name in ("logits", "place", "box")]
-    for layer in layers:
-        fitting = [head for head in heads if head.kernel.shape == tuple(layer.kernel.shape)]
+def _take_heads(model: keras.Model, heads: list[Folded], before: tuple[str, ...], labels: Sequence[str]) -> None:
+    """The heads of a bundle with the labels `before`."""
+    for name in ("logits", "place", "box"):
+        layer = model.get_layer(name)
+        wanted = tuple(layer.kernel.shape)
+        if name == "logits":
+            wanted = (*wanted[:-1], len(before))
+        fitting = [head for head in heads if head.kernel.shape == wanted]
         if len(fitting) == 1:
-            layer.set_weights([fitting[0].kernel, fitting[0].bias])
+            head = _relabelled(fitting[0], before, labels) if name == "logits" else fitting[0]
+            layer.set_weights([head.kernel, head.bias])
+
+
+def _relabelled(head: Folded, before: tuple[str, ...], labels: Sequence[str]) -> Folded:
+    """What the head says of each of `labels`, in their order."""
+    kernel = np.zeros((len(head.kernel), len(labels)), np.float32)
+    bias = np.full(len(labels), head.bias.min(), np.float32)
+    for column, label in enumerate(labels):
+        if label in before:
+            kernel[:, column], bias[column] = head.kernel[:, before.index(label)], head.bias[before.index(label)]
+    return Folded(kernel, bias)

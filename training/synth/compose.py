@@ -105,19 +105,23 @@ class Composer:
             if self.hues and draw.on("recoloured"):
                 canvas, alpha = self._lay(canvas, self._recoloured(draw), draw)
                 draw.done.append("recoloured")
-        elif kind < 0.56 and draw.on("strangers"):
-            canvas, alpha = self._lay(canvas, self._stranger(kind, rng), draw)
+        elif kind < 0.62 and draw.on("strangers"):
+            canvas, alpha = self._lay(canvas, self._stranger(kind, draw), draw)
             draw.done.append("stranger")
         if rng.random() < 0.5:
             self._cover(canvas, alpha, draw)
         return replace(self._finish(canvas, self.background, np.zeros(5, np.float32), False, draw), visible_known=True)
 
-    def _stranger(self, kind: float, rng: Generator) -> Patch:
+    def _stranger(self, kind: float, draw: _Draw) -> Patch:
         """Something that is no note but lies there like one."""
-        if kind < 0.3 and self.material.strangers:
+        rng = draw["note"]
+        if kind < 0.42 and self.material.strangers:
             stranger = self.material.strangers[rng.integers(len(self.material.strangers))]
+            if draw.on("remixed") and draw["remixed"].random() < 0.6:
+                stranger = recolour.remixed(stranger, draw["remixed"])
+                draw.done.append("remixed")
             return paper.part(stranger, rng, 0.6, 1.0, along=False) if rng.random() < 0.5 else stranger
-        if kind < 0.5:
+        if kind < 0.56:
             other = self.material.backgrounds[rng.integers(len(self.material.backgrounds))]
             return paper.strip(cutout.whole(other), rng, 0.3, 1.0)
         # The colours of a note without anything to read: colour alone must not be an amount.

@@ -27,6 +27,7 @@ FAMILIES = {
     "jpeg": "JPEG",
     "strangers": "other money, flat things and unreadable notes pasted like a note, as background",
     "recoloured": "notes in a colour that no note of the currency has, as background",
+    "remixed": "other money in other colours, mirrored or with its parts in another order, as background",
 }
 
 
@@ -34,7 +35,7 @@ FAMILIES = {
 class Recipe:
     """How often what happens; shares are of all samples."""
 
-    none_share: float = 0.26
+    none_share: float = 0.3
     several_share: float = 0.07
     recoloured_share: float = 0.02  # these come out of none_share
     stray_share: float = 0.3  # of notes whose place is known

@@ -40,6 +40,35 @@ def recoloured(patch: Patch, hue_deg: float, rng: Generator) -> Patch:
     return Patch(as_pixels(pixels), patch.mask, patch.exact, patch.share, patch.outline)
 
 
+def remixed(patch: Patch, rng: Generator) -> Patch:
+    """Money of nobody: other money in other colours, seen in a mirror or with its parts in another order.
+
+    What must be refused is any print that is not the currency's own, and there are few kinds of others' money to learn
+    that from.
+    """
+    hue, saturation, value = cv2.split(cv2.cvtColor(patch.pixels, cv2.COLOR_RGB2HSV))
+    hue = ((hue.astype(np.int32) + int(rng.integers(180))) % 180).astype(np.uint8)
+    saturation = cv2.convertScaleAbs(saturation, alpha=rng.uniform(0.5, 1.4))
+    pixels = np.asarray(cv2.cvtColor(cv2.merge([hue, saturation, value]), cv2.COLOR_HSV2RGB), np.uint8)
+    mask = patch.mask
+    if rng.random() < 0.5:
+        pixels, mask = pixels[:, ::-1], mask[:, ::-1]
+    if rng.random() < 0.4:
+        pixels, mask = _reordered(pixels, mask, rng)
+    return Patch(np.ascontiguousarray(pixels), np.ascontiguousarray(mask), patch.exact, patch.share)
+
+
+def _reordered(
+    pixels: NDArray[np.uint8], mask: NDArray[np.uint8], rng: Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Two to four parts along the longer side, in another order or the same."""
+    across = 1 if mask.shape[1] >= mask.shape[0] else 0
+    cuts = np.sort(rng.choice(np.arange(1, 8), int(rng.integers(1, 4)), replace=False)) * mask.shape[across] // 8
+    order = rng.permutation(len(cuts) + 1)
+    parts, masks = np.split(pixels, cuts, across), np.split(mask, cuts, across)
+    return np.concatenate([parts[i] for i in order], across), np.concatenate([masks[i] for i in order], across)
+
+
 def free_hues(notes: Mapping[str, Mapping[str, Sequence[Patch]]]) -> list[float]:
     """Hues in degrees that lie HUE_APART_DEG or more from those of every denomination; none may be left."""
     taken = np.zeros(360 // BIN_DEG, bool)

@@ -30,7 +30,7 @@ def test_a_network_taken_back_from_a_bundle_says_what_the_bundle_says(pictures: 
     size = bundle.manifest.input.height
     model = build("mobilenet_v2", 1.0, size, len(bundle.labels), None, FitSettings().dropout)
     before = network.logits(model, pictures).argmax(axis=1)
-    warmstart.begin(model, XTS, bundle.labels, pictures)
+    warmstart.begin(model, XTS, "XTS", bundle.labels, pictures)
     after, shipped = network.logits(model, pictures), quantize.int8_outputs(bundle.model, pictures)[0]
     assert (before == shipped.argmax(axis=1)).mean() < 0.5
     assert (after.argmax(axis=1) == shipped.argmax(axis=1)).mean() >= 0.97
@@ -42,11 +42,21 @@ def test_a_network_taken_back_from_a_bundle_says_what_the_bundle_says(pictures: 
 def test_another_currency_takes_the_trunk_and_keeps_its_own_heads(pictures: np.ndarray) -> None:
     model = build("mobilenet_v2", 1.0, pictures.shape[1], 3, None, 0.1)
     heads = model.get_layer("logits").get_weights()[0].copy()
-    warmstart.begin(model, XTS, ("5", "background", "several"), pictures[:32])
+    warmstart.begin(model, XTS, "EUR", ("5", "background", "several"), pictures[:32])
     assert np.array_equal(model.get_layer("logits").get_weights()[0], heads)
+
+
+def test_an_amount_more_begins_with_all_that_is_known_of_the_others(pictures: np.ndarray) -> None:
+    bundle = bundles.read(XTS)
+    labels = ("2", *bundle.labels)
+    model = build("mobilenet_v2", 1.0, pictures.shape[1], len(labels), None, 0.1)
+    warmstart.begin(model, XTS, "XTS", labels, pictures)
+    found, shipped = network.logits(model, pictures), quantize.int8_outputs(bundle.model, pictures)[0]
+    assert ((found.argmax(axis=1) - 1) == shipped.argmax(axis=1)).mean() >= 0.97
+    assert not (found.argmax(axis=1) == 0).any()
 
 
 def test_a_network_of_another_kind_is_refused(pictures: np.ndarray) -> None:
     model = build("mobilenet_v2", 0.5, pictures.shape[1], 8, None, 0.1)
     with pytest.raises(TrainingError, match="another network"):
-        warmstart.begin(model, XTS, ("5",), pictures[:8])
+        warmstart.begin(model, XTS, "XTS", ("5",), pictures[:8])

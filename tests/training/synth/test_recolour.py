@@ -76,3 +76,23 @@ def test_a_grey_note_gets_a_colour_and_keeps_its_print() -> None:
 
 def test_where_every_hue_is_taken_none_is_free() -> None:
     assert recolour.free_hues({"10": {"a": [inked(*range(0, 360, 30))]}}) == []
+
+
+def test_remixed_money_keeps_its_size_and_differs_each_time() -> None:
+    pixels = notes.draw_stranger(3, 160)
+    patch = Patch(pixels, np.full(pixels.shape[:2], 255, np.uint8), exact=False)
+    made = [recolour.remixed(patch, np.random.default_rng(seed)).pixels for seed in range(12)]
+    assert {picture.shape for picture in made} == {pixels.shape}
+    assert all(np.abs(picture.astype(int) - pixels).mean() > 2 for picture in made)
+    assert len({picture.tobytes() for picture in made}) == len(made)
+
+
+def test_remixing_changes_colours_and_places_and_no_print() -> None:
+    """Light and dark stay what they are, wherever they have gone."""
+    pixels = notes.draw_stranger(3, 160)
+    patch = Patch(pixels, np.full(pixels.shape[:2], 255, np.uint8), exact=False)
+    values = np.sort(cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)[..., 2], axis=None).astype(int)
+    for seed in range(6):
+        made = recolour.remixed(patch, np.random.default_rng(seed)).pixels
+        found = np.sort(cv2.cvtColor(made, cv2.COLOR_RGB2HSV)[..., 2], axis=None)
+        assert np.abs(found - values).max() <= 1
