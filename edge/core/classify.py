@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.core.messages import Box, Scores
+from edge.core.messages import WHOLE, Box, Scores
 
 
 def scores(logits: NDArray[np.float32], temperature: float) -> Scores:
@@ -18,14 +18,16 @@ def scores(logits: NDArray[np.float32], temperature: float) -> Scores:
     return result
 
 
-def box(outputs: Sequence[NDArray[np.float32]], turn: int = 0) -> Box | None:
+def box(outputs: Sequence[NDArray[np.float32]], turn: int = 0, area: Box = WHOLE) -> Box | None:
     """Where the note is, from the optional second output (1, 5); None for a model without it.
 
-    `turn`: degrees counter-clockwise by which the model's picture was turned; the place is the unturned frame's.
+    `turn`: degrees counter-clockwise by which the model's picture was turned; `area`: what part of the frame it showed.
+    The place is that in the whole frame, unturned.
     """
     if len(outputs) < 2:
         return None
     x, y, width, height, visible = (float(value) for value in np.clip(outputs[1].reshape(-1), 0.0, 1.0))
     for _ in range(turn // 90):
         x, y, width, height = 1 - y, x, height, width
-    return Box(x, y, width, height, visible)
+    left, top = area.centre_x - area.width / 2, area.centre_y - area.height / 2
+    return Box(left + x * area.width, top + y * area.height, width * area.width, height * area.height, visible)

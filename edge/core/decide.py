@@ -17,9 +17,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge.core.bundle import BACKGROUND, RESERVED, SEVERAL, DecisionSpec
-from edge.core.messages import ROUNDING_S, Decision, Look, Observation, Scores, Verdict
+from edge.core.messages import NOTE_LIKE, ROUNDING_S, Decision, Look, Observation, Scores, Verdict
 
-NOTE_LIKE = float(np.log(0.5))  # less background than this: something like a note is in view
 SEVERAL_AT = 0.6  # fused probability from which two notes are taken for two
 CHANGE_FACTOR = 2  # another amount within one presence needs so many times the frames,
 CHANGE_SPAN = 0.6  # or, from a slow camera, such a share of the window in which every frame says it

@@ -37,6 +37,13 @@ class InputSpec(Record, frozen=True):
     fit: Literal["squash", "letterbox"]  # what happens to a picture of another shape
     # Degrees counter-clockwise by which one look after the other is turned: opinions that err apart (decisions/0004).
     turns: Annotated[tuple[Literal[0, 90, 180, 270], ...], Meta(min_length=1, max_length=8)] = (0,)
+    # Every other round of turns sees the note's own place alone, enlarged by this share (decisions/0010). 0: none does.
+    near: Annotated[float, Meta(ge=0, le=1)] = 0.0
+
+    @property
+    def looks(self) -> int:
+        """After so many looks they begin anew."""
+        return len(self.turns) * (2 if self.near else 1)
 
 
 class DecisionSpec(Record, frozen=True):
@@ -109,6 +116,8 @@ def decode(raw: bytes) -> Manifest:
         raise BundleError("it holds lists within lists, too deep to be read") from None
     check_names(manifest.name, manifest.version, manifest.currency)
     _check_times(manifest.input, manifest.decision)
+    if manifest.input.near and not manifest.has_box:
+        raise BundleError("it is to look near, and its model does not say where a note is")
     return manifest
 
 

@@ -18,6 +18,7 @@ from edge.core.errors import HardwareError
 Pixels: TypeAlias = NDArray[np.uint8]
 Scores: TypeAlias = NDArray[np.float32]
 
+NOTE_LIKE = float(np.log(0.5))  # less log-probability of "background": something like a note is in view
 ROUNDING_S = 1e-6  # times of frames are sums: a span of them may fall short by so much
 
 
@@ -60,6 +61,9 @@ class Box:
     width: float
     height: float
     visible: float  # share of the note's face to be seen, 0..1: cut by the frame, covered, folded away do not count
+
+
+WHOLE = Box(0.5, 0.5, 1.0, 1.0, 1.0)  # all of the frame
 
 
 @dataclass(frozen=True, slots=True)

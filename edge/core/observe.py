@@ -1,7 +1,9 @@
 """Owns the way of one frame through the stages to its observation; evaluation walks the same way.
 
 One look after the other sees its picture turned as the bundle says: what the network takes a note for depends a little
-on how it lies, so two turns err less often together than one does twice. Its only memory is whose turn it is.
+on how it lies, so two turns err less often together than one does twice. Where the bundle says so, every other round of
+turns looks near, at the note's own place alone: the frame has more to show of it than the model's small picture of all
+the frame can hold. Its only memory is whose turn it is and where the note was last.
 Time is measured with a timer that is handed in: a stage reads no clock.
 """
 
@@ -14,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core import classify, preprocess, scene
-from edge.core.bundle import Bundle
-from edge.core.messages import Frame, Look, Observation
+from edge.core.bundle import BACKGROUND, Bundle
+from edge.core.messages import NOTE_LIKE, WHOLE, Box, Frame, Look, Observation, Scores
 
 Invoke: TypeAlias = Callable[[NDArray[np.uint8]], Sequence[NDArray[np.float32]]]  # as edge.ports.Engine.invoke
+
+NEAR_FOR_S = 0.5  # a place that is older may be that of a note which has gone
 
 
 class Observer:
@@ -29,7 +33,9 @@ class Observer:
         self._temperature = bundle.manifest.decision.temperature
         self._invoke = invoke
         self._timer_s = timer_s
+        self._background = bundle.labels.index(BACKGROUND)
         self._looks = 0
+        self._place: tuple[float, Box] | None = None  # where a note was seen last, and when
 
     def observe(self, frame: Frame) -> Observation:
         """What `frame` says; without scores where the scene gate stopped it."""
@@ -39,14 +45,14 @@ class Observer:
         ms = {"scene": (gated - started) * 1e3}
         if seen.look is not Look.CLEAR:
             return Observation(frame.seq, frame.t_s, seen, ms=ms, name=frame.name)
-        turn = self._input.turns[self._looks % len(self._input.turns)]
-        self._looks += 1
-        tensor = preprocess.turned(preprocess.to_tensor(frame.pixels, self._input), turn)
+        turn, area = self._next_look(frame.t_s)
+        tensor = preprocess.turned(preprocess.to_tensor(preprocess.cut(frame.pixels, area), self._input), turn)
         ready = self._timer_s()
         outputs = self._invoke(tensor)
         inferred = self._timer_s()
         scores = classify.scores(outputs[0], self._temperature)
-        box = classify.box(outputs, turn) if self._has_box else None
+        box = classify.box(outputs, turn, area) if self._has_box else None
+        self._remember(frame.t_s, scores, box)
         ended = self._timer_s()
         ms |= {
             "preprocess": (ready - gated) * 1e3,
@@ -54,3 +60,19 @@ class Observer:
             "classify": (ended - inferred) * 1e3,
         }
         return Observation(frame.seq, frame.t_s, seen, scores, box, ms, frame.name)
+
+    def _next_look(self, now_s: float) -> tuple[int, Box]:
+        """Degrees by which the next look is turned, and the part of the frame that it sees."""
+        rounds, which = divmod(self._looks, len(self._input.turns))
+        self._looks += 1
+        area = WHOLE
+        if self._input.near and rounds % 2 == 1 and self._place is not None:
+            seen_s, box = self._place
+            if 0 <= now_s - seen_s <= NEAR_FOR_S:
+                area = preprocess.around(box, self._input.near)
+        return self._input.turns[which], area
+
+    def _remember(self, now_s: float, scores: Scores, box: Box | None) -> None:
+        """Only a note has a place worth a nearer look."""
+        note = scores[self._background] < NOTE_LIKE
+        self._place = (now_s, box) if note and box is not None else None

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core.bundle import InputSpec
-from edge.core.messages import Pixels
+from edge.core.messages import WHOLE, Box, Pixels
 
 LETTERBOX_GREY = 114  # neither dark nor bright, as in darknet's letterbox
+NEAREST_PX = 32  # a smaller part of a frame holds nothing to read
 ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
@@ -40,6 +41,34 @@ def turned(tensor: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:
         return tensor
     # A copy of np.rot90's view takes several times as long, which half of the frames would wait for.
     return np.stack([np.asarray(cv2.rotate(picture, ROTATIONS[degrees]), np.uint8) for picture in tensor])
+
+
+def around(box: Box, margin: float) -> Box:
+    """The part of the frame with `box` enlarged by the share `margin`, moved into the frame where it sticks out."""
+    width, height = (min(1.0, side * (1 + margin)) for side in (box.width, box.height))
+    centre_x = min(max(box.centre_x, width / 2), 1 - width / 2)
+    centre_y = min(max(box.centre_y, height / 2), 1 - height / 2)
+    return Box(centre_x, centre_y, width, height, 1.0)
+
+
+def cut(pixels: Pixels, area: Box) -> Pixels:
+    """What `area` shows of a picture, at least NEAREST_PX a side; a view, nothing is copied."""
+    if area is WHOLE:
+        return pixels
+    rows, columns = (
+        _span(middle, side, length)
+        for middle, side, length in (
+            (area.centre_y, area.height, pixels.shape[0]),
+            (area.centre_x, area.width, pixels.shape[1]),
+        )
+    )
+    return pixels[rows, columns]
+
+
+def _span(middle: float, side: float, length: int) -> slice:
+    wanted = min(length, max(NEAREST_PX, round(side * length)))
+    first = min(max(0, round(middle * length - wanted / 2)), length - wanted)
+    return slice(first, first + wanted)
 
 
 def _resize(pixels: Pixels, width: int, height: int) -> Pixels:

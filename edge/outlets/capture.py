@@ -27,9 +27,8 @@ import msgspec
 
 from edge.core import picture
 from edge.core.bundle import BACKGROUND, RESERVED
-from edge.core.decide import NOTE_LIKE
 from edge.core.errors import HardwareError, Reason
-from edge.core.messages import Decision, Frame, Observation, Sight, Verdict
+from edge.core.messages import NOTE_LIKE, Decision, Frame, Observation, Sight, Verdict
 from edge.outlets.album import Album
 from edge.outlets.inbox import Inbox
 from edge.outlets.worker import Mishaps, serve

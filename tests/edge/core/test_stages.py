@@ -16,7 +16,7 @@ import edge
 from edge.core import bundle as bundles
 from edge.core import classify, preprocess, scene
 from edge.core.bundle import InputSpec
-from edge.core.messages import Frame, Look
+from edge.core.messages import Box, Frame, Look
 from edge.core.observe import Observer
 from training.playmoney import notes
 
@@ -76,10 +76,15 @@ def test_a_place_found_in_a_turned_picture_is_told_as_in_the_frame(turn: int) ->
     assert place == pytest.approx((36 / 64, 16 / 64, 8 / 64, 16 / 64, 0.9))
 
 
-def test_one_look_after_the_other_is_turned_as_the_bundle_says() -> None:
+def looking(**input_: object) -> bundles.Bundle:
+    """The play-money bundle with these keys of `input`."""
     bundle = bundles.read(SHIPPED / "xts")
-    turning = msgspec.structs.replace(bundle.manifest.input, turns=(0, 180))
-    bundle = dataclasses.replace(bundle, manifest=msgspec.structs.replace(bundle.manifest, input=turning))
+    changed = msgspec.structs.replace(bundle.manifest.input, **input_)
+    return dataclasses.replace(bundle, manifest=msgspec.structs.replace(bundle.manifest, input=changed))
+
+
+def test_one_look_after_the_other_is_turned_as_the_bundle_says() -> None:
+    bundle = looking(turns=(0, 180))
     seen: list[np.ndarray] = []
 
     def invoke(tensor: np.ndarray) -> list[np.ndarray]:
@@ -91,6 +96,62 @@ def test_one_look_after_the_other_is_turned_as_the_bundle_says() -> None:
         observer.observe(Frame(number, number / 10, NOTE))
     assert np.array_equal(seen[0], seen[2])
     assert np.array_equal(seen[1][0], np.rot90(seen[0][0], 2))
+
+
+class NoteAt:
+    """A model that takes every picture for a note at one place, and remembers what it was shown."""
+
+    def __init__(self, bundle: bundles.Bundle, place: tuple[float, float, float, float]) -> None:
+        self.seen: list[np.ndarray] = []
+        self.note = True
+        self._bundle, self._place = bundle, place
+
+    def __call__(self, tensor: np.ndarray) -> list[np.ndarray]:
+        self.seen.append(tensor)
+        logits = np.full((1, len(self._bundle.labels)), -20, np.float32)
+        logits[0, 0 if self.note else self._bundle.labels.index(bundles.BACKGROUND)] = 20
+        return [logits, np.array([[*self._place, 0.9]], np.float32)]
+
+
+def test_every_other_round_of_looks_sees_the_place_of_the_note_alone() -> None:
+    bundle = looking(turns=(0, 180), near=0.25)
+    model = NoteAt(bundle, (0.5, 0.25, 0.4, 0.2))
+    observer = Observer(bundle, model, lambda: 0.0)
+    boxes = [observer.observe(Frame(number, number / 10, NOTE)).box for number in range(5)]
+    height, width = NOTE.shape[:2]
+    # The first look was upright, the second upside down: the place is that of the latter, turned back.
+    part = NOTE[round(0.625 * height) : round(0.875 * height), round(0.25 * width) : round(0.75 * width)]
+    assert np.array_equal(model.seen[2], preprocess.to_tensor(part, bundle.manifest.input))
+    assert np.array_equal(model.seen[4], model.seen[0])
+    box = boxes[2]
+    assert box is not None
+    found = (box.centre_x, box.centre_y, box.width, box.height)
+    assert found == pytest.approx((0.25 + 0.5 * 0.5, 0.625 + 0.25 * 0.25, 0.5 * 0.4, 0.25 * 0.2))
+
+
+@pytest.mark.parametrize("near", [0.0, 0.25])
+def test_all_of_the_frame_is_seen_where_no_note_is_or_was_long_ago(near: float) -> None:
+    bundle = looking(turns=(0,), near=near)
+    model = NoteAt(bundle, (0.5, 0.5, 0.4, 0.2))
+    model.note = near == 0
+    observer = Observer(bundle, model, lambda: 0.0)
+    for number in range(4):
+        observer.observe(Frame(number, number / 10, NOTE))
+    model.note = True
+    for t_s in (10.0, 20.0, 15.0, 16.0):  # also after a clock that went back
+        observer.observe(Frame(9, t_s, NOTE))
+    assert all(np.array_equal(tensor, model.seen[0]) for tensor in model.seen)
+
+
+@given(st.floats(-0.5, 1.5), st.floats(-0.5, 1.5), st.floats(0, 1), st.floats(0, 1), st.integers(1, 90))
+def test_a_nearer_look_never_leaves_the_frame_and_is_never_empty(
+    x: float, y: float, width: float, height: float, side: int
+) -> None:
+    picture = np.zeros((side, 2 * side, 3), np.uint8)
+    area = preprocess.around(Box(x, y, width, height, 1.0), 0.15)
+    shown = preprocess.cut(picture, area)
+    assert min(side, preprocess.NEAREST_PX) <= shown.shape[0] <= side
+    assert min(2 * side, preprocess.NEAREST_PX) <= shown.shape[1] <= 2 * side
 
 
 def test_a_letterbox_keeps_the_shape_of_things() -> None:
