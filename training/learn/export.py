@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from edge.core import bundle as bundles
 from edge.core import preprocess
-from edge.core.bundle import BACKGROUND, DecisionSpec
+from edge.core.bundle import BACKGROUND, DecisionSpec, InputSpec
 from training.learn import calibrate, network, quantize
+from training.learn.looks import looked
 from training.learn.prepare import Prepared
 from training.learn.quantize import Parity
 from training.synth.compose import Composer
@@ -27,6 +28,7 @@ Turn = Literal[0, 90, 180, 270]
 
 REPRESENTATIVE = 300  # pictures that set the int8 ranges
 TURNS: tuple[Turn, ...] = (0, 180)  # of one look after the other: docs/decisions/0004
+NEAR = 0.15  # the note's place enlarged by so much: docs/decisions/0010
 CALIBRATION = 4000  # composed pictures on which thresholds are chosen, besides the held-out ones
 # What a hand shows, near enough: milder than what training sees, none at arm's length. Two notes at once are left out:
 # a network that takes them for one is as sure of it at 0.99 as at 0.8, so they would raise thresholds for nothing.
@@ -38,7 +40,7 @@ class Decided:
     """What a network has become."""
 
     model: bytes  # int8
-    turns: tuple[Turn, ...]  # of one look after the other
+    input: InputSpec  # how the device looks
     decision: DecisionSpec
     figures: dict[str, float]  # of the held-out pictures
 
@@ -56,28 +58,35 @@ def decide(
     (run / "quantized").mkdir(parents=True, exist_ok=True)
     (run / "quantized" / bundles.MODEL).write_bytes(int8)
     held, truth = prepared.held_pictures, prepared.held_truth
-    # A network that was shown upright notes alone is not asked about others.
-    turns = TURNS if "turns" not in composer.recipe.off else TURNS[:1]
-    turned = np.concatenate([preprocess.turned(held, turn) for turn in turns])
-    logits, places = quantize.int8_outputs(int8, turned)
-    parity = quantize.parity(network.logits(model, turned), logits, np.tile(truth, len(turns)))
+    input_ = _looks(composer)
+    turned = np.concatenate([preprocess.turned(held, turn) for turn in input_.turns])
+    parity = quantize.parity(
+        network.logits(model, turned), quantize.int8_outputs(int8, turned)[0], np.tile(truth, len(input_.turns))
+    )
     say(f"int8 against float, held out: agreement {parity.agreement:.4f}, accuracy {parity.int8_accuracy:.4f}")
     parity.gate()
-    logits = logits.reshape(len(turns), len(held), -1).mean(axis=0)
-    visible = places[:, 4].reshape(len(turns), len(held)).mean(axis=0)
+    logits, visible = looked(int8, held, prepared.labels, input_)
     temperature = calibrate.temperature(logits, truth)
     probs = calibrate.probabilities(logits, temperature)
     harder, hard_truth = _composed(prepared, composer)
     say(f"choosing thresholds on {len(held)} pictures held out and {len(harder)} composed of them")
-    hard_probs = calibrate.probabilities(_fused_logits(int8, harder, turns), temperature)
+    hard_probs = calibrate.probabilities(looked(int8, harder, prepared.labels, input_)[0], temperature)
     thresholds = _thresholds(probs, truth, hard_probs, hard_truth, prepared.labels)
     least_visible = calibrate.least_visible(visible, probs, truth, prepared.labels, thresholds)
     return Decided(
         int8,
-        turns,
+        input_,
         decision_spec(temperature, thresholds, least_visible),
         _figures(parity, probs, truth),
     )
+
+
+def _looks(composer: Composer) -> InputSpec:
+    """How the device is to look: as the network was taught to see."""
+    off = composer.recipe.off
+    placed = any(p.placed for sources in composer.material.notes.values() for found in sources.values() for p in found)
+    turns = TURNS if "turns" not in off else TURNS[:1]
+    return InputSpec(composer.size, composer.size, "squash", turns, NEAR if placed and "strays" not in off else 0.0)
 
 
 def _representative(prepared: Prepared, composer: Composer) -> NDArray[np.uint8]:
@@ -113,14 +122,6 @@ def _figures(parity: Parity, probs: NDArray[np.float32], truth: NDArray[np.int64
         "int8_float_agreement": round(parity.agreement, 4),
         "held_out_calibration_error": round(calibrate.calibration_error(probs, truth), 4),
     }
-
-
-def _fused_logits(int8: bytes, pictures: NDArray[np.uint8], turns: tuple[Turn, ...]) -> NDArray[np.float32]:
-    """(n, labels): the mean over the turns, as the device fuses them."""
-    return np.asarray(
-        np.mean([quantize.int8_outputs(int8, preprocess.turned(pictures, turn))[0] for turn in turns], axis=0),
-        np.float32,
-    )
 
 
 def _composed(prepared: Prepared, trained: Composer) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

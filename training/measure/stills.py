@@ -94,7 +94,7 @@ def score(
 
 def judge(watcher: Watcher, bundle: Bundle, pixels: Pixels, path: Path, truth: str) -> Outcome:
     """What a device that has just been switched on would say to one second of this picture."""
-    looks = [watcher.observe(Frame(0, 0.0, pixels)) for _ in bundle.manifest.input.turns]
+    looks = [watcher.observe(Frame(0, 0.0, pixels)) for _ in range(bundle.manifest.input.looks)]
     said = announced(watcher, looks)
     scores = [look.scores for look in looks if look.scores is not None]
     if not scores:

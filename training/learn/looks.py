@@ -1,0 +1,54 @@
+"""Owns what an int8 model makes of one picture in a whole round of the device's looks: turned, then near.
+
+It follows `edge.core.observe` for pictures that stand still, many at a time. It chooses no number.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.core import classify, preprocess
+from edge.core.bundle import BACKGROUND, InputSpec
+from edge.core.messages import NOTE_LIKE, Box
+from training.learn import quantize
+
+
+def looked(
+    int8: bytes, pictures: NDArray[np.uint8], labels: tuple[str, ...], input_: InputSpec
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean logits (n, labels) and visible shares (n,) of all looks at `pictures` (n, size, size, 3), as they are fused.
+
+    As on the device only what looks like a note is looked at near.
+    """
+    logits, visible, places = _turned(int8, pictures, input_)
+    background = labels.index(BACKGROUND)
+    notes = [i for i, row in enumerate(logits) if classify.scores(row, 1.0)[background] < NOTE_LIKE]
+    if not input_.near or not notes:
+        return logits, visible
+    parts = [
+        preprocess.to_tensor(
+            preprocess.cut(pictures[i], preprocess.around(_box(places[i], input_), input_.near)), input_
+        )
+        for i in notes
+    ]
+    near_logits, near_visible, _ = _turned(int8, np.concatenate(parts), input_)
+    logits[notes] = (logits[notes] + near_logits) / 2
+    visible[notes] = (visible[notes] + near_visible) / 2
+    return logits, visible
+
+
+def _turned(
+    int8: bytes, pictures: NDArray[np.uint8], input_: InputSpec
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Means of logits (n, labels) and visible shares (n,) over the turns, and the places (n, 5) of the last turn."""
+    outputs = [quantize.int8_outputs(int8, preprocess.turned(pictures, turn)) for turn in input_.turns]
+    logits = np.mean([found for found, _ in outputs], axis=0, dtype=np.float32)
+    visible = np.mean([places[:, 4] for _, places in outputs], axis=0, dtype=np.float32)
+    return logits, visible, outputs[-1][1]
+
+
+def _box(place: NDArray[np.float32], input_: InputSpec) -> Box:
+    found = classify.box([place, place], input_.turns[-1])
+    assert found is not None  # there are two outputs
+    return found
