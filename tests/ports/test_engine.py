@@ -145,7 +145,7 @@ except BundleError as error:
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("harm", [harm for harm in HARMS if harm.startswith("the model ") and " is " not in harm])
 def test_a_model_that_is_none_is_a_fault_of_the_bundle(runtime: str, harm: str, tmp_path: Path) -> None:
-    """In a process of its own, as on a device: beside TensorFlow, which other tests load, the old runtime breaks down."""
+    """In a process of its own, as on a device: beside TensorFlow, which other tests load, the old one breaks down."""
     folder = copy(tmp_path / "bundle")
     HARMS[harm](folder)
     command = [sys.executable, "-c", SELF_TEST, str(folder), runtime]
