@@ -6,6 +6,7 @@ happens to a connection ends it. It keeps nothing on disk.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 import secrets
@@ -42,7 +43,7 @@ class PahoBroker:
     ) -> None:
         import_paho()
         will = (will_topic, will_payload)
-        self._account = Account(config, password, _client_id(will_topic), _tls(config), will, keepalive_s)
+        self._account = Account(config, password, _client_id(will_topic), _tls(config), will, keepalive_s=keepalive_s)
         self._where = words.where(config)
         self._patience_s = patience_s
         self._pace = pace or Pace()
@@ -122,6 +123,8 @@ class PahoBroker:
         ending = link.run(lambda: self._connected(link))
         with self._changed:
             self._link, self._why = None, ending.why
+        if ending.keeps_nothing:
+            self._account = dataclasses.replace(self._account, keeps_will=False)
         pause_s = self._pace.after(ending)
         if self._pace.disputed and ending.up:
             self._why = words.taken_over(self._account.client_id, certain=self._pace.certain)

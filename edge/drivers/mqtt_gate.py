@@ -6,6 +6,7 @@ longer than it may be, ends the connection before the first byte of its body is 
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -95,7 +96,7 @@ class Gate:
         except BlockingIOError:
             raise
         except OSError as error:
-            if not _is_patience(error):
+            if not isinstance(error, ssl.SSLWantReadError | ssl.SSLWantWriteError):
                 self.error = error
             raise
         return data
@@ -132,8 +133,3 @@ class Gate:
         for answer, question in ANSWERS.items():
             if first >> 4 == question:
                 self._owed[answer] += 1
-
-
-def _is_patience(error: OSError) -> bool:
-    """TLS asks for patience in errors of its own."""
-    return type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError")

@@ -24,7 +24,7 @@ from edge.drivers.mqtt_gate import ANSWER_MAX_BYTES, Gate, UnaskedError
 log = logging.getLogger(__name__)
 
 QOS = 1
-KEEPALIVE_TIMEOUT = 0x8D
+KEEPALIVE_TIMEOUT, RETAIN_NOT_SUPPORTED = 0x8D, 0x9A
 FAILURE = 0x80  # reason codes of MQTT 5 from here on are refusals
 LOOP_S = 1.0  # between looks at what is overdue
 LEAVING_S = 1.0  # for a goodbye
@@ -47,6 +47,7 @@ class Account:
     client_id: str
     tls: ssl.SSLContext | None
     will: tuple[str, bytes] | None = None
+    keeps_will: bool = True  # for those who come after it
     keepalive_s: int = 30
 
 
@@ -59,6 +60,7 @@ class Ending:
     lived_s: float = 0.0  # since then
     answered: bool = False  # it has taken or refused a message
     refused: bool = False  # it has refused one: some hang up after that
+    keeps_nothing: bool = False  # it does not let us in with a will that is to be kept
     hung_up: bool = False  # it was the broker's doing, without a word
     taken_over: bool = False  # with the word that somebody of our name is there
     unasked: bool = False  # it sent what it must not send
@@ -80,6 +82,7 @@ class Link:
         self._answered = self._refused = False
         self._ending: Ending | None = None
         self._refusal = ""  # at the door
+        self._keeps_nothing = False
         self._last_word: Any = None  # the reason that the broker gave for hanging up
         self._mute = False  # it did not answer our signs of life
         self._leaving_s: float | None = None
@@ -184,7 +187,7 @@ class Link:
         if account.tls is not None:
             client.tls_set_context(account.tls)
         if account.will is not None:
-            client.will_set(*account.will, qos=QOS, retain=True)
+            client.will_set(*account.will, qos=QOS, retain=account.keeps_will)
         open_socket = client._create_socket  # paho has no other place where its socket can be guarded
 
         def guarded() -> Gate:
@@ -223,6 +226,7 @@ class Link:
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
             self._refusal = words.refused(reason.value, str(reason), self._config)
+            self._keeps_nothing = reason.value == RETAIN_NOT_SUPPORTED
             return
         for name in ("MaximumQoS", "MaximumPacketSize", "ReceiveMaximum", "RetainAvailable"):
             value = getattr(properties, name, None)
@@ -266,6 +270,7 @@ class Link:
             lived_s=0.0 if self._up_s is None else time.monotonic() - self._up_s,
             answered=self._answered,
             refused=self._refused,
+            keeps_nothing=self._keeps_nothing,
             hung_up=up and not (left or word or self._mute) and (error is None or isinstance(error, ConnectionError)),
             taken_over=taken_over,
             unasked=up and isinstance(error, UnaskedError),

@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NU
 PRAGMA user_version = {FORMAT};
 """
 SEQ, LOST, DAY = "seq", "lost", "day"  # names of counters; DAY is followed by the date and what was counted
-COUNT_MAX = 2**53  # more than that is no count, and no integer for every reader of JSON
+COUNT_MAX = 2**52  # more than that is no count, and half of what is an integer for every reader of JSON
 TOPIC_MAX_BYTES = 65_535  # MQTT's own limit
 UNMARKED_WORTH = 2  # of a row that a release from before `marks` wrote
 KEPT_DAYS = 3  # a clock that jumps finds its day's counters again
@@ -70,7 +70,7 @@ def _sound(seq: int, topic: object, payload: object, retain: object, expected: o
         not isinstance(topic, bytes)
         or not isinstance(payload, bytes)
         or retain not in (0, 1)
-        or not 1 <= seq <= COUNT_MAX
+        or not 1 <= seq <= 2 * COUNT_MAX
     ):
         return None
     if not 0 < len(topic) <= TOPIC_MAX_BYTES or any(sign in topic for sign in b"+#\0"):

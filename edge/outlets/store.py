@@ -110,6 +110,8 @@ class Store:
     def _open(self) -> sqlite3.Connection:
         if not self._path.exists():
             self._path.parent.mkdir(parents=True, exist_ok=True)
+        elif not self._path.is_file():
+            raise OSError(f"{self._path} is no file")  # opening a pipe would wait for ever
         db = _connect(self._path)
         try:
             [(found,)] = db.execute("PRAGMA user_version").fetchall()
@@ -130,11 +132,11 @@ class Store:
         aside, fresh = (self._path.with_name(f"{self._path.name}.{word}") for word in ("damaged", "new"))
         _remove(fresh)
         kept, lost = self._salvage(fresh)
-        aside.unlink(missing_ok=True)
         try:
+            aside.unlink(missing_ok=True)
             aside.hardlink_to(self._path)  # at no moment is there no file
-        except OSError:
-            self._path.replace(aside)
+        except OSError as trouble:
+            log.warning("the damaged outbox cannot be kept as %s: %s", aside.name, trouble)
         _remove_log(self._path)
         fresh.replace(self._path)
         log.error(

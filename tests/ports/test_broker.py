@@ -214,6 +214,19 @@ def test_what_the_broker_says_it_will_not_take_is_not_sent(
     assert [packet[0] & 1 for packet in stub_broker.received] == [0]
 
 
+def test_a_broker_that_keeps_nothing_lets_us_in_without_a_will_that_is_to_be_kept(
+    stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker]
+) -> None:
+    def take(packet: bytes, usual: Callable[[bytes], bytes] = stub_broker._take) -> bytes:
+        if packet[0] == 0x10 and packet[packet.index(b"MQTT") + 5] & 0x20:
+            return b"\x20\x03\x00\x9a\x00"
+        return usual(packet)
+
+    stub_broker.connack, stub_broker.answer = V5_IN, v5_answer(0)
+    stub_broker._take = take  # type: ignore[method-assign]
+    closing(paho(stub_broker.port, protocol="5")).publish("a", b"1")
+
+
 def test_a_broker_that_takes_no_acknowledged_messages_gets_a_clear_word(
     stub_broker: StubBroker, closing: Callable[[PahoBroker], PahoBroker]
 ) -> None:
@@ -482,7 +495,7 @@ def test_a_broker_that_gives_no_sign_of_life_is_left(
     config = MqttConfig(enabled=True, host="127.0.0.1", port=stub_broker.port)
     broker = closing(PahoBroker(config, None, *WILL, patience_s=20.0, keepalive_s=1))
     broker.publish("a", b"1")
-    take, stub_broker._take = stub_broker._take, lambda packet: b""  # type: ignore[method-assign]
+    take = stub_broker._take
     with stub_broker.changed:
         stub_broker._take = lambda packet: take(packet) if packet[0] >> 4 == 1 else b""  # type: ignore[method-assign]
     stub_broker.wait_until(lambda: stub_broker.connects == 2)

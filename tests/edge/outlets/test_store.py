@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import resource
 import shutil
@@ -206,7 +207,7 @@ def test_a_whole_outbox_of_unsound_rows_does_not_stand_in_the_way(path: Path) ->
     assert outbox.lost() == 100
 
 
-DAMAGED_COUNTERS = ["'many'", "x'00ff'", "1.5", "-3", "9000000000000000000"]
+DAMAGED_COUNTERS = ["'many'", "x'00ff'", "1.5", "-3", "9000000000000000000", str(2**53)]
 
 
 @pytest.mark.parametrize("value", DAMAGED_COUNTERS)
@@ -400,3 +401,29 @@ def test_a_disk_that_cannot_be_used_at_the_start_stops_nobody(path: Path) -> Non
         outbox.add(TOPIC, words)
     path.parent.unlink()
     assert fill(outbox, 1) == [1]
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "endless"])
+def test_what_is_no_file_is_not_waited_for(path: Path, kind: str) -> None:
+    path.parent.mkdir()
+    {
+        "folder": path.mkdir,
+        "pipe": lambda: os.mkfifo(path),
+        "endless": lambda: path.symlink_to("/dev/zero"),
+    }[kind]()
+    outbox = Outbox(path, 100)
+    with pytest.raises(TransientError, match="is no file"):
+        outbox.add(TOPIC, words)
+    path.rmdir() if kind == "folder" else path.unlink()
+    assert fill(outbox, 1) == [1]
+
+
+def test_a_damaged_file_that_cannot_be_kept_stops_nobody(path: Path) -> None:
+    outbox = Outbox(path, 100)
+    fill(outbox, 1)
+    outbox.close()
+    damage_head(path)
+    (path.with_name("outbox.db.damaged") / "in the way").mkdir(parents=True)
+    outbox = Outbox(path, 100)
+    assert fill(outbox, 1)
+    assert outbox.lost() >= 1
