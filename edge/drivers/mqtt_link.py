@@ -1,54 +1,37 @@
 """Owns one connection to a broker, from its making to its end, over a client of paho's that serves it alone.
 
-paho by itself connects again for ever, sends what was not acknowledged again before anything else, and ends its thread
-at an error it does not expect; one message that a broker hangs up on would block all the others. So each connection
-gets a fresh client, which holds nothing of the one before; whoever runs a link decides what comes after it.
+A client that outlived its connection would send what was not acknowledged again before anything else, so one message
+that a broker hangs up on would block all the others; and an error that paho does not expect would end its thread. A
+fresh client holds nothing of the one before; whoever runs a link decides what comes after it.
 """
 
 from __future__ import annotations
 
-import importlib
 import logging
-import ssl
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from edge.config import MqttConfig
-from edge.core.errors import HardwareError, Reason, RefusedError, TransientError, UnansweredError
+from edge.core.errors import RefusedError, TransientError, UnansweredError
 from edge.drivers import mqtt_words as words
-from edge.drivers.mqtt_gate import ANSWER_MAX_BYTES, Gate, UnaskedError
+from edge.drivers.mqtt_client import IN_FLIGHT_MAX, QOS, Account, connect, drop, make_client
+from edge.drivers.mqtt_gate import Gate, UnaskedError
 
 log = logging.getLogger(__name__)
 
-QOS = 1
 KEEPALIVE_TIMEOUT, RETAIN_NOT_SUPPORTED = 0x8D, 0x9A
 FAILURE = 0x80  # reason codes of MQTT 5 from here on are refusals
 LOOP_S = 1.0  # between looks at what is overdue
 LEAVING_S = 1.0  # for a goodbye
 DEAF_S = 60.0  # without an acknowledgement the connection is of no use
-IN_FLIGHT_MAX = 20  # unacknowledged messages on one connection
 
 Message = tuple[str, bytes, bool]
 
 
 class GoneError(TransientError):
     """The connection has ended, and the message was not sent."""
-
-
-@dataclass(frozen=True)
-class Account:
-    """As whom to connect, and where."""
-
-    config: MqttConfig
-    password: str | None = field(repr=False)
-    client_id: str
-    tls: ssl.SSLContext | None
-    will: tuple[str, bytes] | None = None
-    keeps_will: bool = True  # for those who come after it
-    keepalive_s: int = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +80,17 @@ class Link:
         self._greet = greet
         client: Any = None
         try:
-            self._client = client = self._make_client()
-            client.connect(self._config.host, self._config.port, keepalive=self._account.keepalive_s, **self._wishes())
+            self._client = client = make_client(self._account, self._patience_s, self._guard)
+            client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
+            client.on_publish = self._on_publish
+            connect(client, self._account)
             ending = self._serve(client)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is this connection's and ends with it
             ending = self._ended(error)
         finally:
             self._client = None
-            _drop(client)
+            if client is not None:
+                drop(client)
         with self._changed:
             self._ending = ending
             self._changed.notify_all()
@@ -167,43 +153,8 @@ class Link:
             return TransientError(f"broker {self._where} is not connected: {self._ending.why}")
         return UnansweredError(f"broker {self._where} did not acknowledge a message on {topic}: {self._ending.why}")
 
-    def _make_client(self) -> Any:
-        mqtt = import_paho()
-        protocol = {"3.1.1": mqtt.MQTTv311, "5": mqtt.MQTTv5}[self._config.protocol]
-        account = self._account
-        client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2,
-            client_id=account.client_id,
-            protocol=protocol,
-            reconnect_on_failure=False,
-        )
-        client.connect_timeout = self._patience_s
-        client.max_queued_messages_set(IN_FLIGHT_MAX)
-        client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
-        client.on_publish = self._on_publish
-        client.on_socket_register_write = lambda *_: None  # else paho writes from the thread that publishes
-        if self._config.username:
-            client.username_pw_set(self._config.username, account.password)
-        if account.tls is not None:
-            client.tls_set_context(account.tls)
-        if account.will is not None:
-            client.will_set(*account.will, qos=QOS, retain=account.keeps_will)
-        open_socket = client._create_socket  # paho has no other place where its socket can be guarded
-
-        def guarded() -> Gate:
-            self._gate = Gate(open_socket())
-            return self._gate
-
-        client._create_socket = guarded
-        return client
-
-    def _wishes(self) -> dict[str, Any]:
-        """Options of the connection that only MQTT 5 knows."""
-        if self._config.protocol != "5":
-            return {}
-        properties = importlib.import_module("paho.mqtt.properties").Properties(1)  # of CONNECT
-        properties.MaximumPacketSize = ANSWER_MAX_BYTES
-        return {"properties": properties}
+    def _guard(self, gate: Gate) -> None:
+        self._gate = gate
 
     def _serve(self, client: Any) -> Ending:
         answer_by_s = time.monotonic() + self._patience_s
@@ -293,22 +244,3 @@ class Link:
         if self._mute:
             return "it gives no sign of life any more"
         return "the connection ended" if self._up_s is not None else words.closed_at_once(self._config)
-
-
-def _drop(client: Any) -> None:
-    """Let the client's sockets go now, not when Python finds the time to look for circles."""
-    if client is None:
-        return
-    sock = client.socket()
-    if sock is not None:
-        sock.close()
-    client.on_connect = client.on_disconnect = client.on_publish = None
-    vars(client).pop("_create_socket", None)
-
-
-def import_paho() -> Any:
-    """paho's client. Raises HardwareError where it is not installed."""
-    try:
-        return importlib.import_module("paho.mqtt.client")
-    except ImportError as error:
-        raise HardwareError("broker", Reason.NOT_INSTALLED, "install it with: pip install paho-mqtt") from error
