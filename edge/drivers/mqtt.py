@@ -26,6 +26,7 @@ from edge.drivers.mqtt_pace import Pace
 log = logging.getLogger(__name__)
 
 KEEPALIVE_S = 30
+MISTAKE_S = 5.0  # after one of ours, which may come again
 CLOSE_S = 2.0  # longest wait for the thread at the end
 
 
@@ -109,7 +110,7 @@ class PahoBroker:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            pause_s = 1.0
+            pause_s = MISTAKE_S
             try:
                 pause_s = self._connect_once()
             except Exception:  # this thread's outermost frame: without it there is no telemetry until a restart

@@ -23,6 +23,7 @@ from edge.core.errors import Reason, RefusedError, TransientError, UnansweredErr
 from edge.core.messages import Fault, Recovered
 from edge.outlets.outbox import Outbox
 from edge.outlets.rows import Row
+from edge.outlets.worker import Mishaps
 from edge.ports import Broker
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Publisher:
         self._silences = 0  # since the last of them
         self._troubles: dict[str, _Trouble] = {}  # by topic
         self._greet = True  # "online" is to be said before anything else
+        self._mishaps = Mishaps("publisher")
         self._stopping = threading.Event()
         self._news = threading.Event()  # worth a look at the outbox
         self._again = threading.Event()  # worth another attempt, before the back-off is over
@@ -113,8 +115,8 @@ class Publisher:
                 continue
             except TransientError as error:
                 log.debug("telemetry waits: %s", error)
-            except Exception:  # this thread's outermost frame: telemetry goes on
-                log.exception("publishing failed")
+            except Exception as error:  # noqa: BLE001 -- this thread's outermost frame: telemetry goes on
+                self._mishaps.note(error)
             self._again.wait(next(self._waits))
             self._again.clear()
         self._say_goodbye()

@@ -19,6 +19,7 @@ from edge.core.messages import Decision, Event, Fault, Recovered, Verdict
 from edge.outlets.inbox import Inbox
 from edge.outlets.outbox import Outbox
 from edge.outlets.publisher import CLOSE_S, Delays, Publisher, default_delays
+from edge.outlets.worker import Mishaps
 from edge.ports import Broker, Clock
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Telemetry:
         self._began_s = clock.now_s()
         self._inbox: Inbox[_Noted] = Inbox(INBOX, drop="newest")
         self._dropped = 0  # by the inbox, and already counted as lost
+        self._mishaps = Mishaps("telemetry")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
         self._publisher = Publisher(outbox, broker, topics, report=report, delays=delays)
@@ -101,9 +103,9 @@ class Telemetry:
             except TransientError as error:  # at the end of the run, on a disk that takes nothing
                 self._outbox.lose()
                 log.warning("an event was lost: %s: %s", type(noted.event).__name__, error)
-            except Exception:  # this thread's outermost frame: one bad event must not end telemetry
+            except Exception as error:  # noqa: BLE001 -- this thread's outermost frame: one bad event must not end it
                 self._outbox.lose()
-                log.exception("an event was lost: %s", type(noted.event).__name__)
+                self._mishaps.note(error)
 
     def _write(self, noted: _Noted) -> None:
         """Try until the disk takes it; at the end of the run, once."""

@@ -32,6 +32,7 @@ ELSEWHERE = {
     "edge/drivers/fake.py": ["ports/test_camera.py", "ports/test_speaker.py", "ports/test_broker.py"],
     "edge/drivers/keyboard.py": ["ports/test_button.py"],
     "edge/drivers/mqtt.py": ["ports/test_broker.py", "e2e/test_mqtt.py"],
+    "edge/drivers/mqtt_client.py": ["ports/test_broker.py"],
     "edge/drivers/mqtt_link.py": ["ports/test_broker.py"],
     "edge/drivers/resample.py": ["ports/test_speaker.py"],
     "edge/drivers/systemd.py": ["ports/test_supervisor.py"],
