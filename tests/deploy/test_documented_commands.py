@@ -1,6 +1,7 @@
 """Every command that a page shows is taken by the program it calls, with the options as they stand there."""
 
 import argparse
+import importlib
 import os
 import re
 import shlex
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from deploy import bootstrap, demo, send
+from deploy import bootstrap, send
 from edge.__main__ import _parser as device_parser
 from training.cli.app import app
 
@@ -26,6 +27,7 @@ FOREIGN = {
     *("systemctl", "journalctl", "mosquitto_sub", "install", "nano", "grep", "df", "usermod", "raspi-config"),
     *("apt-get", "ssh", "ssh-copy-id", "tar", "date", "aplay", "speaker-test"),
 }
+OURS = ("deploy.", "tests.")
 UNIT = "saynote.service"
 
 
@@ -68,8 +70,10 @@ def check(words: list[str]) -> None:
         program, rest = rest[0], rest[1:]
     if program in FOREIGN:
         return
-    assert program in PARSERS, f"nobody knows the program {program}"
-    PARSERS[program](rest)
+    if program in PARSERS:
+        PARSERS[program](rest)
+    else:
+        check_module(program, rest)
 
 
 def check_make(words: list[str]) -> None:
@@ -128,8 +132,26 @@ def check_bootstrap(words: list[str]) -> None:
     assert words[0] in bootstrap.GOALS
 
 
-def check_demo(words: list[str]) -> None:
-    demo.parse(words)
+class Parsed(BaseException):
+    """The words were taken; nothing is done with them."""
+
+
+def check_module(name: str, words: list[str]) -> None:
+    """A module of ours with argparse: it is run up to the point where its words are parsed."""
+    assert name.startswith(OURS), f"nobody knows the program {name}"
+    module = importlib.import_module(name)
+    assert "argparse" in vars(module), f"{name} parses nothing: it needs a line in PARSERS"
+    parse = argparse.ArgumentParser.parse_args
+
+    def parse_and_stop(parser: argparse.ArgumentParser, given: object = None, into: object = None) -> None:
+        parse(parser, given, into)
+        raise Parsed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [name, *words])
+        patch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
+        with pytest.raises(Parsed):
+            module.main()
 
 
 def check_named(words: list[str]) -> None:
@@ -155,7 +177,6 @@ PARSERS: dict[str, Callable[[list[str]], None]] = {
     "saynote": check_device,
     "training": check_training,
     "deploy.send": check_send,
-    "deploy.demo": check_demo,
     "deploy.vendor": check_named,
     "deploy.wheel": check_named,
     "deploy.translations": check_named,
@@ -197,6 +218,8 @@ def test_a_command_that_is_refused_is_noticed() -> None:
         ["make", "train", "DATA=x", "NONSENSE=x"],
         [".venv/bin/pip", "download", "--nonsense"],
         ["unheard-of"],
+        ["python", "-m", "deploy.demo", "--nonsense"],
+        ["python", "-m", "deploy.nothing"],
     ):
         with pytest.raises((SystemExit, Exception)):
             check(wrong)
