@@ -41,7 +41,7 @@ def test_systemd_hears_the_words_it_knows(systemd: tuple[socket.socket, str]) ->
     supervisor.status("camera missing:\nlooking for it पाँच")
     supervisor.stopping()
     heard = [listener.recv(4096).decode() for _ in range(4)]
-    assert heard == ["READY=1", "WATCHDOG=1", "STATUS=camera missing: looking for it पाँच", "STOPPING=1"]
+    assert heard == ["READY=1", "WATCHDOG=1", "STATUS=camera missing:\\nlooking for it पाँच", "STOPPING=1"]
 
 
 def test_a_systemd_that_does_not_read_never_blocks_us(systemd: tuple[socket.socket, str]) -> None:

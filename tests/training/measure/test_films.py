@@ -73,9 +73,7 @@ def greedy(tensor: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
     decision = DecisionSpec(1.0, {"10": 0.8, "20": 0.8}, 0.6, 3, 0.6, 1.5, 0.7)
-    manifest = Manifest(
-        1, "colours", "1.0.0", "XTS", InputSpec(48, 48, "squash"), decision, "2.14.0", False, 0.1, {}, "d" * 64
-    )
+    manifest = Manifest(1, "colours", "1.0.0", "XTS", InputSpec(48, 48, "squash"), decision, False, 0.1, {}, "d" * 64)
     nothing = np.zeros((1, 48, 48, 3), np.uint8)
     return Bundle(Path("colours"), manifest, LABELS, b"", nothing, np.zeros((1, 4), np.float32))
 

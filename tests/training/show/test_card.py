@@ -187,7 +187,7 @@ def test_the_shipped_file_of_sources_can_be_read() -> None:
     found = card.read_sources(Path(card.__file__).parents[1] / "currencies" / "inr" / "sources.toml")
     assert "840" in found.independent_test
     assert "\n" not in found.independent_test
-    assert len(found.source) == 7
+    assert len(found.source) == 8
 
 
 def test_a_card_at_the_end_of_training_says_what_it_was_made_from(sources: card.Sources) -> None:
