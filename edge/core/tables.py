@@ -7,6 +7,7 @@ is marked with (`edge/core/words.py`). It knows no setting by name.
 from __future__ import annotations
 
 import difflib
+import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -16,24 +17,42 @@ from msgspec import Meta
 from edge.core import words
 from edge.core.line import brief, shown
 
+MOST_TOLD = 50  # mistakes
+MOST_DOTS = 200  # in a line: a key has two parts, and no value needs as many
+
 W = TypeVar("W", bound=msgspec.Struct)
+
+
+def parse(text: str) -> dict[str, Any]:
+    """A TOML document. Raises ValueError, in one sentence."""
+    # A key of many parts takes tomllib the square of them in memory: of 60 KB, gigabytes.
+    if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
+        raise ValueError("it holds tables within tables, too deep to be read")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it holds lists within lists, too deep to be read") from None
+    except ValueError as error:  # tomllib's own, and a number too long for int
+        raise ValueError(brief(str(error), 200)) from error
 
 
 def convert(raw: Mapping[str, Any], whole: type[W]) -> tuple[W, list[str]]:
     """`raw` as `whole`, whose fields are structs with defaults, and a sentence for each mistake.
 
-    Where there are mistakes, the defaults stand in the place of what was wrong.
+    Where there are mistakes, the defaults stand in the place of what was wrong. Of very many the first are told.
     """
     problems: list[str] = []
     groups = {field.name: field.type for field in msgspec.structs.fields(whole)}
     good = {}
     for name, table in raw.items():
         if name not in groups:
-            problems.append(_unknown(name, list(groups), "table"))
+            problems.append(_unknown(name, list(groups), "table", guess=len(problems) < MOST_TOLD))
         elif not isinstance(table, dict):
             problems.append(f"{name} must be a table: write [{name}] on a line of its own")
         else:
             good[name] = _group(groups[name], name, table, problems)
+    if len(problems) > MOST_TOLD:
+        problems[MOST_TOLD:] = [f"and {len(problems) - MOST_TOLD} more: is this the right file?"]
     return whole(**good), problems
 
 
@@ -42,7 +61,8 @@ def _group(kind: type[msgspec.Struct], name: str, table: Mapping[str, Any], prob
     good = {}
     for key, value in table.items():
         if key not in types:
-            problems.append(_unknown(f"{name}.{key}", [f"{name}.{known}" for known in types], "key"))
+            known = [f"{name}.{known}" for known in types]
+            problems.append(_unknown(f"{name}.{key}", known, "key", guess=len(problems) < MOST_TOLD))
             continue
         try:
             converted = msgspec.convert(value, type=types[key])
@@ -75,8 +95,9 @@ def _expected(kind: Any, error: Exception) -> str:
     return brief(str(error).lower(), 200)
 
 
-def _unknown(name: str, known: list[str], what: str) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4) if len(name) <= words.LONGEST else []
+def _unknown(name: str, known: list[str], what: str, *, guess: bool) -> str:
+    """`guess`: whether to look for the nearest known one, which takes its time."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4) if guess and len(name) <= words.LONGEST else []
     return f"unknown {what} {brief(name)}" + (
         f", did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
     )

@@ -15,14 +15,13 @@ With `repeat` a recording that has ended begins anew; numbers and times go on.
 from __future__ import annotations
 
 import logging
-import tomllib
 from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
 
-from edge.core import picture
+from edge.core import intake, picture, tables
 from edge.core.errors import HardwareError, PictureError, Reason
 from edge.core.litter import is_litter
 from edge.core.messages import Frame, Pixels
@@ -31,6 +30,8 @@ from edge.ports import Clock
 log = logging.getLogger(__name__)
 
 RECORDING = "recording.toml"
+RECORDING_MOST_BYTES = 64 << 10
+FASTEST_PER_S = 1000  # frames: more are no recording
 GREY = 128  # what is seen between two stills
 STILL_S = 1.0  # how long a photograph is shown, and how long it is away
 
@@ -265,10 +266,10 @@ def _decode(file: Path, broken: dict[str, str]) -> Pixels | None:
 
 def _read_recording(file: Path) -> tuple[float, str]:
     try:
-        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+        raw = tables.parse(intake.read(file, RECORDING_MOST_BYTES).decode("utf-8"))
         frames_per_s, announce = float(raw["frames_per_s"]), raw.get("announce", "")
-        if not (frames_per_s > 0 and isinstance(announce, str)):
-            raise ValueError("frames_per_s must be above 0 and announce a string")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not (0 < frames_per_s <= FASTEST_PER_S and isinstance(announce, str)):
+            raise ValueError(f"frames_per_s must be above 0, up to {FASTEST_PER_S}, and announce a string")
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise HardwareError("camera", Reason.BROKEN, f"{file} cannot be used: {error}") from error
     return frames_per_s, announce

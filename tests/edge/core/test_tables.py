@@ -24,6 +24,17 @@ def test_a_name_with_anything_in_it_is_told_in_one_line() -> None:
     assert all(len(problem) < 400 for problem in problems)
 
 
+def test_of_very_many_mistakes_the_first_are_told_soon() -> None:
+    _, problems = tables.convert({"camera": {f"k{number}": 1 for number in range(10_000)}}, Config)
+    assert len(problems) == tables.MOST_TOLD + 1
+    assert problems[0].startswith("unknown key camera.k0, did you mean camera.")
+    assert problems[-1] == f"and {10_000 - tables.MOST_TOLD} more: is this the right file?"
+
+
+def test_a_path_may_have_many_dots() -> None:
+    assert tables.parse('[voice]\npath = "' + "../" * 60 + 'said.wav"\n')["voice"]["path"].count(".") == 121
+
+
 def test_what_is_effective_could_stand_in_the_file() -> None:
     voice = VoiceConfig(device='a "good" card \\ 2', path="/tmp/ü.wav")
     config = Config(voice=voice, pulses=PulsesConfig(codes={"10": 2, "500": ".-.-"}))

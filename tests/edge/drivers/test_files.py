@@ -147,7 +147,14 @@ def test_what_holds_no_pictures_is_a_missing_camera(tmp_path: Path, name: str) -
     assert (caught.value.device, caught.value.reason) == ("camera", Reason.MISSING)
 
 
-@pytest.mark.parametrize("text", ["frames_per_s = 0", 'frames_per_s = "ten"', "announce = 5", "frames_per_s =", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("frames_per_s = 0", 'frames_per_s = "ten"', "announce = 5", "frames_per_s =", "", "frames_per_s = inf"),
+        *("frames_per_s = nan", "frames_per_s = 1e300", "frames_per_s = " + "[" * 30_000, "#" * 100_000),
+    ],
+    ids=lambda text: text[:20],
+)
 def test_a_recording_that_says_nonsense_is_broken(tmp_path: Path, text: str) -> None:
     folder = write_recording(tmp_path / "r", 1)
     (folder / "recording.toml").write_text(text, encoding="utf-8")
