@@ -93,7 +93,7 @@ def test_every_scene_is_shown_to_a_device_of_its_own() -> None:
     """Whose turn it is must not be left over from the scene before: each begins with an upright look."""
     decision = DecisionSpec(1.0, {"10": 0.8}, 0.6, 3, 0.0, 1.5, 0.7)
     manifest = Manifest(
-        1, "turned", "1", "XTS", InputSpec(48, 48, "squash", (0, 180)), decision, "2.14.0", False, 0.1, {}, "d" * 64
+        1, "turned", "1", "XTS", InputSpec(48, 48, "squash", (0, 180)), decision, False, 0.1, {}, "d" * 64
     )
     nothing = np.zeros((1, 48, 48, 3), np.uint8)
     bundle = Bundle(Path("turned"), manifest, ("10", "background", "several"), b"", nothing, np.zeros((1, 3)))
