@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -20,6 +20,7 @@ FORMAT = 1
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")  # becomes part of paths, settings and command lines
 CURRENCY = re.compile(r"[A-Z]{3}")
 
+Turn: TypeAlias = Literal[0, 90, 180, 270]  # degrees counter-clockwise
 Share = Annotated[float, Meta(ge=0, le=1)]
 # No number of a decision is larger than this: within it nothing overflows, and what is remembered stays small.
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
@@ -36,7 +37,7 @@ class InputSpec(Record, frozen=True):
     width: Annotated[int, Meta(ge=32, le=1024)]
     fit: Literal["squash", "letterbox"]  # what happens to a picture of another shape
     # Degrees counter-clockwise by which one look after the other is turned: opinions that err apart (decisions/0004).
-    turns: Annotated[tuple[Literal[0, 90, 180, 270], ...], Meta(min_length=1, max_length=8)] = (0,)
+    turns: Annotated[tuple[Turn, ...], Meta(min_length=1, max_length=8)] = (0,)
     # Every other round of turns sees the note's own place alone, enlarged by this share (decisions/0010). 0: none does.
     near: Annotated[float, Meta(ge=0, le=1)] = 0.0
 
@@ -115,9 +116,7 @@ def decode(raw: bytes) -> Manifest:
     except RecursionError:
         raise BundleError("it holds lists within lists, too deep to be read") from None
     check_names(manifest.name, manifest.version, manifest.currency)
-    _check_times(manifest.input, manifest.decision)
-    if manifest.input.near and not manifest.has_box:
-        raise BundleError("it is to look near, and its model does not say where a note is")
+    _check_together(manifest)
     return manifest
 
 
@@ -140,7 +139,11 @@ def check_names(name: str, version: str, currency: str) -> None:
         raise BundleError(f"the bundle's currency {shown(currency)} must be three capital letters, as in ISO 4217")
 
 
-def _check_times(input_: InputSpec, decision: DecisionSpec) -> None:
+def _check_together(manifest: Manifest) -> None:
+    """What no key alone can get wrong."""
+    input_, decision = manifest.input, manifest.decision
+    if input_.near and not manifest.has_box:
+        raise BundleError("it is to look near, and its model does not say where a note is")
     if input_.height != input_.width and set(input_.turns) & {90, 270}:
         raise BundleError(f"a picture of {input_.width} x {input_.height} cannot be turned by 90 degrees")
     if decision.span_s >= decision.window_s:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import keras
 import numpy as np
@@ -17,14 +16,13 @@ from numpy.typing import NDArray
 from edge.core import bundle as bundles
 from edge.core import preprocess
 from edge.core.bundle import BACKGROUND, DecisionSpec, InputSpec
+from edge.core.manifest import Turn
 from training.learn import calibrate, network, quantize
 from training.learn.looks import looked
 from training.learn.prepare import Prepared
 from training.learn.quantize import Parity
 from training.synth.compose import Composer
 from training.synth.recipe import Recipe
-
-Turn = Literal[0, 90, 180, 270]
 
 REPRESENTATIVE = 300  # pictures that set the int8 ranges
 TURNS: tuple[Turn, ...] = (0, 180)  # of one look after the other: docs/decisions/0004

@@ -11,26 +11,14 @@ import pytest
 from edge.core.errors import TransientError
 from edge.core.wire import Entry, Worth
 from edge.outlets.outbox import Outbox
+from tests.outboxes import TOPIC, fill, seqs, words
 
-TOPIC = "saynote/pi-1/detection"
 FULL = "the outbox is full: the least important messages go, and are counted as lost"
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "outbox.db"
-
-
-def words(entry: Entry) -> bytes:
-    return f"{entry.seq} {entry.waiting} {entry.lost} {entry.today}".encode()
-
-
-def fill(outbox: Outbox, count: int) -> list[int]:
-    return [outbox.add(TOPIC, words) for _ in range(count)]
-
-
-def seqs(outbox: Outbox) -> list[int]:
-    return [row.seq for row in outbox.oldest(1000)]
 
 
 def test_messages_come_out_in_order_and_stay_until_they_are_deleted(path: Path) -> None:

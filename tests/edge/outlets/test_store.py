@@ -18,27 +18,13 @@ from pathlib import Path
 import pytest
 
 from edge.core.errors import TransientError
-from edge.core.wire import Entry
 from edge.outlets.outbox import Outbox
-
-TOPIC = "saynote/pi-1/detection"
+from tests.outboxes import TOPIC, fill, seqs, words
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "outbox.db"
-
-
-def words(entry: Entry) -> bytes:
-    return f"{entry.seq} {entry.waiting} {entry.lost} {entry.today}".encode()
-
-
-def fill(outbox: Outbox, count: int) -> list[int]:
-    return [outbox.add(TOPIC, words) for _ in range(count)]
-
-
-def seqs(outbox: Outbox) -> list[int]:
-    return [row.seq for row in outbox.oldest(1000)]
 
 
 @contextmanager
