@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TextIO
 
 from edge import __version__, fallback
-from edge.config import Config
 from edge.core import bundle as bundles
 from edge.core import intake
 from edge.core.bundle import Bundle
@@ -37,6 +36,7 @@ from edge.outlets.phrases import Phrases
 from edge.outlets.said import Said
 from edge.pipeline import Pipeline
 from edge.ports import Engine, Synth
+from edge.settings import Config
 from edge.startup import Startup
 from edge.wiring import Kit, Outlets
 

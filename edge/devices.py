@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from edge.config import Config, VoiceConfig
 from edge.core import wire
 from edge.core.bundle import Bundle
 from edge.credentials import PASSWORD, TOKEN, secret
 from edge.ports import Board, Broker, Button, Camera, Clock, Engine, Pulser, Speaker, Supervisor, Synth
+from edge.settings import Config, VoiceConfig
 
 if TYPE_CHECKING:
     from edge.drivers.http import PageServer

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TextIO
 
 from edge import __version__
-from edge.config import BYTES_PER_MB, Config
 from edge.core import wire
 from edge.core.bundle import Bundle
 from edge.core.errors import HardwareError
@@ -46,6 +45,7 @@ from edge.outlets.announcer import Announcer
 from edge.outlets.health import HealthMonitor
 from edge.outlets.phrases import Phrases
 from edge.outlets.said import Said
+from edge.settings import BYTES_PER_MB, Config
 
 log = logging.getLogger(__name__)
 

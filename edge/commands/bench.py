@@ -18,7 +18,6 @@ import numpy as np
 
 from edge import app
 from edge.commands.shell import add_bundle, configured, put
-from edge.config import VoiceConfig
 from edge.core import preprocess, scene
 from edge.core.bundle import SELFTEST, Bundle
 from edge.core.decide import Decider
@@ -34,6 +33,7 @@ from edge.drivers.fake import FakeCard
 from edge.outlets.announcer import Announcer
 from edge.outlets.phrases import Phrases
 from edge.ports import Engine, Synth
+from edge.settings import VoiceConfig
 
 CAMERA_SIZE = (480, 640)  # the default camera's height and width
 SILENT_AFTER_S = 10.0  # no sound for so long: something is broken

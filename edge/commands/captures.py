@@ -7,9 +7,9 @@ from pathlib import Path
 
 from edge import app
 from edge.commands.shell import put, tell
-from edge.config import BYTES_PER_MB
 from edge.core.errors import EXIT_OK, EXIT_USAGE
 from edge.outlets import album
+from edge.settings import BYTES_PER_MB
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 
 from edge import app
-from edge.config import Config
 from edge.core import scene
 from edge.core.care import DISK_LEAST_BYTES
 from edge.core.errors import EXIT_HARDWARE, EXIT_OK, BundleError, ConfigError, EdgeError, HardwareError, Reason
@@ -28,6 +27,7 @@ from edge.core.stale import FROZEN_REPEATS, Stale
 from edge.devices import Parts
 from edge.drivers.access import Account, group_of
 from edge.ports import Camera, Engine
+from edge.settings import Config
 
 FIRST_FRAME_S = 5.0
 WATCH_S = 2.0  # of frames, to count them

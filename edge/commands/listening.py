@@ -15,7 +15,6 @@ import numpy as np
 
 from edge import app
 from edge.commands.shell import add_bundle, configured, put
-from edge.config import Config
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.errors import EXIT_OK
@@ -24,6 +23,7 @@ from edge.core.speech import Speech
 from edge.devices import open_speaker, open_synth
 from edge.drivers.clock import SystemClock
 from edge.ports import Clock, Speaker, Synth
+from edge.settings import Config
 
 TONE_S, TONE_HZ, LOUDNESS = 0.12, 880, 9000
 GAP_S = 0.05  # between tone and words

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from edge import app
 from edge.commands.shell import add_bundle, configured, put
-from edge.config import Config
 from edge.core.bundle import Bundle
 from edge.core.decide import Decider
 from edge.core.errors import EXIT_OK
@@ -21,6 +20,7 @@ from edge.devices import open_engine
 from edge.drivers.clock import SystemClock
 from edge.drivers.files import FilesCamera
 from edge.ports import Engine
+from edge.settings import Config
 
 SILENCE = "(silence)"
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from edge import app
 from edge.commands.shell import add_bundle, configured, put
-from edge.config import Config, changed
 from edge.core.errors import EXIT_OK, HardwareError, Reason
 from edge.devices import once, open_camera, open_speaker, open_synth, parts
 from edge.drivers.clock import SystemClock
 from edge.ports import Camera
+from edge.settings import Config, changed
 
 ABSENT = (Reason.MISSING, Reason.NOT_INSTALLED)  # there is none; anything else its owner must hear of
 

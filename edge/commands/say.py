@@ -6,11 +6,12 @@ import argparse
 import os
 
 from edge.commands.shell import configured, tell
-from edge.config import Config, changed, read_from
+from edge.config import read_from
 from edge.core.errors import EXIT_OK, EXIT_USAGE, BundleError, ConfigError, EdgeError
 from edge.core.messages import Fault
 from edge.core.speech import Speech
 from edge.devices import open_speaker, open_synth, say
+from edge.settings import Config, changed
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,9 +6,9 @@ import argparse
 import contextlib
 import sys
 
-from edge import config
-from edge.config import Config
+from edge import config, settings
 from edge.core.line import one_line
+from edge.settings import Config
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def configured(options: argparse.Namespace) -> Config:
     """The settings asked for, with the bundle asked for. Raises ConfigError."""
     found = config.load_from(options.config)
     bundle = getattr(options, "bundle", None)
-    return config.changed(found, "model", bundle=bundle) if bundle else found
+    return settings.changed(found, "model", bundle=bundle) if bundle else found
 
 
 def put(text: str) -> None:

@@ -13,13 +13,13 @@ import numpy as np
 
 from edge import app
 from edge.commands.shell import add_bundle, configured, put
-from edge.config import Config
 from edge.core.bundle import Bundle
 from edge.core.errors import EXIT_OK, BundleError, HardwareError, Reason
 from edge.core.messages import Frame, Look, Observation, Pixels
 from edge.core.observe import Observer
 from edge.devices import Parts, parts
 from edge.ports import Camera, Engine
+from edge.settings import Config
 
 SETTLE_S = 1.5  # of frames, in which a camera finds its exposure and focus
 FIRST_FRAME_S = 5.0

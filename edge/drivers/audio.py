@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.config import VoiceConfig
 from edge.core.errors import HardwareError, Reason
 from edge.core.messages import Pcm
 from edge.drivers.clock import SystemClock
 from edge.drivers.resample import resample
 from edge.ports import Clock
+from edge.settings import VoiceConfig
 
 log = logging.getLogger(__name__)
 

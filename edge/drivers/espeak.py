@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from edge.config import VoiceConfig
 from edge.core.errors import ConfigError, HardwareError, Reason
 from edge.core.messages import Pcm
+from edge.settings import VoiceConfig
 
 PROGRAM = "espeak-ng"
 TIMEOUT_S = 20.0  # a phrase takes tens of milliseconds; a Pi that boots may be far slower

@@ -17,11 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge.config import ButtonConfig
 from edge.core.errors import HardwareError, Reason
 from edge.core.messages import Edge
 from edge.drivers.clock import SystemClock
 from edge.ports import Clock
+from edge.settings import ButtonConfig
 
 log = logging.getLogger(__name__)
 

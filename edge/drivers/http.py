@@ -28,12 +28,12 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
-from edge.config import WebConfig
 from edge.core.errors import HardwareError, Reason
 from edge.drivers.admission import Admission
 from edge.drivers.clock import SystemClock
 from edge.drivers.door import Caller, Door
 from edge.ports import Clock
+from edge.settings import WebConfig
 
 log = logging.getLogger(__name__)
 

@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.config import MqttConfig
 from edge.core.errors import ConfigError, TransientError
 from edge.drivers import mqtt_words as words
 from edge.drivers.mqtt_client import Account, import_paho
 from edge.drivers.mqtt_link import Ending, GoneError, Link
 from edge.drivers.mqtt_pace import Pace
+from edge.settings import MqttConfig
 
 log = logging.getLogger(__name__)
 

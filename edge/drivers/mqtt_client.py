@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge.config import MqttConfig
 from edge.core.errors import HardwareError, Reason
 from edge.drivers.mqtt_gate import ANSWER_MAX_BYTES, Gate
+from edge.settings import MqttConfig
 
 QOS = 1
 IN_FLIGHT_MAX = 20  # unacknowledged messages on one connection

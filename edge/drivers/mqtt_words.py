@@ -10,7 +10,7 @@ import re
 import socket
 import ssl
 
-from edge.config import MqttConfig
+from edge.settings import MqttConfig
 
 MAX_TEXT = 200  # characters of another's text that are passed on
 

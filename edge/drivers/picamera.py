@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from edge.config import CameraConfig
 from edge.core.errors import HardwareError, Reason
 from edge.core.messages import Frame
 from edge.drivers.choice import Candidate, choose
+from edge.settings import CameraConfig
 
 log = logging.getLogger(__name__)
 

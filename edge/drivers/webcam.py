@@ -17,13 +17,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge.config import CameraConfig
 from edge.core.errors import HardwareError, Reason
 from edge.core.messages import Frame
 from edge.drivers import v4l
 from edge.drivers.choice import Candidate, choose
 from edge.drivers.clock import SystemClock
 from edge.ports import Clock
+from edge.settings import CameraConfig
 
 log = logging.getLogger(__name__)
 

@@ -15,12 +15,12 @@ import pytest
 from babel.messages import Catalog
 
 from deploy import translations
-from edge.config import VoiceConfig
 from edge.core import speech
 from edge.core.errors import Reason
 from edge.core.messages import Decision, Fault, Guidance, Hint, Recovered, Verdict
 from edge.core.speech import Speech
 from edge.drivers.espeak import EspeakSynth, readable
+from edge.settings import VoiceConfig
 
 PROJECT = Path(__file__).parents[2]
 TRANSLATED = ["ar", "bn", "de", "es", "fr", "hi", "pl", "pt", "ta"]

@@ -40,6 +40,7 @@ ELSEWHERE = {
     "edge/drivers/wav.py": ["ports/test_speaker.py"],
     "edge/outlets/publisher.py": ["edge/outlets/test_telemetry.py"],
     "edge/outlets/rows.py": ["edge/outlets/test_outbox.py"],
+    "edge/settings.py": ["edge/test_config.py", "deploy/test_example_config.py"],
     "edge/ports.py": ["ports/test_camera.py", "ports/test_speaker.py", "ports/test_broker.py"],
     "training/check/condition.py": ["training/check/test_look.py"],
     "training/check/disagreement.py": ["training/check/test_look.py"],

@@ -4,20 +4,20 @@ from pathlib import Path
 
 import msgspec
 
-from edge import config
+from edge import config, settings
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "edge.example.toml"
 
 
 def test_the_example_is_the_defaults() -> None:
-    assert config.load(EXAMPLE) == config.Config()
+    assert config.load(EXAMPLE) == settings.Config()
 
 
 def test_the_example_shows_every_key() -> None:
     shown = tomllib.loads(EXAMPLE.read_text())
     known = {
         group.name: {key.encode_name for key in msgspec.structs.fields(group.type)}
-        for group in msgspec.structs.fields(config.Config)
+        for group in msgspec.structs.fields(settings.Config)
     }
     assert {name: set(table) for name, table in shown.items()} == known
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from edge import credentials
-from edge.config import Config
 from edge.core.errors import PERMANENT_EXIT_CODES
+from edge.settings import Config
 
 PROJECT = Path(__file__).parents[2]
 SERVICE = PROJECT / "systemd" / "saynote.service"

@@ -15,7 +15,6 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.config import MqttConfig
 from edge.core import wire
 from edge.core.messages import Decision, Fault, Recovered, Verdict
 from edge.drivers.clock import SystemClock
@@ -23,6 +22,7 @@ from edge.drivers.mqtt import PahoBroker
 from edge.outlets.outbox import Outbox
 from edge.outlets.telemetry import Telemetry
 from edge.ports import Clock
+from edge.settings import MqttConfig
 from tests.ports.standins import Mosquitto
 
 TOPICS = wire.Topics("saynote", "pi-1")

@@ -20,7 +20,6 @@ import numpy as np
 import pytest
 
 from edge import app
-from edge.config import Config, ModelConfig, MqttConfig
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.errors import EXIT_BUNDLE, EXIT_CONFIG, EXIT_HARDWARE, BundleError, HardwareError, Reason
@@ -36,6 +35,7 @@ from edge.drivers.fake import (
     FakeSupervisor,
     FakeSynth,
 )
+from edge.settings import Config, ModelConfig, MqttConfig
 from tests.devices import fake_engine, fake_parts
 
 pytestmark = pytest.mark.integration

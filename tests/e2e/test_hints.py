@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from edge import app
-from edge.config import CameraConfig, Config, GuidanceConfig, ModelConfig
 from edge.core import scene
 from edge.core.bundle import Bundle
 from edge.core.messages import Frame, Hint, Look, Pixels
@@ -22,6 +21,7 @@ from edge.drivers.fake import (
     FakeEngine,
     SilentSpeaker,
 )
+from edge.settings import CameraConfig, Config, GuidanceConfig, ModelConfig
 from tests.devices import fake_engine, fake_parts
 from training.playmoney import notes
 

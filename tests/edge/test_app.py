@@ -16,16 +16,6 @@ import numpy as np
 import pytest
 
 from edge import app, fallback
-from edge.config import (
-    CaptureConfig,
-    Config,
-    LightConfig,
-    ModelConfig,
-    MqttConfig,
-    PulsesConfig,
-    VoiceConfig,
-    WebConfig,
-)
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.errors import BundleError, ConfigError, HardwareError, Reason
@@ -44,6 +34,16 @@ from edge.drivers.fake import (
 )
 from edge.outlets.album import CAPTURES
 from edge.outlets.said import TOLD
+from edge.settings import (
+    CaptureConfig,
+    Config,
+    LightConfig,
+    ModelConfig,
+    MqttConfig,
+    PulsesConfig,
+    VoiceConfig,
+    WebConfig,
+)
 from edge.wiring import device_id
 from tests.devices import fake_engine, fake_parts
 from training.playmoney import notes

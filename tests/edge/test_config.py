@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import Config, load, parse, read, read_from
+from edge.config import load, parse, read, read_from
 from edge.core.errors import ConfigError
+from edge.settings import Config
 
 
 def problems(raw: dict[str, object]) -> list[str]:

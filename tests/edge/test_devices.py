@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import ButtonConfig, CameraConfig, Config, LightConfig, PulsesConfig, VoiceConfig
 from edge.core.errors import HardwareError, Reason
 from edge.devices import once, open_speaker, open_synth, page, parts, say
 from edge.drivers.fake import FakeSpeaker, FakeSynth, SilentSpeaker
 from edge.drivers.files import FilesCamera
 from edge.drivers.wav import WavSpeaker
+from edge.settings import ButtonConfig, CameraConfig, Config, LightConfig, PulsesConfig, VoiceConfig
 
 FILES = CameraConfig(driver="files", path="edge/replays/xts")
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from edge import app, fallback
-from edge.config import Config, ModelConfig
 from edge.core import bundle as bundles
 from edge.core.errors import BundleError
 from edge.devices import open_engine
+from edge.settings import Config, ModelConfig
 from tests.bundles import HARMS
 
 
@@ -144,7 +144,7 @@ MEASURE = """
 import re, sys
 from pathlib import Path
 from edge import app
-from edge.config import Config, ModelConfig
+from edge.settings import Config, ModelConfig
 from edge.devices import open_engine
 config = Config(model=ModelConfig(bundle=sys.argv[1]))
 bundle, engine, _ = app.load_or_stand_in(config, lambda loaded: open_engine(config, loaded), Path(sys.argv[2]))

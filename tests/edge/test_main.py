@@ -23,9 +23,10 @@ import pytest
 from edge import __main__ as program
 from edge import app
 from edge.commands import say
-from edge.config import Config, parse
+from edge.config import parse
 from edge.core.errors import EXIT_BUNDLE, EXIT_CONFIG, EXIT_HARDWARE, EXIT_TRANSIENT, EXIT_USAGE
 from edge.outlets.album import Album
+from edge.settings import Config
 
 ROOT = Path(__file__).parents[2]
 

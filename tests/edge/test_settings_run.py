@@ -14,11 +14,12 @@ import pytest
 from msgspec import inspect
 
 from edge import app
-from edge.config import Config, parse
+from edge.config import parse
 from edge.core.errors import ConfigError, EdgeError
 from edge.core.tables import as_toml
 from edge.devices import open_broker, open_camera, open_speaker, open_synth
 from edge.drivers.fake import FakeCamera, FakeClock, FakePulser
+from edge.settings import Config
 from tests.devices import fake_parts
 
 TABLES = {table.name: table.type for table in msgspec.structs.fields(Config)}

@@ -13,16 +13,6 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import pytest
 
 from edge import app
-from edge.config import (
-    CaptureConfig,
-    Config,
-    LightConfig,
-    ModelConfig,
-    MqttConfig,
-    PulsesConfig,
-    VoiceConfig,
-    WebConfig,
-)
 from edge.core import bundle as bundles
 from edge.core import wire
 from edge.core.errors import HardwareError, Reason
@@ -35,6 +25,16 @@ from edge.hub import Hub, Message, Outlet, Post
 from edge.outlets.outbox import Outbox
 from edge.outlets.phrases import Phrases
 from edge.outlets.said import Said
+from edge.settings import (
+    CaptureConfig,
+    Config,
+    LightConfig,
+    ModelConfig,
+    MqttConfig,
+    PulsesConfig,
+    VoiceConfig,
+    WebConfig,
+)
 from edge.wiring import TABLE, Kit, Outlets, Row
 from tests.devices import fake_parts
 

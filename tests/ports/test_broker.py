@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 import pytest
 
-from edge.config import MqttConfig
 from edge.core.errors import ConfigError, RefusedError, TransientError, UnansweredError
 from edge.drivers import mqtt_link
 from edge.drivers.fake import FakeBroker
@@ -25,6 +24,7 @@ from edge.drivers.mqtt import PahoBroker, probe
 from edge.drivers.mqtt_link import Ending, Link
 from edge.drivers.mqtt_pace import Pace
 from edge.ports import Broker
+from edge.settings import MqttConfig
 from tests.ports.standins import HangUpError, Mosquitto, StubBroker
 
 WILL = ("saynote/test/status", b"offline")

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import ButtonConfig
 from edge.core.errors import HardwareError, Reason
 from edge.core.messages import Edge
 from edge.drivers.fake import FakeButton, FakeClock
 from edge.drivers.gpio import GpioButton
 from edge.drivers.keyboard import REPEAT_S, KeyboardButton
 from edge.ports import Button
+from edge.settings import ButtonConfig
 
 
 class Hand:

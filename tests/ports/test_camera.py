@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.config import CameraConfig
 from edge.core.errors import HardwareError, Reason
 from edge.drivers.fake import FakeCamera, FakeClock
 from edge.drivers.files import FilesCamera
 from edge.drivers.picamera import PicameraCamera
 from edge.drivers.webcam import WebcamCamera
 from edge.ports import Camera
+from edge.settings import CameraConfig
 from tests.ports.standins import RED, FakeCapture, one_webcam, red_frames, write_picture, write_recording, write_video
 
 SMALL = CameraConfig(width_px=160, height_px=120)

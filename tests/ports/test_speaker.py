@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.config import VoiceConfig
 from edge.core.errors import HardwareError, Reason
 from edge.core.messages import Pcm
 from edge.drivers.audio import STALLED_AFTER_S, AudioSpeaker
@@ -21,6 +20,7 @@ from edge.drivers.fake import FakeClock, FakeSpeaker, SilentSpeaker
 from edge.drivers.resample import resample
 from edge.drivers.wav import GAP_S, WavSpeaker
 from edge.ports import Speaker
+from edge.settings import VoiceConfig
 from tests.ports.standins import FakeSoundDevice
 
 RATE_HZ = 22_050
@@ -216,7 +216,7 @@ def test_real_portaudio_finds_a_card_that_comes_back_under_another_number(tmp_pa
     settings.write_text("</usr/share/alsa/alsa.conf>\n" + ALSA_CARD.format("usb_hw1"))
     program = f"""
 import os, pathlib
-from edge.config import VoiceConfig
+from edge.settings import VoiceConfig
 from edge.drivers.audio import AudioSpeaker
 first = AudioSpeaker(VoiceConfig(device="usb"))
 settings = pathlib.Path({str(settings)!r})

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.config import VoiceConfig
 from edge.core.errors import ConfigError, HardwareError, Reason
 from edge.drivers.espeak import EspeakSynth
 from edge.drivers.fake import FakeSynth
 from edge.ports import Synth
+from edge.settings import VoiceConfig
 
 ESPEAK = pytest.param("espeak", marks=pytest.mark.integration)
 AWKWARD = ["पाँच सौ रुपये", "-h", "--voices", "<b>five</b> & more", "\"five\" 'hundred' $(ls)", "[[h@l@U]]", "a\0b\nc"]

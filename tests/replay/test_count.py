@@ -18,7 +18,6 @@ import numpy as np
 from numpy.random import Generator
 
 from edge import app
-from edge.config import Config, ModelConfig
 from edge.core import scene
 from edge.core.decide import Decider
 from edge.core.messages import Decision, Frame, Look, Observation, Pixels, Verdict
@@ -27,6 +26,7 @@ from edge.core.session import Session
 from edge.devices import open_engine
 from edge.drivers.fake import FakeCamera
 from edge.pipeline import Pipeline, Posted
+from edge.settings import Config, ModelConfig
 from training.playmoney.recording import BEFORE_S, CARRY_S, FRAMES_PER_S, GAP_S, HOLD_S, SHOWN
 
 NOTES = 200

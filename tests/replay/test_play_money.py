@@ -13,8 +13,8 @@ import pytest
 
 from edge import app
 from edge.commands.replay import transcribe
-from edge.config import Config, ModelConfig
 from edge.devices import open_engine
+from edge.settings import Config, ModelConfig
 from training.playmoney.recording import SHOWN
 
 AMOUNTS = [str(amount) for amount, _ in SHOWN]

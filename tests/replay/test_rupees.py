@@ -9,8 +9,8 @@ import pytest
 
 from edge import app
 from edge.commands.replay import transcribe
-from edge.config import Config, ModelConfig
 from edge.devices import open_engine
+from edge.settings import Config, ModelConfig
 
 pytest.importorskip("scipy", reason="evaluation comes with the training extra")
 

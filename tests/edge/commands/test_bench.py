@@ -10,11 +10,11 @@ import pytest
 
 from edge import app
 from edge.commands.bench import measure, measure_sound, measure_starts
-from edge.config import VoiceConfig
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.errors import BundleError, HardwareError
 from edge.drivers.fake import FakeEngine, FakeSynth
+from edge.settings import VoiceConfig
 
 
 @pytest.fixture(params=sorted(path.name for path in app.BUNDLES.iterdir() if path.is_dir()))

@@ -15,7 +15,6 @@ import pytest
 from edge import app
 from edge.commands import doctor
 from edge.commands.examination import Finding, Patient, State, examine
-from edge.config import ButtonConfig, CameraConfig, Config, ModelConfig, MqttConfig, VoiceConfig
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.errors import (
@@ -39,6 +38,7 @@ from edge.drivers.fake import (
     FakeSpeaker,
     FakeSynth,
 )
+from edge.settings import ButtonConfig, CameraConfig, Config, ModelConfig, MqttConfig, VoiceConfig
 from tests.devices import fake_engine, fake_parts
 
 CONFIG = Config(model=ModelConfig(bundle="xts"))

@@ -4,10 +4,10 @@ import numpy as np
 
 from edge import app
 from edge.commands import listening
-from edge.config import Config
 from edge.core import bundle as bundles
 from edge.core.messages import Pcm
 from edge.drivers.fake import FakeClock, FakeSpeaker, FakeSynth
+from edge.settings import Config
 
 
 def test_it_plays_tone_and_count_twice_with_a_silence_between_and_then_each_amount() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from edge.commands.replay import transcribe
-from edge.config import Config, ModelConfig
 from edge.core.bundle import Bundle
 from edge.core.errors import HardwareError
 from edge.drivers.fake import FakeEngine
+from edge.settings import Config, ModelConfig
 from training.playmoney import notes
 
 CONFIG = Config(model=ModelConfig(bundle="xts"))

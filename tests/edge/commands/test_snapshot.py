@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from edge.commands import snapshot
-from edge.config import Config, ModelConfig
 from edge.core.errors import HardwareError
 from edge.core.messages import Frame
 from edge.drivers.fake import FakeCamera
+from edge.settings import Config, ModelConfig
 from tests.devices import fake_parts
 from tests.edge.commands.test_doctor import film, living, scene
 

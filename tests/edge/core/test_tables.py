@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import tomllib
 
-from edge.config import Config, PulsesConfig, VoiceConfig, parse
+from edge.config import parse
 from edge.core import tables
+from edge.settings import Config, PulsesConfig, VoiceConfig
 
 
 def test_what_is_right_is_kept_beside_what_is_wrong() -> None:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from edge.config import WebConfig
 from edge.core.errors import HardwareError, Reason
 from edge.devices import page
 from edge.drivers import http as driver
@@ -23,6 +22,7 @@ from edge.drivers.admission import FREE_GUESSES
 from edge.drivers.door import WAITING_MAX
 from edge.drivers.fake import FakeClock
 from edge.drivers.http import CONNECTIONS_MAX, FOREIGN, NO_TOKEN, VIEWERS_MAX, PageServer, is_loopback
+from edge.settings import WebConfig
 
 TOKEN = "a-token-of-the-owner"
 PATIENCE_S = 30

@@ -31,14 +31,14 @@ def test_a_missing_package_is_named_with_what_to_install() -> None:
     code = f"""
 import sys
 sys.modules.update(dict.fromkeys({VENDORS!r}))
-from edge import config
+from edge import settings
 from edge.core.errors import HardwareError, Reason
 from edge.drivers import audio, espeak, mqtt, picamera
 for make in (
-    lambda: picamera.PicameraCamera(config.CameraConfig()),
-    lambda: audio.AudioSpeaker(config.VoiceConfig()),
-    lambda: espeak.EspeakSynth(config.VoiceConfig()),
-    lambda: mqtt.PahoBroker(config.MqttConfig(), None, "a", b""),
+    lambda: picamera.PicameraCamera(settings.CameraConfig()),
+    lambda: audio.AudioSpeaker(settings.VoiceConfig()),
+    lambda: espeak.EspeakSynth(settings.VoiceConfig()),
+    lambda: mqtt.PahoBroker(settings.MqttConfig(), None, "a", b""),
 ):
     try:
         make()

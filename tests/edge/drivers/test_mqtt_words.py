@@ -7,8 +7,8 @@ import ssl
 
 import pytest
 
-from edge.config import MqttConfig
 from edge.drivers import mqtt_words as words
+from edge.settings import MqttConfig
 
 CONFIG = MqttConfig(host="broker.example", port=8883)
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from edge.config import CameraConfig
 from edge.core.errors import HardwareError, Reason
 from edge.drivers.picamera import PicameraCamera
+from edge.settings import CameraConfig
 from tests.ports.standins import FakePicamera2
 
 CONFIG = CameraConfig(frames_per_s=20.0)

@@ -5,11 +5,11 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edge.config import CameraConfig
 from edge.core.errors import HardwareError, Reason
 from edge.drivers.fake import FakeClock
 from edge.drivers.v4l import Node
 from edge.drivers.webcam import WebcamCamera, find
+from edge.settings import CameraConfig
 from tests.ports.standins import FakeCapture, one_webcam, write_video
 
 
