@@ -12,7 +12,7 @@ import platform
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
@@ -157,14 +157,17 @@ def run(
     first_words: str = "ready",
     state: Path | None = None,
     stand_in: bool = False,
+    mistakes: Sequence[str] = (),
 ) -> list[Utterance]:
     """Run the daemon until `stop` is set or a recording has ended; what was said, the last thousand of it.
 
     `screen`: where to show what it sees, if anywhere. `stand_in`: another bundle of the same currency may take the
-    place of one that is refused.
+    place of one that is refused. `mistakes`: in the settings, of extras that it does without.
     Raises ConfigError for pulse codes that do not fit the bundle; BundleError and HardwareError for what cannot be
     repaired while running.
     """
+    for mistake in mistakes:
+        log.error("what it is for does not work: %s", mistake)
     state = state or state_folder()
     startup = Startup()
     with contextlib.ExitStack() as closing:  # whatever fails: the extras go first, then the button, the engine last
@@ -174,9 +177,10 @@ def run(
         else:
             bundle, engine = load(config, devices.engine)
         closing.callback(engine.close)
-        faults = [refused] if refused is not None else []
+        faults = [Fault("config", Reason.REFUSED.value, "; ".join(mistakes))] if mistakes else []
+        faults += [refused] if refused is not None else []
         if refused is not None and (unfelt := _unfelt(config, devices, bundle, state)):
-            devices, faults = replace(devices, pulser=None), [refused, unfelt]
+            devices, faults = replace(devices, pulser=None), [*faults, unfelt]
         startup.lap("bundle")
         speech = Speech(config.voice.language, bundle.manifest.currency)
         phrases = phrases_of(config, devices.synth(), state / "phrases")

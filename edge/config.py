@@ -1,7 +1,8 @@
 """Owns how the settings file is read and which settings do not go together. Knows no driver.
 
 TOML in, the frozen structs of `edge/settings.py` out. Unknown keys, wrong types and values out of range are collected
-and shown together, by `edge/core/tables.py`; what a library would refuse at run time is refused here.
+and shown together, by `edge/core/tables.py`; what a library would refuse at run time is refused here. A mistake in a
+table of `EXTRAS` takes that extra away and notes are read all the same; any other ends the device.
 Secrets never stand in the file: the broker's password comes from the systemd credential `mqtt-password` or the
 environment variable SAYNOTE_MQTT_PASSWORD, the live view's token from `web-token` or SAYNOTE_WEB_TOKEN.
 """
@@ -10,13 +11,16 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from edge.core import intake, tables, words
 from edge.core.errors import ConfigError
-from edge.core.line import shown
+from edge.core.tables import Mistake
 from edge.core.wire import Topics
 from edge.settings import Config
 
@@ -24,30 +28,51 @@ log = logging.getLogger(__name__)
 
 FILE_MOST_BYTES = 64 << 10  # eight times the example, which explains every key
 DEFAULT = Path("/etc/saynote/edge.toml")
+EXTRAS = ("mqtt", "web", "capture")  # what only adds to what is seen and said
 
 
 @dataclass(frozen=True)
 class Reading:
     """What was found in a file."""
 
-    config: Config  # with the defaults in the place of what is wrong
-    problems: tuple[str, ...] = ()  # a sentence for each; with any, the device does not start
+    config: Config  # with the defaults in the place of what is wrong, an extra with a mistake switched off
+    mistakes: tuple[Mistake, ...] = ()
     remarks: tuple[str, ...] = ()  # what works and is hardly what was meant
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each mistake."""
+        return [mistake.sentence for mistake in self.mistakes]
+
+    @property
+    def vital(self) -> bool:
+        """Whether the device cannot do without what is wrong."""
+        return any(mistake.table not in EXTRAS for mistake in self.mistakes)
 
 
 def load(path: Path) -> Config:
     """The configuration in a TOML file; ConfigError holds every mistake in it. Remarks go to the log."""
-    return _settled(read(path))
+    return _flawless(read(path))
 
 
 def load_from(path: Path | None) -> Config:
     """What stands in `path`; without one, in the device's own file, or the defaults where there is none."""
-    return _settled(read_from(path))
+    return _flawless(read_from(path))
 
 
-def _settled(reading: Reading) -> Config:
-    if reading.problems:
-        raise ConfigError(list(reading.problems))
+def load_to_run(path: Path | None) -> tuple[Config, list[str]]:
+    """As `load_from`, and a sentence for each mistake that only takes an extra away. Raises ConfigError for others."""
+    reading = read_from(path)
+    return (_flawless(reading) if reading.vital else _remarked(reading)), reading.problems
+
+
+def _flawless(reading: Reading) -> Config:
+    if reading.mistakes:
+        raise ConfigError(reading.problems)
+    return _remarked(reading)
+
+
+def _remarked(reading: Reading) -> Config:
     for remark in reading.remarks:
         log.warning("%s", remark)
     return reading.config
@@ -66,24 +91,41 @@ def read(path: Path) -> Reading:
         text = intake.read(path, FILE_MOST_BYTES).decode("utf-8-sig")  # some editors put a mark first
         raw = tables.parse(text)
     except FileNotFoundError:
-        return Reading(Config(), (f"there is no configuration file {path}",))
+        return _unread(f"there is no configuration file {path}")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        return Reading(Config(), (f"{path} cannot be read: {why}",))
+        return _unread(f"{path} cannot be read: {why}")
     except ValueError as error:
-        return Reading(Config(), (f"{path} is not TOML: {error}",))
-    config, problems = tables.convert(raw, Config)
-    problems = problems or _mistakes_across(config)
+        return _unread(f"{path} is not TOML: {error}")
+    found = _reading(raw)
     empty = () if text.strip() else (f"{path} is empty: every setting has its default",)
-    return Reading(config, tuple(problems), (*empty, *_remarks(config)))
+    return Reading(found.config, found.mistakes, (*empty, *found.remarks))
 
 
 def parse(raw: dict[str, Any]) -> Config:
     """The configuration in a parsed TOML document; ConfigError holds every mistake in it."""
-    config, problems = tables.convert(raw, Config)
-    if problems := problems or _mistakes_across(config):
-        raise ConfigError(problems)
-    return config
+    return _flawless(_reading(raw))
+
+
+def _unread(why: str) -> Reading:
+    return Reading(Config(), (Mistake("", why),))
+
+
+def _reading(raw: dict[str, Any]) -> Reading:
+    config, mistakes = tables.convert(raw, Config)
+    found = Reading(_without(config, mistakes), tuple(mistakes))
+    if found.vital:  # with defaults in the place of what is wrong, others would seem not to fit
+        return found
+    across = _mistakes_across(found.config)
+    # A broker that cannot be is one that does not answer: what is told to it waits on the disk.
+    config = _without(found.config, [mistake for mistake in across if mistake not in _unusable_broker(found.config)])
+    return Reading(config, (*found.mistakes, *across), tuple(_remarks(config)))
+
+
+def _without(config: Config, mistakes: list[Mistake]) -> Config:
+    """`config` without the extras that `mistakes` are in."""
+    tables_ = {mistake.table for mistake in mistakes if mistake.table in EXTRAS}
+    return msgspec.structs.replace(config, **{table: getattr(Config(), table) for table in tables_})
 
 
 def _remarks(config: Config) -> list[str]:
@@ -92,55 +134,65 @@ def _remarks(config: Config) -> list[str]:
     return []
 
 
-def _mistakes_across(config: Config) -> list[str]:
-    problems = []
+def _mistakes_across(config: Config) -> list[Mistake]:
+    found = []
     if config.camera.driver == "files" and not config.camera.path:
-        problems.append('camera.driver = "files" needs camera.path')
+        found.append(Mistake("camera", 'camera.driver = "files" needs camera.path'))
     if config.voice.driver == "wav" and not config.voice.path:
-        problems.append('voice.driver = "wav" needs voice.path')
+        found.append(Mistake("voice", 'voice.driver = "wav" needs voice.path'))
     if config.button.very_long_after_s <= config.button.long_after_s:
-        problems.append("button.very_long_after_s must be longer than button.long_after_s")
-    if config.pulses.long_s < 2 * config.pulses.short_s:
-        problems.append("pulses.long_s must be at least twice pulses.short_s, or nobody can tell them apart")
-    if config.pulses.pause_s < 2 * config.pulses.gap_s:
-        problems.append("pulses.pause_s must be at least twice pulses.gap_s, or nobody can tell them apart")
-    problems += _pin_clashes(config)
-    return problems + _unusable_hosts(config) + _refused_later(config)
+        found.append(Mistake("button", "button.very_long_after_s must be longer than button.long_after_s"))
+    for key, much, little in (
+        ("long_s", config.pulses.long_s, "short_s"),
+        ("pause_s", config.pulses.pause_s, "gap_s"),
+    ):
+        if much < 2 * getattr(config.pulses, little):
+            why = f"pulses.{key} must be at least twice pulses.{little}, or nobody can tell them apart"
+            found.append(Mistake("pulses", why))
+    return [
+        *found,
+        *_pin_clashes(config),
+        *_unusable_broker(config),
+        *_unusable_address(config),
+        *_refused_later(config),
+    ]
 
 
-def _refused_later(config: Config) -> list[str]:
+def _refused_later(config: Config) -> list[Mistake]:
     """What the parts that use them say of some settings, by the code that would refuse them at the start."""
     from edge.core.speech import Speech  # heavy, and whoever only asks for help does without
 
-    problems = []
-    for use in (
-        lambda: Topics(config.mqtt.prefix, config.mqtt.device_id or "any"),
-        lambda: Speech(config.voice.language, "XTS"),
-    ):
+    uses: dict[str, Callable[[], object]] = {
+        "mqtt": lambda: Topics(config.mqtt.prefix, config.mqtt.device_id or "any"),
+        "voice": lambda: Speech(config.voice.language, "XTS"),
+    }
+    found = []
+    for table, use in uses.items():
         try:
             use()
         except ConfigError as error:
-            problems += error.problems
-    return problems
+            found += [Mistake(table, problem) for problem in error.problems]
+    return found
 
 
-def _unusable_hosts(config: Config) -> list[str]:
-    """Of what is switched on: a name that nobody looks up may be anything."""
-    used = {
-        "mqtt.host": (config.mqtt.enabled, config.mqtt.host),
-        "web.address": (config.web.enabled, config.web.address),
-    }
-    wrong = {key: (name, words.host(name)) for key, (enabled, name) in used.items() if enabled}
-    return [f"{key} = {shown(name)}: {why}" for key, (name, why) in wrong.items() if why]
+def _unusable_broker(config: Config) -> list[Mistake]:
+    why = words.unusable_host("mqtt.host", config.mqtt.host) if config.mqtt.enabled else ""
+    return [Mistake("mqtt", why)] if why else []
 
 
-def _pin_clashes(config: Config) -> list[str]:
+def _unusable_address(config: Config) -> list[Mistake]:
+    why = words.unusable_host("web.address", config.web.address) if config.web.enabled else ""
+    return [Mistake("web", why)] if why else []
+
+
+def _pin_clashes(config: Config) -> list[Mistake]:
     owners: dict[int, str] = {}
-    problems = []
+    found = []
     for name, group in (("button", config.button), ("pulses", config.pulses), ("light", config.light)):
         if group.driver != "gpio":
             continue
         if group.pin in owners:
-            problems.append(f"{name}.pin and {owners[group.pin]}.pin are both {group.pin}: each needs a pin of its own")
+            why = f"{name}.pin and {owners[group.pin]}.pin are both {group.pin}: each needs a pin of its own"
+            found.append(Mistake(name, why))
         owners.setdefault(group.pin, name)
-    return problems
+    return found

@@ -55,7 +55,7 @@ def _patient(options: argparse.Namespace) -> Patient:
     return Patient(
         config=config,
         source=source,
-        mistakes=reading.problems,
+        mistakes=tuple(reading.problems),
         remarks=(*reading.remarks, *credentials.remarks()),
         devices=parts(config),
         state=app.SERVICE_STATE if service is not None and app.SERVICE_STATE.is_dir() else app.state_folder(),

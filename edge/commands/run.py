@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge import app
-from edge.commands.shell import add_bundle, configured, put
+from edge.commands.shell import add_bundle, configured_to_run, put
 from edge.core.errors import EXIT_OK, HardwareError, Reason
 from edge.devices import once, open_camera, open_speaker, open_synth, parts
 from edge.drivers.clock import SystemClock
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    config = configured(options)
+    config, mistakes = configured_to_run(options)
     camera: Callable[[], Camera] | None = None
     if options.camera:
         config, camera = _choose_camera(config, options)
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     words = "demonstration" if config.camera.driver == "files" else "ready"
     screen = sys.stdout if options.view else None
     # Whoever names a bundle by hand is there to read why it is refused; whoever holds the device is not.
-    app.run(config, devices, stop, screen=screen, first_words=words, stand_in=options.bundle is None)
+    app.run(config, devices, stop, screen=screen, first_words=words, stand_in=options.bundle is None, mistakes=mistakes)
     return EXIT_OK
 
 

@@ -18,7 +18,16 @@ def add_bundle(parser: argparse.ArgumentParser) -> None:
 
 def configured(options: argparse.Namespace) -> Config:
     """The settings asked for, with the bundle asked for. Raises ConfigError."""
-    found = config.load_from(options.config)
+    return _with_bundle(config.load_from(options.config), options)
+
+
+def configured_to_run(options: argparse.Namespace) -> tuple[Config, list[str]]:
+    """As `configured`, and a sentence for each mistake that only takes an extra away. Raises ConfigError for others."""
+    found, mistakes = config.load_to_run(options.config)
+    return _with_bundle(found, options), mistakes
+
+
+def _with_bundle(found: Config, options: argparse.Namespace) -> Config:
     bundle = getattr(options, "bundle", None)
     return settings.changed(found, "model", bundle=bundle) if bundle else found
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +21,16 @@ MOST_TOLD = 50  # mistakes
 MOST_DOTS = 200  # in a line: a key has two parts, and no value needs as many
 
 W = TypeVar("W", bound=msgspec.Struct)
+
+
+class Mistake(NamedTuple):
+    """What is wrong in a document, and in which of its tables; "" where it is in none that is known."""
+
+    table: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -36,33 +46,34 @@ def parse(text: str) -> dict[str, Any]:
         raise ValueError(brief(str(error), 200)) from error
 
 
-def convert(raw: Mapping[str, Any], whole: type[W]) -> tuple[W, list[str]]:
-    """`raw` as `whole`, whose fields are structs with defaults, and a sentence for each mistake.
+def convert(raw: Mapping[str, Any], whole: type[W]) -> tuple[W, list[Mistake]]:
+    """`raw` as `whole`, whose fields are structs with defaults, and each mistake in it.
 
     Where there are mistakes, the defaults stand in the place of what was wrong. Of very many the first are told.
     """
-    problems: list[str] = []
+    mistakes: list[Mistake] = []
     groups = {field.name: field.type for field in msgspec.structs.fields(whole)}
     good = {}
     for name, table in raw.items():
         if name not in groups:
-            problems.append(_unknown(name, list(groups), "table", guess=len(problems) < MOST_TOLD))
+            mistakes.append(Mistake("", _unknown(name, list(groups), "table", guess=len(mistakes) < MOST_TOLD)))
         elif not isinstance(table, dict):
-            problems.append(f"{name} must be a table: write [{name}] on a line of its own")
+            mistakes.append(Mistake(name, f"{name} must be a table: write [{name}] on a line of its own"))
         else:
-            good[name] = _group(groups[name], name, table, problems)
-    if len(problems) > MOST_TOLD:
-        problems[MOST_TOLD:] = [f"and {len(problems) - MOST_TOLD} more: is this the right file?"]
-    return whole(**good), problems
+            good[name] = _group(groups[name], name, table, mistakes)
+    if len(mistakes) > MOST_TOLD:
+        mistakes[MOST_TOLD:] = [Mistake("", f"and {len(mistakes) - MOST_TOLD} more: is this the right file?")]
+    return whole(**good), mistakes
 
 
-def _group(kind: type[msgspec.Struct], name: str, table: Mapping[str, Any], problems: list[str]) -> msgspec.Struct:
+def _group(kind: type[msgspec.Struct], name: str, table: Mapping[str, Any], mistakes: list[Mistake]) -> msgspec.Struct:
     types = {field.name: field.type for field in msgspec.structs.fields(kind)}
     good = {}
     for key, value in table.items():
         if key not in types:
             known = [f"{name}.{known}" for known in types]
-            problems.append(_unknown(f"{name}.{key}", known, "key", guess=len(problems) < MOST_TOLD))
+            unknown = _unknown(f"{name}.{key}", known, "key", guess=len(mistakes) < MOST_TOLD)
+            mistakes.append(Mistake(name, unknown))
             continue
         try:
             converted = msgspec.convert(value, type=types[key])
@@ -70,7 +81,7 @@ def _group(kind: type[msgspec.Struct], name: str, table: Mapping[str, Any], prob
         except (msgspec.ValidationError, OverflowError, RecursionError) as error:
             wrong = _expected(types[key], error)
         if wrong:
-            problems.append(f"{name}.{key} = {shown(value)}: {wrong}")
+            mistakes.append(Mistake(name, f"{name}.{key} = {shown(value)}: {wrong}"))
         else:
             good[key] = converted
     return kind(**good)

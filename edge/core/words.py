@@ -13,7 +13,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from edge.core.line import STEERING
+from edge.core.line import STEERING, shown
 
 Check = Callable[[str], str]
 
@@ -53,6 +53,12 @@ def host(value: str) -> str:
     return "" if not STEERING.search(value) and (_is_address(value) or _is_host_name(value)) else (
         'it must be a name or an address, such as "broker.local" or "192.168.1.5", without mqtt://, port and spaces'
     )  # fmt: skip
+
+
+def unusable_host(key: str, value: str) -> str:
+    """The sentence about a setting that names no machine."""
+    why = host(value)
+    return f"{key} = {shown(value)}: {why}" if why else ""
 
 
 def language(value: str) -> str:

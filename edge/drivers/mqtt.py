@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge.core.errors import ConfigError, TransientError
+from edge.core.words import unusable_host
 from edge.drivers import mqtt_words as words
 from edge.drivers.mqtt_client import Account, import_paho
 from edge.drivers.mqtt_link import Ending, GoneError, Link
@@ -44,6 +45,8 @@ class PahoBroker:
         pace: Pace | None = None,
     ) -> None:
         import_paho()
+        if why := unusable_host("mqtt.host", config.host):
+            raise ConfigError([why])
         will = (will_topic, will_payload)
         self._account = Account(config, password, _client_id(will_topic), _tls(config), will, keepalive_s=keepalive_s)
         self._where = words.where(config)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from edge.config import load, parse, read, read_from
+from edge.config import EXTRAS, load, load_to_run, parse, read, read_from
 from edge.core.errors import ConfigError
 from edge.settings import Config
 
@@ -125,6 +126,42 @@ def test_what_is_right_in_a_file_with_mistakes_can_still_be_used(tmp_path: Path)
     assert reading.config.voice.device == "USB"
     assert (reading.config.voice.language, reading.config.mqtt.port) == ("en", 1883)
     assert len(reading.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "mistake"),
+    [
+        ("mqtt", "port = 0"),
+        ("mqtt", 'hots = "broker.local"'),
+        ("mqtt", 'prefix = "+"'),
+        ("web", 'address = "example..com"'),
+        ("web", "port = 8737.5"),
+        ("capture", "keep_days = -1"),
+    ],
+)
+def test_a_mistake_in_an_extra_takes_only_that_away(tmp_path: Path, table: str, mistake: str) -> None:
+    right = "".join(f"[{name}]\nenabled = true\n" + (f"{mistake}\n" if name == table else "") for name in EXTRAS)
+    (tmp_path / "edge.toml").write_text(f'[voice]\nlanguage = "de"\n{right}')
+    config, [sentence] = load_to_run(tmp_path / "edge.toml")
+    assert sentence
+    assert config.voice.language == "de"
+    assert [name for name in EXTRAS if not getattr(config, name).enabled] == [table]
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        load(tmp_path / "edge.toml")
+
+
+def test_what_is_told_to_a_broker_that_cannot_be_waits_on_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "edge.toml").write_text('[mqtt]\nenabled = true\nhost = "mqtt://broker.local"\n')
+    config, [sentence] = load_to_run(tmp_path / "edge.toml")
+    assert config.mqtt.enabled
+    assert sentence.startswith("mqtt.host = 'mqtt://broker.local': ")
+
+
+@pytest.mark.parametrize("vital", ["[voice]\nvolume = 999\n", '[camera]\ndriver = "files"\n', "[mqt]\n", "mqtt = 1\n["])
+def test_a_mistake_beside_that_of_an_extra_still_ends_the_device(tmp_path: Path, vital: str) -> None:
+    (tmp_path / "edge.toml").write_text(f"[web]\nport = -1\n{vital}")
+    with pytest.raises(ConfigError):
+        load_to_run(tmp_path / "edge.toml")
 
 
 @pytest.mark.parametrize(

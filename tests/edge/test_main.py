@@ -287,6 +287,19 @@ def test_a_configured_recording_is_announced_as_a_demonstration_and_leaves_only_
 
 
 @pytest.mark.integration
+def test_with_a_mistake_in_the_settings_of_telemetry_notes_are_read_and_the_mistake_is_told(tmp_path: Path) -> None:
+    path = Path(settings(tmp_path))
+    path.write_text(path.read_text() + "[mqtt]\nenabled = true\nport = 70000\n")
+    code, out, err = edge(tmp_path, "run", "--view", "--config", str(path))
+    assert code == 0
+    spoken = re.findall(r"^spoken +“(.*)”", out, re.MULTILINE)
+    assert "20 play crowns" in spoken
+    assert "The settings file has a mistake" in spoken
+    assert "mqtt.port = 70000: " in err
+    assert edge(tmp_path, "check", "--config", str(path))[0] == EXIT_CONFIG
+
+
+@pytest.mark.integration
 def test_a_camera_that_stops_is_said_and_looked_for_again(tmp_path: Path) -> None:
     path = settings(tmp_path, frames=2)
     (tmp_path / "recording" / "recording.toml").write_text("frames_per_s = 0.1\n")
