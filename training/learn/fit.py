@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from training.errors import TrainingError
 from training.learn import network
 from training.learn.settings import FitSettings
 from training.learn.supply import Batch
+
+log = logging.getLogger(__name__)
 
 STATE = "state.json"
 HEAD_RATE = 2e-3  # the heads' peak while they train alone
@@ -287,4 +290,8 @@ def _board(folder: Path) -> Any:
         from tensorboardX import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder))
+    try:
+        return SummaryWriter(str(folder))
+    except OSError as error:  # its queue takes a semaphore, and those live in /dev/shm
+        log.warning("nothing is written for TensorBoard: %s; log.csv holds all of it", error)
+        return None

@@ -16,6 +16,7 @@ pytest.importorskip("keras")
 
 import keras
 
+from tests.training.sandbox import run_without_shared_memory
 from training.errors import TrainingError
 from training.learn import network
 from training.learn.fit import _Course, fit, known_error, steps_of
@@ -209,3 +210,19 @@ def test_what_older_checkpoints_call_their_loss_and_settings_is_still_called_so(
 def test_an_unknown_trunk_is_named() -> None:
     with pytest.raises(TrainingError, match="mobilenet_v2"):
         build("resnet", 1.0, 64, 4, None, 0.1)
+
+
+def test_the_log_is_written_where_tensorboard_cannot_be(tmp_path: Path) -> None:
+    told = run_without_shared_memory("ro", LOGS, str(tmp_path))
+    assert told.strip() == "1,loss,0.50000"
+
+
+LOGS = """
+import sys
+from pathlib import Path
+from training.learn.fit import _Log
+folder = Path(sys.argv[1])
+with _Log(folder, append=False) as log:
+    log.write(1, {"loss": 0.5})
+print((folder / "log.csv").read_text())
+"""

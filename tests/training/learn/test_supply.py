@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.training.sandbox import run_without_shared_memory
 from training.errors import TrainingError
 from training.learn.prepare import labels_for, play_material
 from training.learn.supply import Supply
@@ -130,15 +131,7 @@ COMPOSES = ORPHANS.replace("os.kill(os.getpid(), 9)", "supply.close()")
 @pytest.mark.parametrize("options", ["ro", "size=4k"])
 def test_it_needs_no_shared_memory_file_system(options: str) -> None:
     """A container's /dev/shm may be read-only or full."""
-    inside = (
-        f'mount -t tmpfs -o {options} tmpfs /dev/shm && (cat /dev/zero > /dev/shm/full; exec {sys.executable} -c "$1")'
-    )
-    if subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("no name spaces of its own may be made here")
-    command = ["unshare", "-rm", "sh", "-c", inside, "sh", COMPOSES]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.split()) == 2
+    assert len(run_without_shared_memory(options, COMPOSES).split()) == 2
 
 
 def _runs(pid: str) -> bool:
