@@ -37,6 +37,8 @@ PROGRAMS = {
     "openssh-server": "sshd",
     "chromium": "chromium",
     "chromium-driver": "chromedriver",
+    "prometheus": "prometheus",
+    "prometheus-mqtt-exporter": "prometheus-mqtt-exporter",
 }
 NO_NETWORK = (
     "Temporary failure in name resolution",
@@ -104,6 +106,8 @@ NEEDS = (
     Need("chromium", "the tests look at the live view with it", ("test",)),
     Need("chromium-driver", "and steer it with this", ("test",)),
     Need("openssh-server", "the tests deploy over it", ("test",), opens_a_port=True),
+    Need("prometheus", "the tests prove the alarms for a fleet with it", ("test",), opens_a_port=True),
+    Need("prometheus-mqtt-exporter", "which reads the broker for it", ("test",), opens_a_port=True),
 )
 
 
