@@ -21,6 +21,8 @@ from training.errors import TrainingError
 from training.learn import modelfile, network
 
 Floats = NDArray[np.float32]
+PLACE_HEADS = "place", "box"
+HEADS = "logits", *PLACE_HEADS
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,10 @@ class Folded:
 def begin(model: keras.Model, folder: Path, currency: str, labels: Sequence[str], pictures: NDArray[np.uint8]) -> None:
     """Set the weights of `model` to those of the bundle in `folder`, or of the float network in a run's model.keras.
 
-    `pictures` (n, size, size, 3) show what training will: the normalisations are set on them. The heads are taken
-    too where the bundle is one of the same `currency`: what it says of a label that stays is kept, a new one begins as
-    unlikely as its least likely. Raises BundleError, and TrainingError where the networks
-    differ.
+    `pictures` (n, size, size, 3) show what training will: the normalisations are set on them. Where a note lies is seen
+    alike in every currency: that head is taken. The one of the amounts is taken too where the bundle is one of the same
+    `currency`: what it says of a label that stays is kept, a new one begins as unlikely as its least likely.
+    Raises BundleError, and TrainingError where the networks differ.
     """
     if folder.suffix == ".keras":
         network.take(model, folder)
@@ -56,8 +58,8 @@ def begin(model: keras.Model, folder: Path, currency: str, labels: Sequence[str]
     if len(operations) < len(pairs):
         raise TrainingError(f"{folder} holds another network: it has {len(operations)} layers, not {len(pairs)}")
     _settle(trunk, pairs, pictures)
-    if bundle.manifest.currency == currency:
-        _take_heads(model, heads, bundle.labels, labels)
+    names = HEADS if bundle.manifest.currency == currency else PLACE_HEADS
+    _take_heads(model, names, heads, bundle.labels, labels)
 
 
 def read_weights(model: bytes) -> list[Folded]:
@@ -119,9 +121,11 @@ def _settle(trunk: keras.Model, pairs: list[tuple[keras.Layer, Any]], pictures: 
         layer.set_weights([np.sqrt(variance + layer.epsilon), bias + mean, mean, variance])
 
 
-def _take_heads(model: keras.Model, heads: list[Folded], before: tuple[str, ...], labels: Sequence[str]) -> None:
-    """The heads of a bundle with the labels `before`."""
-    for name in ("logits", "place", "box"):
+def _take_heads(
+    model: keras.Model, names: Sequence[str], heads: list[Folded], before: tuple[str, ...], labels: Sequence[str]
+) -> None:
+    """Those heads with these names of a bundle with the labels `before`."""
+    for name in names:
         layer = model.get_layer(name)
         wanted = tuple(layer.kernel.shape)
         if name == "logits":

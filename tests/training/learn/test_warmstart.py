@@ -39,11 +39,14 @@ def test_a_network_taken_back_from_a_bundle_says_what_the_bundle_says(pictures: 
     assert (training.argmax(axis=1) == shipped[:96].argmax(axis=1)).mean() >= 0.9
 
 
-def test_another_currency_takes_the_trunk_and_keeps_its_own_heads(pictures: np.ndarray) -> None:
+def test_another_currency_takes_the_trunk_and_where_a_note_lies_and_names_it_itself(pictures: np.ndarray) -> None:
     model = build("mobilenet_v2", 1.0, pictures.shape[1], 3, None, 0.1)
     heads = model.get_layer("logits").get_weights()[0].copy()
-    warmstart.begin(model, XTS, "EUR", ("5", "background", "several"), pictures[:32])
+    warmstart.begin(model, XTS, "EUR", ("5", "background", "several"), pictures)
     assert np.array_equal(model.get_layer("logits").get_weights()[0], heads)
+    places = np.asarray(model(network.inputs(pictures[:64]), training=False)["box"])
+    shipped = quantize.int8_outputs(bundles.read(XTS).model, pictures[:64])[1]
+    assert np.abs(places - shipped).mean() < 0.05
 
 
 def test_an_amount_more_begins_with_all_that_is_known_of_the_others(pictures: np.ndarray) -> None:
