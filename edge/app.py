@@ -15,18 +15,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeAlias
 
 from edge import __version__, fallback
 from edge.core import bundle as bundles
 from edge.core import intake
 from edge.core.bundle import Bundle
-from edge.core.decide import Decider
-from edge.core.errors import BundleError, EdgeError, HardwareError, Reason
+from edge.core.errors import BundleError, ConfigError, EdgeError, HardwareError, Reason
 from edge.core.guide import Guide, Mount
 from edge.core.line import shown
 from edge.core.messages import Fault, Notice, Sight, Utterance
-from edge.core.observe import Observer
+from edge.core.pocket import Pocket, labels_of
 from edge.core.speech import Speech
 from edge.devices import Parts
 from edge.hub import Hub
@@ -41,6 +40,8 @@ from edge.startup import Startup
 from edge.wiring import Kit, Outlets
 
 log = logging.getLogger(__name__)
+
+Loaded: TypeAlias = tuple[Bundle, Engine]
 
 PACKAGE = Path(__file__).resolve().parent
 BUNDLES = PACKAGE / "bundles"
@@ -62,23 +63,53 @@ def _bundle_folder(name: str) -> Path:
     return shipped if "/" not in name and intake.is_folder(shipped) else Path(name)
 
 
-def load(config: Config, open_engine_: Callable[[Bundle], Engine]) -> tuple[Bundle, Engine]:
-    """The configured bundle, whole and self-tested, with the engine that runs it. Raises BundleError."""
-    return _load(find_bundle(config.model.bundle), open_engine_)
+def load(config: Config, open_engine_: Callable[[Bundle], Engine]) -> list[Loaded]:
+    """The configured bundles, whole and self-tested, each with the engine that runs it. Raises BundleError."""
+    return _each(config, lambda wanted, _: _load(find_bundle(wanted), open_engine_))
 
 
 def load_or_stand_in(
     config: Config, open_engine_: Callable[[Bundle], Engine], state: Path
-) -> tuple[Bundle, Engine, Fault | None]:
-    """The configured bundle, or the one that stands in for it and the fault to tell. Raises the refused one's error."""
-    wanted = config.model.bundle
+) -> tuple[list[Loaded], list[Fault]]:
+    """The configured bundles, or what stands in for those that are refused and the faults to tell.
+
+    One that has no stand-in is missed by all: its notes would be strangers that another may take for its own. Raises
+    its error.
+    """
+    faults: list[Fault] = []
+
+    def take(wanted: str, place: int) -> Loaded:
+        loaded, fault = _load_or_stand_in(wanted, open_engine_, state / f"bundle-{place + 1}" if place else state)
+        faults.extend([fault] if fault else [])
+        return loaded
+
+    return _each(config, take), faults
+
+
+def _each(config: Config, take: Callable[[str, int], Loaded]) -> list[Loaded]:
+    """What `take` makes of each bundle's name and its place among them. Raises ConfigError for a currency twice."""
+    found: list[Loaded] = []
+    with contextlib.ExitStack() as closing:
+        for place, wanted in enumerate(config.model.bundles):
+            bundle, engine = take(wanted, place)
+            closing.callback(engine.close)
+            if bundle.manifest.currency in [other.manifest.currency for other, _ in found]:
+                raise ConfigError([f"model.bundle names two bundles of {bundle.manifest.currency}: name one of them"])
+            found.append((bundle, engine))
+        closing.pop_all()
+    return found
+
+
+def _load_or_stand_in(
+    wanted: str, open_engine_: Callable[[Bundle], Engine], state: Path
+) -> tuple[Loaded, Fault | None]:
     try:
-        bundle, engine = load(config, open_engine_)
+        bundle, engine = _load(find_bundle(wanted), open_engine_)
     except BundleError as error:
         refused = BundleError(str(error))  # without its traceback, which would hold the refused model in memory
     else:
         fallback.remember(state, wanted, bundle)
-        return bundle, engine, None
+        return (bundle, engine), None
     for path, digest in fallback.candidates(state, wanted, _bundle_folder(wanted), BUNDLES):
         try:
             bundle, engine = _load(path, open_engine_, digest)
@@ -86,11 +117,11 @@ def load_or_stand_in(
             log.warning("no stand-in: %s", error)
             continue
         log.error("%s; using %s", refused, path)
-        return bundle, engine, Fault("bundle", Reason.REFUSED.value, f"{refused}; using {path}")
+        return (bundle, engine), Fault("bundle", Reason.REFUSED.value, f"{refused}; using {path}")
     raise refused
 
 
-def _load(path: Path, open_engine_: Callable[[Bundle], Engine], digest: str = "") -> tuple[Bundle, Engine]:
+def _load(path: Path, open_engine_: Callable[[Bundle], Engine], digest: str = "") -> Loaded:
     try:
         return _load_whole(path, open_engine_, digest)
     except EdgeError:
@@ -100,7 +131,7 @@ def _load(path: Path, open_engine_: Callable[[Bundle], Engine], digest: str = ""
         raise BundleError(f"{path}: it cannot be used: {type(error).__name__}: {error}") from error
 
 
-def _load_whole(path: Path, open_engine_: Callable[[Bundle], Engine], digest: str) -> tuple[Bundle, Engine]:
+def _load_whole(path: Path, open_engine_: Callable[[Bundle], Engine], digest: str) -> Loaded:
     bundle = bundles.read(path)
     if digest and bundle.manifest.digest != digest:
         raise BundleError(f"{path} is not the bundle that passed here")
@@ -115,12 +146,12 @@ def _load_whole(path: Path, open_engine_: Callable[[Bundle], Engine], digest: st
     return bundle, engine
 
 
-def open_guide(config: Config, bundle: Bundle) -> Guide | None:
+def open_guide(config: Config, bundles_: Sequence[Bundle]) -> Guide | None:
     """What gives hints to the hand, where they are wanted."""
     if not config.guidance.enabled:
         return None
-    mount, known = Mount(config.camera.mount), bundle.manifest.decision.visible_known
-    return Guide(bundle.labels, mount, config.camera.rotation, visible_known=known)
+    mount, known = Mount(config.camera.mount), all(bundle.manifest.decision.visible_known for bundle in bundles_)
+    return Guide(labels_of(bundles_), mount, config.camera.rotation, visible_known=known)
 
 
 def state_folder() -> Path:
@@ -171,34 +202,36 @@ def run(
     state = state or state_folder()
     startup = Startup()
     with contextlib.ExitStack() as closing:  # whatever fails: the extras go first, then the button, the engine last
-        refused = None
         if stand_in:
-            bundle, engine, refused = load_or_stand_in(config, devices.engine, state)
+            loaded, refused = load_or_stand_in(config, devices.engine, state)
         else:
-            bundle, engine = load(config, devices.engine)
-        closing.callback(engine.close)
+            loaded, refused = load(config, devices.engine), []
+        for _, engine in loaded:
+            closing.callback(engine.close)
+        chosen = [bundle for bundle, _ in loaded]
         faults = [Fault("config", Reason.REFUSED.value, "; ".join(mistakes))] if mistakes else []
-        faults += [refused] if refused is not None else []
-        if refused is not None and (unfelt := _unfelt(config, devices, bundle, state)):
+        faults += refused
+        if refused and (unfelt := _unfelt(config, devices, chosen[0], state)):
             devices, faults = replace(devices, pulser=None), [*faults, unfelt]
         startup.lap("bundle")
-        speech = Speech(config.voice.language, bundle.manifest.currency)
+        speech = Speech(config.voice.language, chosen[0].manifest.currency)
         phrases = phrases_of(config, devices.synth(), state / "phrases")
         startup.lap("voice")
-        rendered = phrases.prepare(speech.fixed(bundle.denominations))
+        amounts = {bundle.manifest.currency: bundle.denominations for bundle in chosen}
+        rendered = phrases.prepare(speech.fixed(chosen[0].denominations, amounts))
         startup.lap("phrases")
         phrases.start(later=speech.ages())
         closing.callback(phrases.close)
         memory, notices = Said(speech.phrase("not genuine"), state), _first_notices(config, first_words, state)
         hub = Hub()
-        outlets = Outlets(Kit(config, devices, bundle, speech, phrases, memory, state, closing, screen), hub)
-        _log_start(config, bundle, engine, rendered)
+        outlets = Outlets(Kit(config, devices, chosen, speech, phrases, memory, state, closing, screen), hub)
+        _log_start(config, loaded, rendered)
         outlets.start()
         _listen(hub, devices, closing)
         for fault in faults:
             hub.post(fault)
-        if refused is not None:
-            devices.supervisor.status(refused.detail)
+        if refused:
+            devices.supervisor.status("; ".join(fault.detail for fault in refused))
         closing.callback(devices.supervisor.stopping)
         devices.supervisor.ready()
         for notice in notices:
@@ -206,7 +239,7 @@ def run(
         outlets.start_extras()
         startup.lap("outlets")
         log.info("%s", startup)
-        _pipeline(config, devices, bundle, engine, hub).run(stop)
+        _pipeline(config, devices, loaded, hub).run(stop)
         if stop.is_set():
             hub.post(Notice("goodbye"))
     return list(memory.utterances)
@@ -217,7 +250,7 @@ def _unfelt(config: Config, devices: Parts, stand_in: Bundle, state: Path) -> Fa
 
     Raises BundleError where nothing would be told then.
     """
-    wanted = config.model.bundle
+    wanted = config.model.bundles[0]  # with pulses there is one
     if devices.pulser is None or fallback.has_the_amounts_of(stand_in, state, wanted, _bundle_folder(wanted)):
         return None
     why = f"{stand_in.path} has other amounts than {shown(wanted)}, and they would be felt as wrong ones"
@@ -246,13 +279,14 @@ def _listen(hub: Hub, devices: Parts, closing: contextlib.ExitStack) -> None:
         hub.post(Fault.of(error))
 
 
-def _pipeline(config: Config, devices: Parts, bundle: Bundle, engine: Engine, hub: Hub) -> Pipeline:
+def _pipeline(config: Config, devices: Parts, loaded: Sequence[Loaded], hub: Hub) -> Pipeline:
+    pocket = Pocket([(bundle, engine.invoke) for bundle, engine in loaded], time.perf_counter)
     return Pipeline(
         devices.camera,
-        Observer(bundle, engine.invoke, time.perf_counter),
-        Decider(bundle.labels, bundle.manifest.decision),
+        pocket.observe,
+        pocket.step,
         hub.post,
-        guide=open_guide(config, bundle),
+        guide=open_guide(config, [bundle for bundle, _ in loaded]),
         stalled_after_s=config.camera.stalled_after_s,
         random=random.random,
         pictures=hub.post if hub.taken(Sight) else None,
@@ -260,16 +294,16 @@ def _pipeline(config: Config, devices: Parts, bundle: Bundle, engine: Engine, hu
     )
 
 
-def _log_start(config: Config, bundle: Bundle, engine: Engine, rendered: int) -> None:
+def _log_start(config: Config, loaded: Sequence[Loaded], rendered: int) -> None:
+    manifests = [bundle.manifest for bundle, _ in loaded]
     log.info(
-        "saynote %s python=%s bundle=%s-%s digest=%s engine=%s camera=%s voice=%s button=%s pulses=%s light=%s mqtt=%s "
+        "saynote %s python=%s bundle=%s digest=%s engine=%s camera=%s voice=%s button=%s pulses=%s light=%s mqtt=%s "
         "rendered=%d",
         __version__,
         platform.python_version(),
-        bundle.manifest.name,
-        bundle.manifest.version,
-        bundle.manifest.digest[:12],
-        getattr(engine, "runtime", "unknown"),
+        ",".join(f"{manifest.name}-{manifest.version}" for manifest in manifests),
+        ",".join(manifest.digest[:12] for manifest in manifests),
+        getattr(loaded[0][1], "runtime", "unknown"),
         config.camera.driver,
         config.voice.driver,
         config.button.driver,

@@ -20,12 +20,14 @@ import msgspec
 
 from edge.core import intake, tables, words
 from edge.core.errors import ConfigError
+from edge.core.line import shown
 from edge.core.tables import Mistake
 from edge.core.wire import Topics
 from edge.settings import Config
 
 log = logging.getLogger(__name__)
 
+MOST_BUNDLES = 4  # each is looked at in its turn: with more, none would be looked at often enough
 FILE_MOST_BYTES = 64 << 10  # eight times the example, which explains every key
 DEFAULT = Path("/etc/saynote/edge.toml")
 EXTRAS = ("mqtt", "web", "capture")  # what only adds to what is seen and said
@@ -128,6 +130,12 @@ def _without(config: Config, mistakes: list[Mistake]) -> Config:
     return msgspec.structs.replace(config, **{table: getattr(Config(), table) for table in tables_})
 
 
+def require(config: Config) -> None:
+    """Raises ConfigError where settings, however they came together, do not go together; of extras others tell."""
+    if vital := [mistake.sentence for mistake in _mistakes_across(config) if mistake.table not in EXTRAS]:
+        raise ConfigError(vital)
+
+
 def _remarks(config: Config) -> list[str]:
     if config.mqtt.enabled and config.mqtt.ca_file and not config.mqtt.tls:
         return ["mqtt.ca_file is not used while mqtt.tls is false: nothing is encrypted on the way to the broker"]
@@ -149,13 +157,22 @@ def _mistakes_across(config: Config) -> list[Mistake]:
         if much < 2 * getattr(config.pulses, little):
             why = f"pulses.{key} must be at least twice pulses.{little}, or nobody can tell them apart"
             found.append(Mistake("pulses", why))
-    return [
-        *found,
-        *_pin_clashes(config),
-        *_unusable_broker(config),
-        *_unusable_address(config),
-        *_refused_later(config),
-    ]
+    found += _pin_clashes(config) + _bundle_clashes(config)
+    return found + _unusable_broker(config) + _unusable_address(config) + _refused_later(config)
+
+
+def _bundle_clashes(config: Config) -> list[Mistake]:
+    named = config.model.bundles
+    whys = []
+    if not 1 <= len(named) <= MOST_BUNDLES:
+        whys.append(f"model.bundle names {len(named)} bundles: it must name 1 to {MOST_BUNDLES}")
+    whys += [f"model.bundle names {shown(twice)} twice" for twice in sorted({n for n in named if named.count(n) > 1})]
+    if len(named) > 1 and config.pulses.driver != "none":
+        whys.append(
+            "model.bundle names several bundles, and the same pulses would mean an amount of each: "
+            'set pulses.driver = "none" or name one bundle'
+        )
+    return [Mistake("model", why) for why in whys]
 
 
 def _refused_later(config: Config) -> list[Mistake]:

@@ -12,11 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from edge.core import backoff
-from edge.core.decide import Decider
 from edge.core.errors import HardwareError, Reason
 from edge.core.guide import Guide
 from edge.core.messages import Decision, Fault, Frame, Guidance, Observation, Recovered, Sight, Turn, Verdict
-from edge.core.observe import Observer
 from edge.core.stale import Stale
 from edge.ports import Camera
 
@@ -35,8 +33,8 @@ class Pipeline:
     def __init__(
         self,
         open_camera: Callable[[], Camera],
-        observer: Observer,
-        decider: Decider,
+        observe: Callable[[Frame], Observation],
+        decide: Callable[[Observation], list[Decision]],
         post: Callable[[Posted], object],
         *,
         guide: Guide | None = None,
@@ -51,7 +49,7 @@ class Pipeline:
         """
         # Most devices hand their pictures to nobody: then there is nothing to call, and nobody who could keep one.
         self._pictures = pictures
-        self._open_camera, self._observer, self._decider, self._post = open_camera, observer, decider, post
+        self._open_camera, self._observe, self._decide, self._post = open_camera, observe, decide, post
         self._stalled_after_s = stalled_after_s
         self._random = random
         self._guide = guide  # None: no hints are wanted
@@ -93,11 +91,11 @@ class Pipeline:
             self._told = None
             self._waits = self._begin_waits()
             self._post(Recovered("camera"))
-        observation = self._observer.observe(frame)
+        observation = self._observe(frame)
         self._post(observation)
         if self._pictures is not None:
             self._pictures(Sight(frame, observation))
-        decisions = self._decider.step(observation)
+        decisions = self._decide(observation)
         for decision in decisions:
             _log_decision(decision)
             self._post(decision)

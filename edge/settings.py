@@ -41,11 +41,17 @@ class CameraConfig(Group, frozen=True):
 
 
 class ModelConfig(Group, frozen=True):
-    """Which bundle, and what runs it."""
+    """Which bundle, or which bundles of several currencies, and what runs them."""
 
-    bundle: words.GivenPath = "inr"  # the name of a shipped bundle or the path of a bundle folder
+    # the name of a shipped bundle or the path of a bundle folder; a list of them for several currencies at once
+    bundle: Annotated[str | tuple[str, ...], words.kind(words.given_path)] = "inr"
     threads: Annotated[int, Meta(ge=1, le=8)] = 2
     runtime: Literal["auto", "tflite-runtime", "ai-edge-litert"] = "auto"
+
+    @property
+    def bundles(self) -> tuple[str, ...]:
+        """All that are named."""
+        return (self.bundle,) if isinstance(self.bundle, str) else self.bundle
 
 
 class VoiceConfig(Group, frozen=True):

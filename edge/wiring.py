@@ -36,6 +36,7 @@ from edge.core.messages import (
     Turn,
     Utterance,
 )
+from edge.core.pocket import labels_of, thresholds_of
 from edge.core.pulsecode import PulseCode, Rhythm
 from edge.core.session import Repeat, Reply, Total
 from edge.core.speech import Speech
@@ -56,7 +57,7 @@ class Kit:
 
     config: Config
     devices: Parts
-    bundle: Bundle
+    bundles: Sequence[Bundle]  # one for each currency
     speech: Speech
     phrases: Phrases
     said: Said
@@ -67,7 +68,13 @@ class Kit:
     @property
     def bundle_name(self) -> str:
         """Name and version, as a person would say it."""
-        return f"{self.bundle.manifest.name} {self.bundle.manifest.version}"
+        return ", ".join(f"{bundle.manifest.name} {bundle.manifest.version}" for bundle in self.bundles)
+
+    @property
+    def digest(self) -> str:
+        """The identity of what is in use, SHA-256: that of the bundle, or one made of those of several."""
+        found = [bundle.manifest.digest for bundle in self.bundles]
+        return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()
 
     @property
     def timings(self) -> Timings:
@@ -97,7 +104,7 @@ def _view(kit: Kit, _post: Post) -> Outlet:
         f"saynote {__version__}   bundle {kit.bundle_name}   camera {kit.config.camera.driver}   "
         f"voice {kit.config.voice.driver}"
     )
-    return View(kit.screen, kit.bundle.labels, title, "Space repeats, Ctrl-C ends")
+    return View(kit.screen, labels_of(kit.bundles), title, "Space repeats, Ctrl-C ends")
 
 
 def _light(kit: Kit, post: Post) -> Outlet:
@@ -112,7 +119,8 @@ def _pulses(kit: Kit, post: Post) -> Outlet:
 
     config, pulser = kit.config.pulses, kit.devices.pulser
     assert pulser is not None
-    code = PulseCode(kit.bundle.denominations, config.codes)
+    (bundle,) = kit.bundles  # the same pulses must not mean two amounts: settings refuse more
+    code = PulseCode(bundle.denominations, config.codes)
     rhythm = Rhythm(config.short_s, config.long_s, config.gap_s, config.pause_s)
     # Where nothing is heard, a pin that fails at the start ends us: a device that tells nothing must not seem alive.
     open_ = pulser if kit.config.voice.driver != "none" else once(pulser(), pulser)
@@ -127,9 +135,9 @@ def _telemetry(kit: Kit, post: Post) -> Outlet:
         device=device_id(kit.config),
         run=secrets.token_hex(4),
         daemon=__version__,
-        currency=kit.bundle.manifest.currency,
+        currency=kit.bundles[0].manifest.currency,
         bundle=kit.bundle_name,
-        digest=kit.bundle.manifest.digest,
+        digest=kit.digest,
     )
     topics = wire.Topics(kit.config.mqtt.prefix, source.device)
     mqtt = kit.config.mqtt
@@ -166,17 +174,17 @@ def _capture(kit: Kit, _post: Post) -> Outlet:
     from edge.outlets.album import CAPTURES, Album
     from edge.outlets.capture import Capture
 
-    config, manifest = kit.config.capture, kit.bundle.manifest
+    config = kit.config.capture
     album = Album(kit.state / CAPTURES, max_bytes=config.max_mb * BYTES_PER_MB, keep_days=config.keep_days)
-    thresholds = manifest.decision.thresholds
-    return Capture(album, kit.bundle.labels, thresholds, kit.bundle_name, manifest.digest, kit.devices.clock)
+    labels, thresholds = labels_of(kit.bundles), thresholds_of(kit.bundles)
+    return Capture(album, labels, thresholds, kit.bundle_name, kit.digest, kit.devices.clock)
 
 
 def _web(kit: Kit, _post: Post) -> Outlet:
     from edge.outlets.web import About, Web
 
     about = About(__version__, kit.bundle_name, kit.config.camera.driver, kit.config.voice.language)
-    return Web(kit.bundle.labels, about, kit.timings, kit.devices.clock, lambda web: open_web(kit.config, web))
+    return Web(labels_of(kit.bundles), about, kit.timings, kit.devices.clock, lambda web: open_web(kit.config, web))
 
 
 NEWS = (Decision, Guidance, Fault, Recovered)

@@ -59,14 +59,18 @@ def _count(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Measure here and now."""
     if options.start:
-        given = {"--config": options.config, "--bundle": options.bundle}
-        for line in measure_starts([word for key, value in given.items() if value for word in (key, str(value))]):
+        given = [("--config", options.config), *(("--bundle", name) for name in options.bundle or ())]
+        for line in measure_starts([word for key, value in given if value for word in (key, str(value))]):
             put(line)
         return EXIT_OK
     config = configured(options)
-    bundle, engine = app.load(config, lambda loaded: open_engine(config, loaded))
-    for line in measure(bundle, engine, options.frames):
-        put(line)
+    loaded = app.load(config, lambda bundle: open_engine(config, bundle))
+    for bundle, engine in loaded:
+        if len(loaded) > 1:  # each frame is looked at by one of them
+            put(f"{bundle.manifest.name} {bundle.manifest.version}")
+        for line in measure(bundle, engine, options.frames):
+            put(line)
+    bundle = loaded[0][0]
     for line in measure_sound(bundle, open_synth(config.voice), config.voice, times=40):
         put(line)
     return EXIT_OK

@@ -144,15 +144,18 @@ def _configuration(patient: Patient) -> Finding:
 
 
 def _bundle(patient: Patient) -> Finding:
-    bundle, engine = app.load(patient.config, patient.devices.engine)
-    with contextlib.closing(engine):
-        ms = _inference_ms(engine)
-    about = bundle.manifest
-    found = (
-        f"{about.name} {about.version}, {about.currency} {', '.join(bundle.denominations)}; hashes and self-test are "
-        f"right; {getattr(engine, 'runtime', 'runtime not known')}, {ms:.1f} ms for a picture"
-    )
-    if ms > 1e3 / patient.config.camera.frames_per_s:
+    loaded = app.load(patient.config, patient.devices.engine)
+    slowest, lines = 0.0, []
+    for bundle, engine in loaded:
+        with contextlib.closing(engine):
+            ms = _inference_ms(engine)
+        about, slowest = bundle.manifest, max(ms, slowest)
+        lines.append(
+            f"{about.name} {about.version}, {about.currency} {', '.join(bundle.denominations)}; hashes and self-test "
+            f"are right; {getattr(engine, 'runtime', 'runtime not known')}, {ms:.1f} ms for a picture"
+        )
+    found = "; and ".join(lines)
+    if slowest > 1e3 / patient.config.camera.frames_per_s:
         to_do = "Fewer pictures are looked at than the camera gives: try model.threads or model.runtime."
         return Finding("bundle", State.WARNING, found, to_do)
     return Finding("bundle", State.OK, found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -39,19 +39,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Play the test through the configured card."""
     config = configured(options)
-    bundle = bundles.read(app.find_bundle(config.model.bundle))
+    chosen = [bundles.read(app.find_bundle(name)) for name in config.model.bundles]
     synth, speaker = open_synth(config.voice), open_speaker(config.voice)
-    for line in play(config, bundle, synth, speaker, SystemClock()):
+    for line in play(config, chosen, synth, speaker, SystemClock()):
         put(line)
     return EXIT_OK
 
 
 def play(
-    config: Config, bundle: Bundle, synth: Synth, speaker: Speaker, clock: Clock, *, asleep_s: float = ASLEEP_S
+    config: Config,
+    chosen: Sequence[Bundle],
+    synth: Synth,
+    speaker: Speaker,
+    clock: Clock,
+    *,
+    asleep_s: float = ASLEEP_S,
 ) -> Iterator[str]:
     """Play the test; a line before each sound says what should be heard."""
     language = config.voice.language
-    speech = Speech(language, bundle.manifest.currency)
+    speech = Speech(language, chosen[0].manifest.currency)
     count = begun_by_tone(synth.render(COUNT, language))
     with contextlib.closing(speaker):
         yield "1. You should hear a short high tone, then: one, two, three."
@@ -59,8 +65,7 @@ def play(
         yield f"2. Now {asleep_s:.0f} seconds of silence, and then the same again."
         clock.sleep(asleep_s)
         _play(speaker, count)
-        for label in bundle.denominations:
-            text = speech.amount(label)
+        for text in (speech.amount(a, currency=b.manifest.currency) for b in chosen for a in b.denominations):
             yield f"   {text}"
             _play(speaker, synth.render(text, language))
     yield "No tone, or a shorter one the second time: the card swallows the beginning of what is said."

@@ -11,10 +11,9 @@ from pathlib import Path
 from edge import app
 from edge.commands.shell import add_bundle, configured, put
 from edge.core.bundle import Bundle
-from edge.core.decide import Decider
 from edge.core.errors import EXIT_OK
 from edge.core.line import one_line
-from edge.core.observe import Observer
+from edge.core.pocket import Pocket
 from edge.core.speech import Speech
 from edge.devices import open_engine
 from edge.drivers.clock import SystemClock
@@ -44,18 +43,20 @@ def transcribe(config: Config, folder: Path, open_engine_: Callable[[Bundle], En
 
     Raises BundleError, and HardwareError where there are no pictures.
     """
-    bundle, engine = app.load(config, open_engine_)
-    speech = Speech(config.voice.language, bundle.manifest.currency)
-    camera = FilesCamera(folder, pace=False, clock=SystemClock(), frames_per_s=config.camera.frames_per_s)
-    with contextlib.closing(engine), contextlib.closing(camera):
-        yield from _said(bundle, engine, speech, camera)
+    loaded = app.load(config, open_engine_)
+    speech = Speech(config.voice.language, loaded[0][0].manifest.currency)
+    with contextlib.ExitStack() as closing:
+        for _, engine in loaded:
+            closing.callback(engine.close)
+        camera = FilesCamera(folder, pace=False, clock=SystemClock(), frames_per_s=config.camera.frames_per_s)
+        closing.callback(camera.close)
+        pocket = Pocket([(bundle, engine.invoke) for bundle, engine in loaded], time.perf_counter)
+        yield from _said(pocket, speech, camera)
         for name, reason in camera.broken.items():
             yield f"{name}: left out, as it {reason}"
 
 
-def _said(bundle: Bundle, engine: Engine, speech: Speech, camera: FilesCamera) -> Iterator[str]:
-    observer = Observer(bundle, engine.invoke, time.perf_counter)
-    decider = Decider(bundle.labels, bundle.manifest.decision)
+def _said(pocket: Pocket, speech: Speech, camera: FilesCamera) -> Iterator[str]:
     shown, spoke = "", False  # the still in view, and whether anything was said to it
     while (frame := camera.read(1.0)) is not None:
         # Between two stills there is a frame without a name; the frames of a recording all have theirs.
@@ -63,7 +64,7 @@ def _said(bundle: Bundle, engine: Engine, speech: Speech, camera: FilesCamera) -
             yield f"{shown}: {SILENCE}"
         if frame.name != shown:
             shown, spoke = frame.name, False
-        for decision in decider.step(observer.observe(frame)):
+        for decision in pocket.step(pocket.observe(frame)):
             if text := speech.decision(decision):
                 spoke = True
                 yield f"{frame.name or f'{frame.t_s:.1f} s'}: {text}"

@@ -13,7 +13,9 @@ from edge.settings import Config
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
     """The option that `configured` knows."""
-    parser.add_argument("--bundle", help="name or folder of the bundle, instead of the configured one")
+    parser.add_argument(
+        "--bundle", action="append", help="name or folder of the bundle, instead of the configured one; once a currency"
+    )
 
 
 def configured(options: argparse.Namespace) -> Config:
@@ -29,7 +31,11 @@ def configured_to_run(options: argparse.Namespace) -> tuple[Config, list[str]]:
 
 def _with_bundle(found: Config, options: argparse.Namespace) -> Config:
     bundle = getattr(options, "bundle", None)
-    return settings.changed(found, "model", bundle=bundle) if bundle else found
+    if not bundle:
+        return found
+    changed = settings.changed(found, "model", bundle=bundle[0] if len(bundle) == 1 else tuple(bundle))
+    config.require(changed)
+    return changed
 
 
 def put(text: str) -> None:

@@ -56,12 +56,15 @@ def take(config: Config, devices: Parts, file: Path) -> Iterator[str]:
     height, width = frame.pixels.shape[:2]
     yield f"picture    {file}, {width} x {height}"
     try:
-        bundle, engine = app.load(config, devices.engine)
+        loaded = app.load(config, devices.engine)
     except BundleError as error:
         yield f"bundle     refused: {error}"
         return
-    with contextlib.closing(engine):
-        yield from _describe(bundle, engine, frame)
+    for bundle, engine in loaded:
+        with contextlib.closing(engine):
+            if len(loaded) > 1:
+                yield f"bundle     {bundle.manifest.name} {bundle.manifest.version}"
+            yield from _describe(bundle, engine, frame)
 
 
 def _settled(camera: Camera) -> Frame:

@@ -18,7 +18,7 @@ def describe(item: Decision | Guidance | Fault | Recovered | Utterance) -> str:
             return "nothing in view"
         if item.verdict is Verdict.SEEN:
             return ""
-        about = f"{item.label} " if item.label else ""
+        about = f"{item.label} {item.currency}".strip() + " " if item.label else ""
         return f"{item.verdict.value} {about}({item.confidence:.2f}, {item.frames} frames)"
     if isinstance(item, Guidance):
         return f"hint: {item.hint.value}"

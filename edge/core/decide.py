@@ -43,17 +43,28 @@ class Decider:
         self._away_s = 0.0  # so long no note was in view, the time of blurred frames left out
         self._blurred_s = 0.0  # so long there has been nothing but blur
         self._in_a_row = 0  # frames that looked like a note, blurred ones left out
-        self._said: str | None = None  # the amount of this presence
+        self._said: str | None = None  # the amount of this presence,
+        self._sure_of: str | None = None  # and the one it was sure of last, contested or not: a change needs more
         self._told: set[Verdict] = set()  # what else was said in it
 
-    def step(self, observation: Observation) -> list[Decision]:
-        """What `observation` changes; usually nothing."""
+    @property
+    def since_s(self) -> float | None:
+        """When what is in view came into view; None while nothing is."""
+        return self._since_s
+
+    @property
+    def said(self) -> str | None:
+        """The amount of what is in view, once it was said."""
+        return None if self._since_s is None else self._said
+
+    def step(self, observation: Observation, *, contested: bool = False) -> list[Decision]:
+        """What `observation` changes; usually nothing. `contested`: somebody else may know better, so no amount."""
         now = observation.t_s
         passed_s, self._now_s = now - self._now_s, now
         broken = self._since_s is not None and not 0 <= passed_s <= FORGET_AFTER_S
-        return ([self._end(observation)] if broken else []) + self._look(observation, max(0.0, passed_s))
+        return ([self._end(observation)] if broken else []) + self._look(observation, max(0.0, passed_s), contested)
 
-    def _look(self, observation: Observation, passed_s: float) -> list[Decision]:
+    def _look(self, observation: Observation, passed_s: float, contested: bool) -> list[Decision]:
         note = self._looks_like_note(observation)
         if note and self._since_s is None:
             self._begin(observation.t_s)
@@ -63,7 +74,7 @@ class Decider:
         if self._has_gone(observation, note, passed_s):
             return [self._end(observation)]
         seen = self._see(observation)
-        decision = None if observation.scores is None else self._judge(observation)
+        decision = None if observation.scores is None else self._judge(observation, contested)
         return [found for found in (seen, decision) if found]
 
     def _has_gone(self, observation: Observation, note: bool, passed_s: float) -> bool:
@@ -87,7 +98,7 @@ class Decider:
     def _begin(self, now: float) -> None:
         self._presence += 1
         self._since_s = now
-        self._said = None
+        self._said = self._sure_of = None
         self._away_s = self._blurred_s = 0.0
         self._in_a_row = 0
         self._told.clear()
@@ -112,13 +123,15 @@ class Decider:
         while self._seen and now - self._seen[0][0] > self._spec.unsure_after_s:
             self._seen.popleft()
 
-    def _judge(self, observation: Observation) -> Decision | None:
+    def _judge(self, observation: Observation, contested: bool) -> Decision | None:
         rows = np.stack([row for _, row, _ in self._recent])
         fused = fuse(rows)
         best = int(fused.argmax())
         label, confidence = self._labels[best], float(fused[best])
         if label not in RESERVED and self._sure(label, confidence, rows, best):
-            return self._amount(observation, label, confidence, len(rows))
+            self._sure_of = label
+            if not contested:
+                return self._amount(observation, label, confidence, len(rows))
         if label == SEVERAL and confidence >= SEVERAL_AT and len(rows) >= self._spec.min_frames:
             return self._once(Verdict.SEVERAL, observation, confidence, len(rows))
         if self._said is None and self._hesitates(observation.t_s):
@@ -136,7 +149,7 @@ class Decider:
         lasts = span_s >= self._spec.span_s - ROUNDING_S
         if not (enough and whole and lasts) or len(rows) < self._spec.min_frames:
             return False
-        if self._said in (None, label) or len(rows) >= CHANGE_FACTOR * self._spec.min_frames:
+        if self._sure_of in (None, label) or len(rows) >= CHANGE_FACTOR * self._spec.min_frames:
             return True
         return agree == 1 and span_s >= CHANGE_SPAN * self._spec.window_s
 

@@ -77,6 +77,7 @@ class Observation:
     box: Box | None = None
     ms: dict[str, float] = field(default_factory=dict)  # milliseconds per stage, by its name
     name: str = ""
+    reader: int = 0  # which of several bundles looked
 
 
 class Verdict(enum.Enum):
@@ -101,6 +102,7 @@ class Decision:
     confidence: float = 0.0  # fused probability of `label`
     frames: int = 0  # observations that went into it
     ms: dict[str, float] = field(default_factory=dict)  # of the last frame's stages
+    currency: str = ""  # of `label`, ISO 4217
 
 
 class Hint(enum.Enum):

@@ -7,7 +7,7 @@ clock: the caller says what time it is. It knows neither words nor sounds.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -36,14 +36,17 @@ class Repeat:
 
     label: str
     age_s: float  # since it was told
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """All that was counted since the total was cleared."""
+    """All that was counted in one currency since the total was cleared, and what was in others."""
 
     amount: Decimal
     notes: int
+    currency: str = ""
+    others: tuple[Total, ...] = ()
 
 
 Answer: TypeAlias = Reply | Repeat | Total
@@ -53,22 +56,22 @@ class Session:
     """Counts and answers; one owner for all outlets."""
 
     def __init__(self) -> None:
-        self._notes: list[Decimal] = []
-        self._last: tuple[str, float] | None = None  # last amount and when it was told
+        self._notes: list[tuple[str, Decimal]] = []  # currency and amount
+        self._last: tuple[str, str, float] | None = None  # currency and amount of the last note, and when it was told
         self._confirm_until_s: float | None = None
 
-    def count(self, label: str, now_s: float) -> None:
+    def count(self, label: str, now_s: float, currency: str = "") -> None:
         """A note of the amount `label` was shown: the next press asks about it, whatever was asked before."""
         self._confirm_until_s = None
-        self._last = (label, now_s)
-        self._notes.append(Decimal(label))
+        self._last = (currency, label, now_s)
+        self._notes.append((currency, Decimal(label)))
 
     def press(self, press: Press, now_s: float) -> Answer:
         """What a finished press is answered with."""
         if self._confirm_until_s is not None:
             return self._confirm(press, now_s)
         if press is Press.SHORT:
-            return Reply.NOTHING_YET if self._last is None else Repeat(self._last[0], now_s - self._last[1])
+            return self._repeat(now_s)
         if press is Press.LONG:
             return self.total
         if press is Press.DOUBLE:
@@ -85,8 +88,19 @@ class Session:
 
     @property
     def total(self) -> Total:
-        """The total as it stands."""
-        return Total(sum(self._notes, Decimal(0)), len(self._notes))
+        """The total as it stands, of each currency in the order in which they were first shown."""
+        found = [self._total(currency) for currency in dict.fromkeys(currency for currency, _ in self._notes)]
+        return replace(found[0], others=tuple(found[1:])) if found else Total(Decimal(0), 0)
+
+    def _total(self, currency: str) -> Total:
+        amounts = [amount for of, amount in self._notes if of == currency]
+        return Total(sum(amounts, Decimal(0)), len(amounts), currency)
+
+    def _repeat(self, now_s: float) -> Answer:
+        if self._last is None:
+            return Reply.NOTHING_YET
+        currency, label, told_s = self._last
+        return Repeat(label, now_s - told_s, currency)
 
     def _confirm(self, press: Press, now_s: float) -> Reply:
         assert self._confirm_until_s is not None

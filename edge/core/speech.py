@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import gettext
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 
 from babel import Locale, UnknownLocaleError
 from babel.numbers import format_decimal, get_currency_name, get_currency_precision
 
 from edge.core.errors import ConfigError, Reason
 from edge.core.messages import Decision, Fault, Guidance, Hint, Recovered, Verdict
-from edge.core.session import OLD_AFTER_S
+from edge.core.session import OLD_AFTER_S, Total
 
 CATALOGUES = Path(__file__).resolve().parent.parent / "locale"
 DOMAIN = "saynote"
@@ -112,6 +114,7 @@ RECOVERED = {
 # Spoken names that are better than CLDR's, or that CLDR lacks.
 CURRENCIES = {
     "INR": _pair("{number} rupee", "{number} rupees"),
+    "VND": _pair("{number} dong", "{number} dong"),
     "XTS": _pair("{number} play crown", "{number} play crowns"),
 }
 
@@ -133,7 +136,7 @@ BARE_PARTS = ("en", "es", "fr", "de", "pt", "pl")
 
 
 class Speech:
-    """Says things in one language about one currency."""
+    """Says things in one language; amounts are those of `currency` where no other is named."""
 
     def __init__(self, language: str, currency: str) -> None:
         try:
@@ -144,18 +147,18 @@ class Speech:
         self.currency = currency
         self._catalogue = _catalogue(language)
 
-    def amount(self, label: str, count: Decimal | None = None) -> str:
+    def amount(self, label: str, count: Decimal | None = None, currency: str = "") -> str:
         """The amount `label`, or a total of `count`, in words to be spoken: "500 rupees"."""
-        value = count if count is not None else Decimal(label)
-        return self._in_parts(value) or self._in_units(value)
+        value, currency = count if count is not None else Decimal(label), currency or self.currency
+        return self._in_parts(value, currency) or self._in_units(value, currency)
 
-    def _in_parts(self, value: Decimal) -> str | None:
+    def _in_parts(self, value: Decimal, currency: str) -> str | None:
         """ "2 euros 50" or "50 cents"; None for a whole number, and where the part has no name or is none of them."""
-        digits = get_currency_precision(self.currency)
+        digits = get_currency_precision(currency)
         whole, part = divmod(value.scaleb(digits), 10**digits)
         if part == 0 or part != int(part):
             return None
-        named = PARTS.get(self.currency)
+        named = PARTS.get(currency)
         rest = self._catalogue.ngettext(*named, int(part)).format(number=int(part)) if named else ""
         if whole == 0:
             return rest or None
@@ -163,18 +166,20 @@ class Speech:
         if self._locale.language in BARE_PARTS and part >= 10 ** (digits - 1):
             rest = str(int(part))
         return (
-            self._catalogue.gettext("{amount} {part}").format(amount=self._in_units(whole), part=rest) if rest else None
+            self._catalogue.gettext("{amount} {part}").format(amount=self._in_units(whole, currency), part=rest)
+            if rest
+            else None
         )
 
-    def _in_units(self, value: Decimal) -> str:
+    def _in_units(self, value: Decimal, currency: str) -> str:
         # Digits of 0 to 9 in every script: each espeak-ng voice reads them as its own language's numbers.
         number = format_decimal(value, locale=self._locale, group_separator=False, numbering_system="latn")
-        if self.currency in CURRENCIES:
-            one, many = CURRENCIES[self.currency]
+        if currency in CURRENCIES:
+            one, many = CURRENCIES[currency]
             # Never the form of 1 or 2 for a part: some languages say those without the number.
             whole = int(value) if value == int(value) else PLENTY
             return self._catalogue.ngettext(one, many, whole).format(number=number)
-        return f"{number} {get_currency_name(self.currency, count=float(value), locale=self._locale)}"
+        return f"{number} {get_currency_name(currency, count=float(value), locale=self._locale)}"
 
     def phrase(self, key: str) -> str:
         """The fixed phrase `key` of PHRASES. Raises KeyError for another."""
@@ -183,7 +188,7 @@ class Speech:
     def decision(self, decision: Decision) -> str | None:
         """What `decision` sounds like; None for silence."""
         if decision.verdict is Verdict.AMOUNT:
-            return self.amount(decision.label)
+            return self.amount(decision.label, currency=decision.currency)
         return {
             Verdict.UNSURE: self.phrase("not sure"),
             Verdict.SEVERAL: self.phrase("one note"),
@@ -234,19 +239,31 @@ class Speech:
             return self._count("{number} minute ago", "{number} minutes ago", age_s // 60)
         return self._count("{number} hour ago", "{number} hours ago", age_s // 3600)
 
-    def total(self, total: Decimal, notes: int) -> str:
-        """The running total and how many notes are in it."""
+    def totals(self, total: Total) -> str:
+        """The running total, one after the other where there are several currencies."""
+        return ". ".join(self.total(one.amount, one.notes, one.currency) for one in (total, *total.others))
+
+    def total(self, total: Decimal, notes: int, currency: str = "") -> str:
+        """The running total of one currency and how many notes are in it."""
         if notes == 0:
             return self.phrase("total none")
         count = self._count("{number} note", "{number} notes", notes)
-        return self._catalogue.gettext("Total: {amount}, {notes}").format(amount=self.amount("", total), notes=count)
+        return self._catalogue.gettext("Total: {amount}, {notes}").format(
+            amount=self.amount("", total, currency), notes=count
+        )
 
     def _count(self, one: str, many: str, number: int) -> str:
         return self._catalogue.ngettext(one, many, number).format(number=number)
 
-    def fixed(self, denominations: tuple[str, ...]) -> list[str]:
-        """Every text that may be said without warning, the amounts first: rendered before it is needed."""
+    def fixed(
+        self, denominations: tuple[str, ...], others: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    ) -> list[str]:
+        """Every text that may be said without warning, the amounts first: rendered before it is needed.
+
+        `others`: amounts by their currency, where there are several.
+        """
         texts = [self.amount(label) for label in denominations]
+        texts += [self.amount(label, currency=currency) for currency, labels in others.items() for label in labels]
         texts += [self.phrase(key) for key in PHRASES]
         texts += [self._catalogue.gettext(text) for table in (HINTS, FAULTS, RECOVERED) for text in table.values()]
         return list(dict.fromkeys(texts))

@@ -95,6 +95,8 @@ def _wording(kind: Any, value: Any) -> str:
     texts = [value] if isinstance(value, str) else []
     if isinstance(value, dict):
         texts = [text for text in (*value, *value.values()) if isinstance(text, str)]
+    if isinstance(value, tuple):
+        texts = [text for text in value if isinstance(text, str)]
     return next(filter(None, map(check, texts)), "")
 
 

@@ -220,7 +220,8 @@ def _decision(decision: Decision, source: Source, entry: Entry, head: dict[str, 
     head |= {"frames": decision.frames, "presence": decision.presence, "ms": _round_all(decision.ms)}
     if decision.verdict is not Verdict.AMOUNT:
         return UnsurePayload(reason="several" if decision.verdict is Verdict.SEVERAL else "unsure", **head)
-    head |= {"currency": source.currency, "confidence": _round(decision.confidence, 4), "today": entry.today}
+    currency = decision.currency or source.currency
+    head |= {"currency": currency, "confidence": _round(decision.confidence, 4), "today": entry.today}
     return DetectionPayload(amount=decision.label, **head)
 
 

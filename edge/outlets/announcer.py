@@ -200,7 +200,7 @@ class Announcer:
             return
         if age_s <= STALE_AMOUNT_S:
             self._say(text, Rank.AMOUNT)
-        self._session.count(decision.label, self._clock.now_s())
+        self._session.count(decision.label, self._clock.now_s(), decision.currency)
         self._prepare_total()
 
     def _felt(self, found: Sequence[Gesture | Holding]) -> None:
@@ -214,20 +214,19 @@ class Announcer:
     def _answer(self, answer: Answer) -> None:
         self._post(answer)
         if isinstance(answer, Repeat):
-            text = self._speech.amount(answer.label)
+            text = self._speech.amount(answer.label, currency=answer.currency)
             age = self._speech.age(answer.age_s)
             pieces = (text, age) if age else (text,)
             self._sound(self._speech.repeated(text, answer.age_s), Rank.AMOUNT, pieces=pieces)
         elif isinstance(answer, Total):
-            self._say(self._speech.total(answer.amount, answer.notes), Rank.AMOUNT)
+            self._say(self._speech.totals(answer), Rank.AMOUNT)
         else:
             self._say(self._speech.phrase(answer.value), Rank.AMOUNT)
         self._prepare_total()
 
     def _prepare_total(self) -> None:
         """Have the total rendered when it changes, not when it is asked for."""
-        total = self._session.total
-        self._phrases.ahead(self._speech.total(total.amount, total.notes))
+        self._phrases.ahead(self._speech.totals(self._session.total))
 
     def _say(self, text: str, rank: Rank, tone: Earcon | None = None) -> None:
         if rank is Rank.AMOUNT or (self._idle() and not self._waiting):

@@ -146,7 +146,7 @@ class Telemetry:
             day = datetime.datetime.fromtimestamp(noted.wall_s).date()  # the owner's day: local time
         except (ValueError, OverflowError, OSError):
             return None  # a clock that shows a year beyond all calendars
-        return day.isoformat(), f"{self._source.currency} {event.label}"
+        return day.isoformat(), f"{event.currency or self._source.currency} {event.label}"
 
     def _count_dropped(self) -> None:
         dropped = self._inbox.dropped

@@ -95,9 +95,9 @@ def test_a_disk_that_takes_no_record_stops_nothing(tmp_path: Path, caplog: pytes
 
 def started(config: Config, state: Path) -> tuple[Path, str]:
     """Which bundle a device runs with its real engine, and what it tells of the one it was to run."""
-    bundle, engine, fault = app.load_or_stand_in(config, lambda loaded: open_engine(config, loaded), state)
+    ((bundle, engine),), faults = app.load_or_stand_in(config, lambda loaded: open_engine(config, loaded), state)
     engine.close()
-    return bundle.path, "" if fault is None else fault.detail
+    return bundle.path, "".join(fault.detail for fault in faults)
 
 
 @pytest.mark.parametrize("harm", sorted(HARMS))
@@ -128,10 +128,9 @@ def test_a_mistake_of_ours_over_one_bundle_does_not_cost_its_stand_in(tmp_path: 
             raise ZeroDivisionError("nobody has thought of this")
         return open_engine(Config(), loaded)
 
-    bundle, _, fault = app.load_or_stand_in(Config(model=ModelConfig(bundle=str(mine))), engine, tmp_path)  # type: ignore[arg-type]
+    ((bundle, _),), faults = app.load_or_stand_in(Config(model=ModelConfig(bundle=str(mine))), engine, tmp_path)  # type: ignore[arg-type]
     assert bundle.path == app.BUNDLES / "xts"
-    assert fault is not None
-    assert "nobody has thought of this" in fault.detail
+    assert ["nobody has thought of this" in fault.detail for fault in faults] == [True]
 
 
 @pytest.mark.parametrize("content", [b'{"wanted": ' + b"[" * 100_000, b" " * (1 << 20)])
@@ -147,7 +146,7 @@ from edge import app
 from edge.settings import Config, ModelConfig
 from edge.devices import open_engine
 config = Config(model=ModelConfig(bundle=sys.argv[1]))
-bundle, engine, _ = app.load_or_stand_in(config, lambda loaded: open_engine(config, loaded), Path(sys.argv[2]))
+((bundle, engine),), _ = app.load_or_stand_in(config, lambda loaded: open_engine(config, loaded), Path(sys.argv[2]))
 # Not getrusage: that counts what the parent held when it started us.
 peak = re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())
 print(bundle.path, int(peak[1]) * 1024)

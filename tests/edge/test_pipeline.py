@@ -88,8 +88,8 @@ def run(
     decider = Decider(LABELS, SPEC)
     loop = Pipeline(
         open_camera,
-        Sure(),
-        decider,
+        Sure().observe,
+        decider.step,
         sink.post,
         stalled_after_s=1,
         random=lambda: 0.0,
@@ -148,7 +148,9 @@ def test_a_camera_that_opens_and_gives_no_picture_is_not_opened_in_a_hot_loop() 
         return -0.999  # and lasts next to nothing
 
     decider = Decider(LABELS, SPEC)
-    loop = Pipeline(lambda: FakeCamera([GONE]), Sure(), decider, sink.post, stalled_after_s=1, random=random)  # type: ignore[arg-type]
+    loop = Pipeline(
+        lambda: FakeCamera([GONE]), Sure().observe, decider.step, sink.post, stalled_after_s=1, random=random
+    )  # type: ignore[arg-type]
     loop.run(stop)
     assert len(tried) >= 6
     assert [type(event) for event in sink.events] == [Fault]
@@ -170,7 +172,9 @@ def test_a_camera_that_is_open_already_is_used_first_and_opened_anew_when_lost()
     sink, first = Sink(), FakeCamera([*frames(3), GONE])
     cameras = [FakeCamera(frames(3, 50))]
     decider = Decider(LABELS, SPEC)
-    loop = Pipeline(lambda: cameras.pop(), Sure(), decider, sink.post, stalled_after_s=1, random=lambda: -0.99)  # type: ignore[arg-type]
+    loop = Pipeline(
+        lambda: cameras.pop(), Sure().observe, decider.step, sink.post, stalled_after_s=1, random=lambda: -0.99
+    )  # type: ignore[arg-type]
     loop.run(threading.Event(), first)
     assert first.closed
     assert sink.observations == 6
@@ -196,7 +200,7 @@ def test_each_picture_is_handed_on_with_what_was_seen_and_before_what_is_decided
 
     camera = FakeCamera(shown)
     Pipeline(
-        lambda: camera, Sure(), Decider(LABELS, SPEC), sink.post,  # type: ignore[arg-type]
+        lambda: camera, Sure().observe, Decider(LABELS, SPEC).step, sink.post,  # type: ignore[arg-type]
         stalled_after_s=1, random=lambda: 0.0, pictures=take,
     ).run(threading.Event())  # fmt: skip
     assert order.count("picture") == 20

@@ -98,7 +98,7 @@ class Bench:
         phrases = Phrases(FakeSynth(), "en", "test")
         self.said = Said(self.speech.phrase("not genuine"), folder)
         self.kit = Kit(
-            config, fake_parts(**(devices | changes)), bundle, self.speech, phrases, self.said, folder, self.closing,
+            config, fake_parts(**(devices | changes)), [bundle], self.speech, phrases, self.said, folder, self.closing,
             self.screen,
         )  # fmt: skip
         self.outlets = Outlets(self.kit, self.hub)

@@ -129,7 +129,7 @@ class Counting:
 
 
 def test_of_two_hundred_notes_shown_by_a_restless_hand_at_most_one_is_miscounted() -> None:
-    bundle, engine = app.load(CONFIG, lambda loaded: open_engine(CONFIG, loaded))
+    ((bundle, engine),) = app.load(CONFIG, lambda loaded: open_engine(CONFIG, loaded))
     shown: list[str] = []
 
     material = Material()
@@ -144,7 +144,9 @@ def test_of_two_hundred_notes_shown_by_a_restless_hand_at_most_one_is_miscounted
     decider = Decider(bundle.labels, bundle.manifest.decision)
     camera = FakeCamera(frames())
     looking = OncePerPicture(observer)
-    loop = Pipeline(lambda: camera, looking, decider, counting.post, stalled_after_s=1.0, random=lambda: 0.0)  # type: ignore[arg-type]
+    loop = Pipeline(
+        lambda: camera, looking.observe, decider.step, counting.post, stalled_after_s=1.0, random=lambda: 0.0
+    )  # type: ignore[arg-type]
     loop.run(threading.Event())
     engine.close()
 

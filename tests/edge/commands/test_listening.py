@@ -14,7 +14,7 @@ def test_it_plays_tone_and_count_twice_with_a_silence_between_and_then_each_amou
     clock = FakeClock()
     speaker, synth = FakeSpeaker(clock), FakeSynth()
     bundle = bundles.read(app.BUNDLES / "xts")
-    lines = list(listening.play(Config(), bundle, synth, speaker, clock))
+    lines = list(listening.play(Config(), [bundle], synth, speaker, clock))
     assert [text for text, _ in synth.texts] == [
         listening.COUNT, *(f"{label} play crowns" for label in ("5", "10", "20", "50", "100", "500"))
     ]  # fmt: skip
