@@ -10,7 +10,7 @@ given = $(if $(2),$(1) "$(2)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-train setup-test run test check format check-data train evaluate report compare xts replay bench \
-  translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load dashboard-vendor soak clean
+  translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load dashboard-vendor soak cloud-nats clean
 
 help: ## show this help
 	@printf 'saynote says what banknote is in your hand.\n\n'
@@ -113,6 +113,9 @@ dashboard-vendor: setup ## bring the page's npm packages in anew, as deploy/dash
 
 soak: setup-test ## kill a device at random moments, restart its broker, and account for its telemetry: about ten minutes [KILLS=200] [RESTARTS=50]
 	@$(VENV)/python -m tests.e2e.soak $(call given,--kills,$(KILLS)) $(call given,--restarts,$(RESTARTS))
+
+cloud-nats: setup-test ## load a cluster of three NATS nodes, kill one and account for every message: a few minutes [DEVICES=500]
+	@$(VENV)/python -m tests.e2e.cluster $(call given,--devices,$(DEVICES))
 
 clean: ## remove what was built, .venv included
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

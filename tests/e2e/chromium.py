@@ -56,3 +56,12 @@ def look(browser: Any, *, width: int = 1200, height: int = 900, scheme: str = "l
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def sign_in(browser: Any, user: str, password: str) -> None:
+    """Fill in the dashboard's form and send it."""
+    for name, text in (("user", user), ("password", password)):
+        field = browser.find_element("id", name)
+        field.clear()
+        field.send_keys(text)
+    field.submit()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import socket
+import sqlite3
 import subprocess
 import threading
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,30 @@ from tests.ports.standins import Mosquitto
 
 TOPICS = wire.Topics("saynote", "pi-1")
 PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of every message that got a number."""
+
+    numbered: int
+    arrived: int  # different ones
+    doubled: int  # arrivals of one that had arrived
+    lost: int  # as the device counts
+    two_payloads: int  # names that came with different bytes
+    two_names: int  # sightings that came under different names
+    kills: int
+    restarts: int
+
+    @property
+    def uncounted(self) -> int:
+        """Neither arrived nor counted as lost; one that had to go while it was under way may be both."""
+        return max(0, self.numbered - self.arrived - self.lost)
+
+    @property
+    def clean(self) -> bool:
+        """As it must be."""
+        return self.uncounted == self.two_payloads == self.two_names == 0
 
 
 class KeepingMosquitto(Mosquitto):
@@ -155,6 +181,10 @@ class Line:
         self._ends: list[socket.socket] = []
         threading.Thread(target=self._run, daemon=True).start()
 
+    def lead_to(self, port: int) -> None:
+        """Bring the next connections to another broker."""
+        self._target = port
+
     def cut(self) -> None:
         """End every connection."""
         ends, self._ends = self._ends, []
@@ -203,3 +233,35 @@ def start_broker(folder: Path, *, more: str = "") -> KeepingMosquitto:
     """A mosquitto that keeps on its disk what waits for a reader."""
     kept = f"persistence true\npersistence_location {folder}/\nuser {Path(folder).owner()}\n"
     return KeepingMosquitto(folder, f"allow_anonymous true\n{kept}max_queued_messages 0\n{more}")
+
+
+def account_of(outbox: Path, reader: Reader, kills: int = 0, restarts: int = 0) -> Account:
+    """What the device's disk says it has numbered and lost, and what the reader has of it."""
+    with contextlib.closing(sqlite3.connect(outbox)) as db:
+        counters = dict(db.execute("SELECT name, value FROM counters"))
+        assert db.execute("SELECT count(*) FROM messages").fetchall() == [(0,)], "something was not sent"
+    reader.wait_until(lambda: any(payload.seq == counters["seq"] for payload in reader.payloads()))
+    found: dict[tuple[str, int], bytes] = {}
+    sightings: dict[tuple[str, str], set[int]] = {}
+    doubled = two_payloads = 0
+    for topic, data, _ in list(reader.messages):
+        if topic.endswith("/availability"):
+            continue
+        payload = wire.decode(data)
+        name = (payload.run, payload.seq)
+        doubled += name in found
+        two_payloads += found.setdefault(name, data) != data
+        if isinstance(payload, wire.DetectionPayload):
+            sightings.setdefault((payload.run, str(payload.presence)), set()).add(payload.seq)
+    numbers = {seq for _, seq in found}
+    assert len(numbers) == len(found), "a number was given twice"
+    return Account(
+        numbered=counters["seq"],
+        arrived=len(found),
+        doubled=doubled,
+        lost=counters.get("lost", 0),
+        two_payloads=two_payloads,
+        two_names=sum(len(seqs) > 1 for seqs in sightings.values()),
+        kills=kills,
+        restarts=restarts,
+    )

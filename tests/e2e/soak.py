@@ -5,7 +5,8 @@
 
 Meanwhile the broker restarts, the line to it is cut or swallows everything, the clock jumps both ways and the disk is
 full for moments (as root: a small one is mounted for it). Then one device is left in peace until all is sent. A reader
-that drops names it knows must have seen every message that got a number, but for those that `lost` counts.
+that drops names it knows must have seen every message that got a number, but for those that `lost` counts. Afterwards
+come a week without a broker, each trouble of `troubles` by itself, and what telemetry costs a frame.
 """
 
 from __future__ import annotations
@@ -15,14 +16,12 @@ import contextlib
 import random
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +35,8 @@ from edge.core.observe import Observer
 from edge.drivers.clock import SystemClock
 from edge.drivers.fake import FakeClock
 from edge.drivers.tflite import TfliteEngine
-from tests.e2e.field import Device, KeepingMosquitto, Line, Reader, start_broker
+from tests.e2e import troubles
+from tests.e2e.field import Account, Device, KeepingMosquitto, Line, Reader, account_of, start_broker
 
 DISK_MB = 8
 DAY_S = 86_400.0
@@ -44,30 +44,6 @@ DRAIN_S = 600.0
 ROWS = (40, 10_000)  # that an outbox may hold
 TURN = 60  # frames with telemetry and an amount, then as many without: an amount in four seconds of them
 LAST = 20  # events of the device that is left in peace
-
-
-@dataclass(frozen=True)
-class Account:
-    """What became of every message that got a number."""
-
-    numbered: int
-    arrived: int  # different ones
-    doubled: int  # arrivals of one that had arrived
-    lost: int  # as the device counts
-    two_payloads: int  # names that came with different bytes
-    two_names: int  # sightings that came under different names
-    kills: int
-    restarts: int
-
-    @property
-    def uncounted(self) -> int:
-        """Neither arrived nor counted as lost; one that had to go while it was under way may be both."""
-        return max(0, self.numbered - self.arrived - self.lost)
-
-    @property
-    def clean(self) -> bool:
-        """As it must be."""
-        return self.uncounted == self.two_payloads == self.two_names == 0
 
 
 class JumpingClock(SystemClock):
@@ -197,7 +173,7 @@ def soak(folder: Path, kills: int, restarts: int, seed: int = 1) -> Account:
                 trouble.end()
             with started(line.port, state, seed + kills, LAST) as device:
                 assert device.wait(DRAIN_S + 60) == 0
-            return _account(state / "outbox.db", reader, kills, trouble.restarts)
+            return account_of(state / "outbox.db", reader, kills, trouble.restarts)
     finally:
         reader.close()
         line.close()
@@ -224,7 +200,7 @@ def outage(folder: Path, days: int, rows: int) -> tuple[Account, int]:
         while device.outbox.waiting() and time.monotonic() < deadline_s:
             time.sleep(0.1)
         device.close()
-        account = _account(folder / "outbox.db", reader, 0, 1)
+        account = account_of(folder / "outbox.db", reader, 0, 1)
         return account, sum(isinstance(payload, wire.DetectionPayload) for payload in reader.payloads())
     finally:
         reader.close()
@@ -256,37 +232,6 @@ def frame_ms(folder: Path, frames: int) -> tuple[float, float]:
     return without, with_
 
 
-def _account(outbox: Path, reader: Reader, kills: int, restarts: int) -> Account:
-    with contextlib.closing(sqlite3.connect(outbox)) as db:
-        counters = dict(db.execute("SELECT name, value FROM counters"))
-        assert db.execute("SELECT count(*) FROM messages").fetchall() == [(0,)], "something was not sent"
-    reader.wait_until(lambda: any(payload.seq == counters["seq"] for payload in reader.payloads()))
-    found: dict[tuple[str, int], bytes] = {}
-    sightings: dict[tuple[str, str], set[int]] = {}
-    doubled = two_payloads = 0
-    for topic, data, _ in list(reader.messages):
-        if topic.endswith("/availability"):
-            continue
-        payload = wire.decode(data)
-        name = (payload.run, payload.seq)
-        doubled += name in found
-        two_payloads += found.setdefault(name, data) != data
-        if isinstance(payload, wire.DetectionPayload):
-            sightings.setdefault((payload.run, str(payload.presence)), set()).add(payload.seq)
-    numbers = {seq for _, seq in found}
-    assert len(numbers) == len(found), "a number was given twice"
-    return Account(
-        numbered=counters["seq"],
-        arrived=len(found),
-        doubled=doubled,
-        lost=counters.get("lost", 0),
-        two_payloads=two_payloads,
-        two_names=sum(len(seqs) > 1 for seqs in sightings.values()),
-        kills=kills,
-        restarts=restarts,
-    )
-
-
 def main() -> int:
     """Soak as the command line asks, and say what came of it."""
     parser = argparse.ArgumentParser(description="kill a device at random moments and account for its telemetry")
@@ -294,25 +239,35 @@ def main() -> int:
     parser.add_argument("--restarts", type=int, default=50)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     given = parser.parse_args()
+    rows: list[tuple[str, Account]] = []
     with tempfile.TemporaryDirectory(prefix="saynote-soak-") as folder:
         account = soak(Path(folder), given.kills, given.restarts, given.seed)
-    say(f"killed {account.kills} times, broker restarted {account.restarts} times, seed {given.seed}", account)
+    rows.append(
+        (f"killed {account.kills} times, broker restarted {account.restarts} times, seed {given.seed}", account)
+    )
+    say(*rows[-1])
     with tempfile.TemporaryDirectory(prefix="saynote-soak-") as folder:
         week, amounts = outage(Path(folder), 7, 10_000)
-    say(f"a week without a broker, {amounts} amounts of 1008 arrived", week)
+    rows.append((f"a week without a broker ({amounts} amounts of 1008 arrived)", week))
+    say(*rows[-1])
+    for name in troubles.TROUBLES:
+        with tempfile.TemporaryDirectory(prefix="saynote-soak-") as folder:
+            rows.append((name, troubles.suffer(name, Path(folder))))
+        say(*rows[-1])
     with tempfile.TemporaryDirectory(prefix="saynote-soak-") as folder:
         without_ms, with_ms = frame_ms(Path(folder), 4000)
-    print(f"a frame, 95th percentile: {without_ms:.2f} ms, with telemetry and no broker {with_ms:.2f} ms")  # noqa: T201
-    return 0 if account.clean and week.clean and amounts == 1008 else 1
+    more = 100 * (with_ms / without_ms - 1)
+    print(  # noqa: T201
+        f"a frame, 95th percentile: {without_ms:.2f} ms, with telemetry and no broker {with_ms:.2f} ms ({more:+.1f} %)"
+    )
+    return 0 if all(account.clean for _, account in rows) and amounts == 1008 else 1
 
 
 def say(what: str, account: Account) -> None:
-    """One line for a person."""
-    print(  # noqa: T201 -- this is what it is for
-        f"{what}: {account.numbered} messages, {account.arrived} arrived, {account.doubled} of them again, "
-        f"{account.lost} lost and counted, {account.uncounted} lost and not counted, {account.two_payloads} names with "
-        f"two payloads, {account.two_names} sightings with two names"
-    )
+    """One row of the table in docs/telemetry.md."""
+    said = (account.numbered, account.arrived, account.doubled, account.lost, account.uncounted)
+    mixed_up = account.two_payloads + account.two_names
+    print(f"| {what} | {' | '.join(map(str, said))} | {mixed_up} |", flush=True)  # noqa: T201 -- this is what it is for
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from deploy import demo
 from deploy.crowd import Crowd, SimulatedDevice
 from deploy.pages import PageServer
 from tests.e2e import chromium
-from tests.e2e.chromium import PATIENCE_S, look, until
+from tests.e2e.chromium import PATIENCE_S, look, sign_in, until
 from tests.ports.standins import Mosquitto
 
 pytestmark = pytest.mark.integration
@@ -157,14 +157,6 @@ def assert_accessible(browser: Any, name: str) -> None:
 def cell(name: str, column: str) -> str:
     row = f"[...document.querySelectorAll('#rows tr')].find(row => row.querySelector('a').textContent === '{name}')"
     return f"({row})?.querySelector('.{column}').textContent.trim()"
-
-
-def sign_in(browser: Any, user: str, password: str) -> None:
-    for name, text in (("user", user), ("password", password)):
-        field = browser.find_element("id", name)
-        field.clear()
-        field.send_keys(text)
-    field.submit()
 
 
 def test_three_devices_appear_with_what_they_say_and_one_that_dies_is_gone(

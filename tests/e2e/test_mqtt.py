@@ -16,7 +16,7 @@ import pytest
 
 from edge.core import wire
 from edge.core.messages import Fault, Health, Recovered
-from tests.e2e import soak
+from tests.e2e import soak, troubles
 from tests.e2e.field import PATIENCE_S, TOPICS, Device, Line, Reader, counts, start_broker
 from tests.ports.standins import Mosquitto, StubBroker
 
@@ -335,3 +335,13 @@ def test_a_small_soak_of_kills_restarts_cuts_jumps_and_full_disks_leaves_nothing
     account = soak.soak(tmp_path, kills=6, restarts=3)
     assert account.clean, account
     assert account.numbered > 20
+
+
+@pytest.mark.parametrize("name", list(troubles.TROUBLES))
+def test_no_trouble_with_a_broker_costs_a_message_that_is_not_counted(tmp_path: Path, name: str) -> None:
+    if shutil.which("mosquitto") is None and not Path("/usr/sbin/mosquitto").exists():
+        pytest.skip("install mosquitto to run this test")
+    account = troubles.suffer(name, tmp_path)
+    assert account.clean, account
+    assert account.numbered == troubles.EVENTS + troubles.LATER
+    assert account.lost == 0 or "refuses" in name
