@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.crowd import SimulatedDevice
-from edge.config import HealthConfig
 from edge.core import wire
+from edge.settings import HealthConfig
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "scale.md"
 FLEETS = (1, 1_000, 1_000_000)
