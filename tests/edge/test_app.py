@@ -536,3 +536,51 @@ def test_a_stand_in_of_the_same_amounts_is_felt_as_before(tmp_path: Path) -> Non
     said, pins = stood_in_for(mine, tmp_path / "state", VoiceConfig())
     assert "The pulses do not work" not in said
     assert len(pins) == 1
+
+
+def two_currencies(shown: Sequence[tuple[str, str]], **changes: object) -> Parts:
+    """Devices whose play money bundle takes each look for the first of a pair, and the rupee bundle for the second."""
+
+    def engine(bundle: Bundle) -> FakeEngine:
+        place = 1 if bundle.manifest.currency == "INR" else 0
+        looks = [[[9.0 if n == takes[place] else 0.0 for n in bundle.labels], [0.5] * 5] for takes in shown]
+        return fake_engine(bundle, *looks)
+
+    return devices(["background"] * 20, engine=engine, **changes)
+
+
+BOTH = Config(model=ModelConfig(bundle=("xts", "inr")))
+
+
+def test_of_two_currencies_each_note_is_said_with_its_own(tmp_path: Path) -> None:
+    for takes, words in ((("50", "background"), "50 play crowns"), (("background", "50"), "50 rupees")):
+        assert set(spoken(two_currencies([takes] * 20), tmp_path, BOTH)) == {"Ready", words}
+
+
+def test_a_note_that_both_currencies_claim_is_no_amount(tmp_path: Path) -> None:
+    assert spoken(two_currencies([("50", "50")] * 20), tmp_path, BOTH) == ["Ready"]
+
+
+def test_two_bundles_of_one_currency_are_refused_in_words(tmp_path: Path) -> None:
+    copy = shutil.copytree(app.BUNDLES / "xts", tmp_path / "other")
+    config = Config(model=ModelConfig(bundle=("xts", str(copy))))
+    with pytest.raises(ConfigError, match="two bundles of XTS"):
+        app.run(config, two_currencies([]), threading.Event(), state=tmp_path)
+
+
+def test_without_one_of_several_bundles_nothing_is_read(tmp_path: Path) -> None:
+    copy = shutil.copytree(app.BUNDLES / "inr", tmp_path / "mine")
+    config = Config(model=ModelConfig(bundle=("xts", str(copy))))
+    manifest = copy / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"INR"', '"EUR"'))
+    with pytest.raises(BundleError, match="mine"):
+        app.run(config, two_currencies([]), threading.Event(), state=tmp_path, stand_in=True)
+
+
+def test_each_of_several_bundles_has_a_stand_in_of_its_own_currency(tmp_path: Path) -> None:
+    copy = shutil.copytree(app.BUNDLES / "inr", tmp_path / "mine")
+    config = Config(model=ModelConfig(bundle=("xts", str(copy))))
+    (copy / "model.tflite").write_bytes(b"torn")
+    loaded, faults = app.load_or_stand_in(config, fake_engine, tmp_path)
+    assert [bundle.path for bundle, _ in loaded] == [app.BUNDLES / "xts", app.BUNDLES / "inr"]
+    assert [fault.reason for fault in faults] == [Reason.REFUSED.value]

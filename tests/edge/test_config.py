@@ -48,6 +48,13 @@ def test_every_mistake_is_shown_at_once() -> None:
         ({"camera": 3}, "[camera]"),
         ({"camera": {"stalled_after_s": 60.0}}, "stalled_after_s"),
         ({"voice": {"volume": True}}, "volume"),
+        ({"model": {"bundle": []}}, "names 0 bundles"),
+        ({"model": {"bundle": list("abcde")}}, "names 5 bundles: it must name 1 to 4"),
+        ({"model": {"bundle": ["inr", "xts", "inr"]}}, "model.bundle names 'inr' twice"),
+        ({"model": {"bundle": ["inr", ""]}}, "it must not be empty"),
+        ({"model": {"bundle": ["inr", "x\ny"]}}, "it must be one line"),
+        ({"model": {"bundle": ["inr", 3]}}, "model.bundle"),
+        ({"model": {"bundle": ["inr", "xts"]}, "pulses": {"driver": "gpio"}}, "the same pulses would mean"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(raw: dict[str, object], words: str) -> None:
@@ -196,3 +203,8 @@ def test_a_name_that_nobody_looks_up_may_be_anything() -> None:
         assert problems(raw)[0].startswith("mqtt.host = ")
     for address in ("", "example..com", "http://x"):
         assert problems({"web": {"address": address, "enabled": True}})[0].startswith("web.address = ")
+
+
+def test_a_bundle_is_named_alone_or_in_a_list_of_several() -> None:
+    assert parse({"model": {"bundle": "xts"}}).model.bundles == ("xts",)
+    assert parse({"model": {"bundle": ["inr", "/opt/vnd"]}}).model.bundles == ("inr", "/opt/vnd")

@@ -26,6 +26,13 @@ def test_the_shipped_recording_is_read_right_and_nothing_else_is_said() -> None:
     assert [re.fullmatch(r"\d{4}\.jpg: (\d+) play crowns", line)[1] for line in lines] == AMOUNTS  # type: ignore[index]
 
 
+@pytest.mark.parametrize("bundle", [("xts", "inr"), ("inr", "xts")])
+def test_with_rupees_in_the_pocket_as_well_play_money_is_play_money(bundle: tuple[str, ...]) -> None:
+    config = Config(model=ModelConfig(bundle=bundle))
+    lines = list(transcribe(config, app.REPLAY, lambda loaded: open_engine(config, loaded)))
+    assert [re.fullmatch(r"\d{4}\.jpg: (\d+) play crowns", line)[1] for line in lines] == AMOUNTS  # type: ignore[index]
+
+
 def test_the_recording_that_ships_is_small() -> None:
     assert sum(file.stat().st_size for file in app.REPLAY.iterdir()) < 3_000_000
 

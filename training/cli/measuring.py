@@ -30,7 +30,7 @@ from training.cli.progress import console, counting, say_passed_over, stages
 from training.errors import TrainingError
 from training.learn.settings import USUAL
 from training.measure import compare as comparing
-from training.measure import figures, films, hints, specimens, stills
+from training.measure import figures, films, hints, pocket, specimens, stills
 from training.measure.specimens import Specimen
 from training.show import card as cards
 from training.show import drawings
@@ -49,7 +49,10 @@ def _chooser(
 
 
 def evaluate(
-    bundle: BundleFolder,
+    bundle: Annotated[
+        list[Path],
+        typer.Argument(metavar="BUNDLE...", help="Folder of the bundle; DATA shows notes of the first."),
+    ],
     data: Data,
     background: Background = None,
     held_out: HeldOut = False,
@@ -57,13 +60,20 @@ def evaluate(
     series: Series = None,
     json_: FiguresFile = None,
 ) -> None:
-    """Score a bundle on photographs, each shown as one second of still frames."""
+    """Score a bundle on photographs, each shown as one second of still frames; or several bundles in one pocket."""
     require_file(json_)
+    if len(bundle) > 1 and json_ is not None:
+        raise TrainingError("--json holds the figures of one bundle: name one")
     say_passed_over(data, background)
-    read = bundles.read(bundle)
-    chosen = _chooser(data, background, held_out, hold_out_source, series)(read)
+    read = [bundles.read(folder) for folder in bundle]
+    chosen = _chooser(data, background, held_out, hold_out_source, series)(read[0])
+    pictures = [(specimen.path, specimen.truth) for specimen in chosen]
+    if len(read) > 1:
+        with counting("evaluating") as tick:
+            tables.print_pocket(pocket.score(read, pictures, tick))
+        return
     with counting("evaluating") as tick:
-        found, _ = stills.score(read, [(specimen.path, specimen.truth) for specimen in chosen], tick)
+        found, _ = stills.score(read[0], pictures, tick)
     if json_ is not None:
         figures.write_evaluation(json_, found)
     tables.print_evaluation(found)

@@ -14,6 +14,8 @@ from training.check.findings import Report as Findings
 from training.measure.compare import Comparison
 from training.measure.films import Sequences
 from training.measure.hints import Row
+from training.measure.pocket import Said
+from training.measure.rates import rate as rate_of
 from training.measure.stills import Report
 
 
@@ -38,6 +40,24 @@ def print_evaluation(report: Report) -> None:
         confusion.add_row(truth, ", ".join(f"{label}: {count}" for label, count in row.items()))
     out.print(confusion)
     _print_left_out(out, report.broken)
+
+
+def print_pocket(found: Said) -> None:
+    """What several bundles together did with photographs of the first one's currency."""
+    table = Table("figure", "how many", "of", "95 % interval")
+    for name, count, of in (
+        ("said right", found.right, found.notes),
+        ("another amount said", found.wrong_amount, found.notes),
+        ("another currency said", found.wrong_currency, found.notes),
+        ("an amount said to no such note", found.false, found.background),
+    ):
+        counted = rate_of(count, of)
+        table.add_row(name, str(count), str(of), f"{counted.low:.4f} to {counted.high:.4f}")
+    out = Console()
+    out.print(table)
+    for mistake in found.mistakes:
+        out.print(one_line(mistake), highlight=False, markup=False, soft_wrap=True)
+    _print_left_out(out, found.broken)
 
 
 def _print_left_out(out: Console, sentences: Iterable[str]) -> None:

@@ -72,3 +72,15 @@ def test_a_note_shown_meanwhile_takes_the_question_away() -> None:
 
 def test_every_reply_has_its_words() -> None:
     assert {reply.value for reply in Reply} <= set(PHRASES)
+
+
+def test_each_currency_has_a_total_of_its_own_and_a_note_comes_back_in_its_own() -> None:
+    session = Session()
+    for label, currency in (("500", "INR"), ("50000", "VND"), ("20", "INR")):
+        session.count(label, 1.0, currency)
+    dong = Total(Decimal(50000), 1, "VND")
+    assert session.total == Total(Decimal(520), 2, "INR", (dong,))
+    assert session.press(Press.SHORT, 2.0) == Repeat("20", 1.0, "INR")
+    for _ in range(3):
+        session.press(Press.DOUBLE, 3.0)
+    assert session.total == Total(Decimal(0), 0)

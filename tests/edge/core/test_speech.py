@@ -8,6 +8,7 @@ import pytest
 
 from edge.core.errors import ConfigError, HardwareError, Reason
 from edge.core.messages import Decision, Fault, Guidance, Hint, Recovered, Verdict
+from edge.core.session import Total
 from edge.core.speech import PHRASES, Speech, languages
 
 RUPEES = Speech("en", "INR")
@@ -253,3 +254,15 @@ def test_what_may_be_said_without_warning_begins_with_the_amounts_and_holds_noth
 def test_a_phrase_that_does_not_exist_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(KeyError):
         RUPEES.phrase("hello")
+
+
+def test_amounts_of_another_currency_are_said_as_its_own() -> None:
+    dong = Decision(Verdict.AMOUNT, 1, 1.0, 1, "50000", 0.99, 3, currency="VND")
+    assert RUPEES.decision(dong) == "50000 dong"
+    assert RUPEES.amount("50000", currency="VND") == "50000 dong"
+    assert RUPEES.totals(Total(Decimal(30), 2, "INR")) == "Total: 30 rupees, 2 notes"
+    both = Total(Decimal(30), 2, "INR", (Total(Decimal(60_000), 2, "VND"),))
+    assert RUPEES.totals(both) == "Total: 30 rupees, 2 notes. Total: 60000 dong, 2 notes"
+    fixed = RUPEES.fixed(("10",), {"INR": ("10",), "VND": ("50000",)})
+    assert fixed[:2] == ["10 rupees", "50000 dong"]
+    assert len(set(fixed)) == len(fixed)

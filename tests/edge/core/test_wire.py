@@ -196,3 +196,9 @@ def test_a_missing_field_is_an_error_that_names_it() -> None:
     del sent["amount"]
     with pytest.raises(msgspec.ValidationError, match=re.escape("`amount`")):
         wire.decode(json.dumps(sent).encode())
+
+
+def test_a_detection_names_the_currency_that_was_decided() -> None:
+    found = payload(dataclasses.replace(AMOUNT, label="50000", currency="VND"))
+    assert isinstance(found, wire.DetectionPayload)
+    assert (found.amount, found.currency) == ("50000", "VND")
