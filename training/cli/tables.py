@@ -84,6 +84,10 @@ def print_check(report: Findings) -> None:
     for finding in report.findings:
         if finding.fault:
             out.print(one_line(finding.sentence), highlight=False, markup=False, soft_wrap=True)
+    for kind, findings in report.by_kind().items():  # of the rest, an example: the page has all of them
+        if not KINDS[kind].fault and findings[0].files:
+            more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+            out.print(one_line(findings[0].sentence + more), highlight=False, markup=False, soft_wrap=True)
 
 
 def print_sequences(found: Sequences) -> None:

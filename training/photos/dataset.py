@@ -321,9 +321,9 @@ def lacking(photos: Sequence[Photo], train: Sequence[int], held: Sequence[int]) 
 
 
 def cautions(photos: Sequence[Photo], held: Sequence[int]) -> list[str]:
-    """A sentence for each amount whose threshold will rest on hardly anything."""
+    """What to know of amounts whose threshold will rest on hardly anything, and of pictures of two that look alike."""
     kept = {photos[index].label for index in held}
-    found = []
+    found = _alike_under_two_labels(photos)
     for label, different in _different(photos).items():
         if label == BACKGROUND:
             continue
@@ -332,6 +332,19 @@ def cautions(photos: Sequence[Photo], held: Sequence[int]) -> list[str]:
         elif different < FEWEST_CLUSTERS:
             found.append(f"{label} has {different} different picture(s): its threshold will rest on a single one")
     return found
+
+
+def _alike_under_two_labels(photos: Iterable[Photo]) -> list[str]:
+    first: dict[str, Photo] = {}
+    notes = [(first.setdefault(_cluster_of(photo), photo), photo) for photo in photos if photo.label != BACKGROUND]
+    pairs = [(one, other) for one, other in notes if one.label != other.label]
+    if not pairs:
+        return []
+    one, other = pairs[0]
+    more = f", and {len(pairs) - 1} more pairs do" if len(pairs) > 1 else ""
+    return [
+        f"{one.path} and {other.path} look alike and are told to be {one.label} and {other.label}{more}: see `check`"
+    ]
 
 
 def _different(photos: Iterable[Photo]) -> dict[str, int]:

@@ -353,3 +353,11 @@ def test_a_moving_picture_is_refused_with_the_way_out(tmp_path: Path, suffix: st
     first.save(tmp_path / f"a{suffix}", save_all=True, append_images=[second])
     with pytest.raises(TrainingError, match=r"is a moving picture: save one picture of it as JPEG"):
         dataset.load(tmp_path / f"a{suffix}")
+
+
+def test_pictures_of_two_amounts_that_look_alike_are_told_before_training() -> None:
+    photos = named(40, "5", "a") + named(40, "10", "b") + named(3, BACKGROUND, "d")
+    photos[41] = replace(photos[41], cluster=photos[0].cluster or photos[0].path.name)
+    photos[0] = replace(photos[0], cluster=photos[41].cluster)
+    (told,) = dataset.cautions(photos, dataset.split(photos, 0.08)[1])
+    assert told == f"{photos[0].path} and {photos[41].path} look alike and are told to be 5 and 10: see `check`"
