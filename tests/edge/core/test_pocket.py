@@ -197,7 +197,7 @@ def lone(bundle: Bundle, looks: Sequence[Observation], labels: tuple[str, ...]) 
     return [d for look in looks for d in decider.step(dataclasses.replace(look, scores=look.scores[columns]))]  # type: ignore[index]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(LOOKS)
 def test_two_bundles_say_no_amount_that_one_alone_would_not_say_to_the_same_looks(
     story: list[tuple[str, str, float, int]],
@@ -213,7 +213,7 @@ def test_two_bundles_say_no_amount_that_one_alone_would_not_say_to_the_same_look
         assert all(any(seq >= first for first, one in alone if one == label) for seq, label in said)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(LOOKS)
 def test_no_amount_is_said_while_another_currency_has_not_refused_of_late(
     story: list[tuple[str, str, float, int]],
@@ -234,7 +234,7 @@ def test_no_amount_is_said_while_another_currency_has_not_refused_of_late(
         assert max(late) > np.log(0.5)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(LOOKS)
 def test_a_single_bundle_is_decided_on_as_ever(story: list[tuple[str, str, float, int]]) -> None:
     device = Device("XTS")
