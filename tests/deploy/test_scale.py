@@ -8,9 +8,9 @@ import pytest
 
 from deploy import scale
 from deploy.crowd import SimulatedDevice
-from edge.config import HealthConfig, MqttConfig
 from edge.core import wire
 from edge.drivers.mqtt import KEEPALIVE_S, PahoBroker
+from edge.settings import HealthConfig, MqttConfig
 from tests.ports.standins import StubBroker
 
 PAGE = scale.PAGE.read_text(encoding="utf-8")

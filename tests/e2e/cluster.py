@@ -35,13 +35,13 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.config import MqttConfig
 from edge.core import wire
 from edge.core.messages import Decision, Health, Verdict
 from edge.drivers.clock import SystemClock
 from edge.drivers.mqtt import PahoBroker
 from edge.outlets.outbox import Outbox
 from edge.outlets.telemetry import Telemetry
+from edge.settings import MqttConfig
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "cloud" / "nats"
 NODES = ("a", "b", "c")
