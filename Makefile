@@ -111,7 +111,7 @@ dashboard-load: setup-test ## measure the page with 1,000 simulated devices over
 dashboard-vendor: setup ## bring the page's npm packages in anew, as deploy/dashboard/package-lock.json says; needs npm
 	@$(VENV)/python -m deploy.vendor
 
-soak: setup-test ## kill a device at random moments, restart its broker, and account for its telemetry: about ten minutes [KILLS=200] [RESTARTS=50]
+soak: setup-test ## kill a device at random moments, restart its broker, and account for its telemetry: a quarter of an hour [KILLS=200] [RESTARTS=50]
 	@$(VENV)/python -m tests.e2e.soak $(call given,--kills,$(KILLS)) $(call given,--restarts,$(RESTARTS))
 
 cloud-nats: setup-test ## load a cluster of three NATS nodes, kill one and account for every message: a few minutes [DEVICES=500]

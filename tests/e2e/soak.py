@@ -43,6 +43,8 @@ DAY_S = 86_400.0
 DRAIN_S = 600.0
 ROWS = (40, 10_000)  # that an outbox may hold
 TURN = 60  # frames with telemetry and an amount, then as many without: an amount in four seconds of them
+FRAMES = 12_000  # that are timed
+MOST_PERCENT = 5.0  # by which telemetry may slow the 95th percentile of a frame
 LAST = 20  # events of the device that is left in peace
 
 
@@ -255,12 +257,12 @@ def main() -> int:
             rows.append((name, troubles.suffer(name, Path(folder))))
         say(*rows[-1])
     with tempfile.TemporaryDirectory(prefix="saynote-soak-") as folder:
-        without_ms, with_ms = frame_ms(Path(folder), 4000)
+        without_ms, with_ms = frame_ms(Path(folder), FRAMES)
     more = 100 * (with_ms / without_ms - 1)
     print(  # noqa: T201
         f"a frame, 95th percentile: {without_ms:.2f} ms, with telemetry and no broker {with_ms:.2f} ms ({more:+.1f} %)"
     )
-    return 0 if all(account.clean for _, account in rows) and amounts == 1008 else 1
+    return 0 if all(account.clean for _, account in rows) and amounts == 1008 and more <= MOST_PERCENT else 1
 
 
 def say(what: str, account: Account) -> None:
