@@ -537,7 +537,7 @@ def test_a_device_that_dies_is_reported_and_one_that_leaves_is_not(
 ) -> None:
     mosquitto = start_mosquitto()
     code = (
-        "import sys; from edge.config import MqttConfig; from edge.drivers.mqtt import PahoBroker\n"
+        "import sys; from edge.settings import MqttConfig; from edge.drivers.mqtt import PahoBroker\n"
         f"broker = PahoBroker(MqttConfig(host='127.0.0.1', port={mosquitto.port}), None, *{WILL!r})\n"
         f"broker.publish({WILL[0]!r}, b'online', retain=True); sys.stdout.write('up\\n'); sys.stdout.flush()\n"
         "sys.stdin.readline(); broker.close()"
