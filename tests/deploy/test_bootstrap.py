@@ -137,16 +137,17 @@ def test_python_without_venv_that_cannot_be_had_stops_it_with_the_line_to_run() 
         install(machine, without("python3-venv"))
 
 
-def test_a_server_that_others_can_reach_is_installed_only_where_nothing_starts_it() -> None:
-    laptop = replace(without("openssh-server"), runs_services=True)
+@pytest.mark.parametrize("server", ["openssh-server", "prometheus", "prometheus-mqtt-exporter"])
+def test_a_server_that_others_can_reach_is_installed_only_where_nothing_starts_it(server: str) -> None:
+    laptop = replace(without(server), runs_services=True)
     machine = Machine()
     install(machine, laptop, "test")
     assert machine.commands == []
-    assert "openssh-server" in machine.said[-1]
+    assert server in machine.said[-1]
     for harmless in (replace(laptop, is_ci=True), replace(laptop, runs_services=False)):
         machine = Machine()
         install(machine, harmless, "test")
-        assert machine.apt[-1].endswith("openssh-server")
+        assert machine.apt[-1].endswith(server)
 
 
 def test_an_environment_that_works_is_kept(project: Path) -> None:
