@@ -197,7 +197,7 @@ TABLE = (
     Row("light", _light, (Decision, Guidance), wanted=lambda kit: kit.devices.light is not None),
     Row("pulses", _pulses, (*NEWS, *ANSWERS, Notice, Holding), wanted=lambda kit: kit.devices.pulser is not None),
     Row("telemetry", _telemetry, (Decision, Fault, Recovered, Health), wanted=lambda kit: kit.config.mqtt.enabled),
-    Row("health", _health, (Turn, Observation, Decision)),
+    Row("health", _health, (Turn, Observation, Decision, Fault, Recovered)),
     Row("said", lambda kit, _post: kit.said, (Utterance,)),
     Row("announcer", _announcer, (*NEWS, Notice, Edge)),
     Row("capture", _capture, (Sight, Decision), wanted=lambda kit: kit.config.capture.enabled, extra="captures kept"),

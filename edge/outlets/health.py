@@ -2,8 +2,9 @@
 
     main loop   offer(): counting under a lock, never waiting
     own thread  each interval a messages.Health, and more often a look at heat, power, disk and clock, since the
-                board's files may be slow
+                board's files may be slow, and the line that `systemctl status` shows
 
+The line begins with the pictures a second: by it the installer knows whether a new release sees (`deploy/install.sh`).
 The watchdog is fed by the main loop itself, with its own turns, at most once a second, and only while the announcer
 turns too: a loop stuck in a driver or a stale announcer is restarted. It must not know where reports go.
 """
@@ -27,8 +28,9 @@ FEED_EVERY_S = 1.0
 STALE_AFTER_S = 10.0  # the announcer turns at least twice a second, and while it speaks
 LOOK_EVERY_S = 10.0  # at the board
 CLOSE_S = 0.4
+STATUS_MOST = 500  # characters
 
-Item: TypeAlias = Turn | Observation | Decision
+Item: TypeAlias = Turn | Observation | Decision | Fault | Recovered
 
 
 class HealthMonitor:
@@ -62,6 +64,8 @@ class HealthMonitor:
         self._stale = False
         self._lock = threading.Lock()
         self._frames = self._inferences = self._announced = 0
+        self._seen, self._seen_s = 0, clock.now_s()  # frames, and when, at the status before
+        self._wrong: dict[str, str] = {}  # by device, what is wrong with it now
         self._ms: dict[str, tuple[float, int]] = {}  # sum and count per stage since the last report
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
@@ -76,10 +80,19 @@ class HealthMonitor:
             self._turned(item.thread)
         elif isinstance(item, Observation):
             self._count(item)
+        elif isinstance(item, Fault | Recovered):
+            self._note(item)
         elif item.verdict is Verdict.AMOUNT:
             with self._lock:
                 self._announced += 1
         return True
+
+    def _note(self, event: Fault | Recovered) -> None:
+        with self._lock:
+            if isinstance(event, Fault):
+                self._wrong[event.device] = event.detail or event.reason
+            else:
+                self._wrong.pop(event.device, None)
 
     def _turned(self, thread: str) -> None:
         now_s = self._clock.now_s()
@@ -129,7 +142,18 @@ class HealthMonitor:
         for event in self._care.step(self._vitals()):
             if isinstance(event, Fault):
                 log.warning("%s %s: %s", event.device, event.reason, event.detail)
+            self._note(event)
             self._post(event)
+
+    def tell(self) -> None:
+        """Tell the supervisor in one line how many pictures a second came since the last time, and what is wrong."""
+        now_s = self._clock.now_s()
+        with self._lock:
+            frames, wrong = self._frames, [f"{device}: {detail}" for device, detail in self._wrong.items()]
+        if now_s > self._seen_s:
+            rate = (frames - self._seen) / (now_s - self._seen_s)
+            self._supervisor.status("; ".join([f"{rate:.1f} pictures/s", *wrong])[:STATUS_MOST])
+        self._seen, self._seen_s = frames, now_s
 
     def _vitals(self) -> Vitals:
         return Vitals(
@@ -159,3 +183,5 @@ class HealthMonitor:
                     self._post(self.measure())
             self._stopping.wait(pause_s)
             left_s -= pause_s
+            with mishaps:
+                self.tell()

@@ -197,3 +197,38 @@ def test_the_computer_is_looked_at_although_reports_are_rare() -> None:
     assert bench.reported.acquire(timeout=30)
     bench.monitor.close()
     assert [event.device for event in bench.told] == ["board"]
+
+
+def test_the_line_for_systemd_says_how_many_pictures_came_a_second_since_the_last_one() -> None:
+    bench = Bench()
+    for frames in (30, 0):
+        for number in range(frames):
+            bench.monitor.offer(Observation(number, 0.0, SCENE))
+        bench.clock.advance(2.0)
+        bench.monitor.tell()
+    assert bench.supervisor.statuses == ["15.0 pictures/s", "0.0 pictures/s"]
+
+
+def test_the_line_for_systemd_says_what_is_wrong_until_it_is_over() -> None:
+    bench = Bench()
+    bench.monitor.offer(Fault("camera", "stopped", "no picture for 3 s"))
+    bench.board.is_weak = True
+    bench.monitor.look()
+    bench.clock.advance(1.0)
+    bench.monitor.tell()
+    bench.monitor.offer(Recovered("camera"))
+    bench.clock.advance(1.0)
+    bench.monitor.tell()
+    first, second = bench.supervisor.statuses
+    assert first.startswith("0.0 pictures/s; camera: no picture for 3 s; board: ")
+    assert "camera" not in second
+
+
+def test_systemd_hears_it_without_being_asked() -> None:
+    bench = Bench(interval_s=0.001)
+    bench.monitor.start()
+    while not bench.supervisor.statuses:
+        bench.clock.advance(0.1)
+        assert bench.reported.acquire(timeout=30)
+    bench.monitor.close()
+    assert bench.supervisor.statuses[0] == "0.0 pictures/s"
