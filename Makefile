@@ -83,11 +83,12 @@ wheel: setup ## build dist/saynote-VERSION-py3-none-any.whl
 	@$(VENV)/python -m deploy.wheel dist
 
 # The way to devices: one program, several things to do.
-SEND = $(VENV)/python -m deploy.send $(if $(PI),"$(PI)") $(call given,--inventory,$(INVENTORY)) $(call given,--target,$(TARGET))
+SEND = $(VENV)/python -m deploy.send $(if $(PI),"$(PI)") $(call given,--inventory,$(INVENTORY)) $(call given,--target,$(TARGET)) \
+  $(call given,--ssh-config,$(SSH_CONFIG))
 need-devices:
 	@$(if $(PI)$(INVENTORY),:,$(error PI is missing, or INVENTORY; `make` shows what each target takes))
 
-deploy: need-devices setup ## install on devices over ssh, with rollback: PI=user@host[,...] or INVENTORY=file [BUNDLE=folder] [WHEELS=auto|folder] [TARGET=debian]
+deploy: need-devices setup ## install on devices over ssh, with rollback: PI=user@host[,...] or INVENTORY=file [BUNDLE=folder] [WHEELS=auto|folder] [TARGET=debian] [SSH_CONFIG=file]
 	@$(SEND) $(call given,--bundle,$(BUNDLE)) $(call given,--wheels,$(WHEELS))
 
 deploy-check: need-devices setup ## say what deploy would change there, and change nothing: PI=... [BUNDLE=folder] [TARGET=debian]

@@ -21,6 +21,7 @@ readonly KEEP_ANSWERING="saynote is not running. Look at: journalctl -u saynote 
 readonly FAILED=$'\001' # before the last words of what runs under `watched`
 readonly NEEDS_MB=600 NEEDS_MB_ALONE=60 NEEDS_FILES=20000 NEEDS_FILES_ALONE=3000
 readonly LOOK_S=2
+readonly BLIND_S=40 # so long without a picture, during the trial, and the release goes
 action=install root="" target=pi anyway=no purge=no apt=yes systemd=yes dependencies=yes python=python3 wait_s=150 settle_s=5 trial_s=300
 id="" next="" under_watch=no last_words="" cause="" sent_bundle="" sent_full=""
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -33,6 +34,7 @@ Usage: install.sh [option]...
   --undeploy       take saynote off this device; settings and captures stay
   --purge          with --undeploy: those too
   --watch          what saynote-trial.service runs: go back if the new release does not do well
+  --network        what saynote-network.service runs: let the service reach the network if its settings say so
   --target KIND    pi (Raspberry Pi OS), or debian: leaves out board, camera and picamera2
   --anyway         install where no camera or no sound card is found
   --root DIR       install below DIR instead of / (for images and tests; makes no user)
@@ -59,7 +61,7 @@ fail() {
 parse() {
     while [ $# -gt 0 ]; do
         case $1 in
-            --check | --rollback | --undeploy | --watch) action=${1#--} ;;
+            --check | --rollback | --undeploy | --watch | --network) action=${1#--} ;;
             --purge) purge=yes ;;
             --anyway) anyway=yes ;;
             --no-systemd) systemd=no ;;
@@ -216,6 +218,8 @@ put_on_trial() {
     if [ "$systemd" = no ] || [ ! -e "$base/$next/before/release" ] || [ "$next" = "$(in_use)" ]; then return 0; fi
     mkdir "$base/$next/trial"
     cp "$here/install.sh" "$base/$next/trial/"
+    # Where the one before sees nothing either, it is the camera's fault.
+    if [ "$(pictures)" != 0.0 ]; then touch "$base/$next/trial/sees"; fi
 }
 
 # contents GENERATION: what it is made of, one a line
@@ -530,16 +534,22 @@ PYTHON
     if [ -n "$new" ]; then step "new settings, explained in $base/current/edge.example.toml once this runs: $new"; fi
 }
 
-# install_units: those of the release in use; a unit is never half written or missing
-install_units() {
-    local unit
+# link_units GENERATION: each of its units becomes a link through the one link that is switched, before the switch: units
+# change with the release, in the same moment
+link_units() {
+    local unit target
     mkdir -p "$units"
-    for unit in "$base"/current/systemd/*.service; do
-        install -m 644 "$unit" "$units/${unit##*/}.new"
+    for unit in "$base/$1"/release/systemd/*.service; do
+        target=../../../opt/saynote/generation/release/systemd/${unit##*/}
+        if [ "$(readlink "$units/${unit##*/}")" != "$target" ]; then point "$units/${unit##*/}" "$target"; fi
     done
-    to_disk
-    for unit in "$units"/saynote*.new; do
-        mv -fT -- "$unit" "${unit%.new}"
+}
+
+# forget_units: those that the release in use does not have
+forget_units() {
+    local unit
+    for unit in "$units"/saynote*.service; do
+        if [ -L "$unit" ] && [ ! -e "$unit" ]; then rm -f "$unit"; fi
     done
 }
 
@@ -591,12 +601,13 @@ start() {
     systemctl is-active --quiet saynote.service
 }
 
-# use GENERATION: one link, and the units that belong to it
+# use GENERATION: one link
 use() {
+    link_units "$1"
     to_disk
     point "$base/generation" "$1"
     lead
-    install_units
+    forget_units
     to_disk
 }
 
@@ -640,14 +651,25 @@ asked() { systemctl show --property="$1" --value saynote.service; }
 # It has not failed and was not started again since it was started by hand or with the device.
 does_well() { [ "$(asked ActiveState)" != failed ] && [ "$(asked NRestarts)" = 0 ]; }
 
+# pictures: how many a second the service sees, as it says of itself; nothing where it does not say
+pictures() { asked StatusText | sed -n 's|^\([0-9.]*\) pictures/s.*|\1|p'; }
+
+# sees: false once it has seen nothing for too long, although the release before did
+sees() {
+    if [ ! -e "$base/$next/trial/sees" ] || [ "$(pictures)" != 0.0 ]; then blind_since=""; fi
+    if [ "$(pictures)" = 0.0 ]; then blind_since=${blind_since:-$(uptime_s)}; fi
+    [ -z "$blind_since" ] || [ $(($(uptime_s) - blind_since)) -lt $BLIND_S ]
+}
+
 # watch: until the generation in use has done well for long enough, or has been left; an installation goes first
 watch() {
-    local began
+    local began blind_since=""
     began=$(uptime_s)
     flock 9
     next=$(in_use)
     while is_on_trial "$next"; do
         if ! does_well; then go_back "$(before_of "$next")" "the service stopped being well"; fi
+        if ! sees; then go_back "$(before_of "$next")" "the service sees nothing"; fi
         if [ "$(asked ActiveState)" != active ]; then began=$(uptime_s); fi
         if [ $(($(uptime_s) - began)) -ge "$trial_s" ]; then
             rm -rf "${base:?}/$next/trial"
@@ -657,6 +679,42 @@ watch() {
         sleep "$LOOK_S"
         flock 9
     done
+}
+
+# --- The network
+
+# network: what the settings want of it, as a drop-in of the service, until the next start of the device
+network() {
+    local file=$root/run/systemd/system/saynote.service.d/network.conf wanted
+    wanted=$(wanted_network)
+    if [ "$wanted" = "$(cat "$file" 2>/dev/null)" ]; then return 0; fi
+    mkdir -p "${file%/*}"
+    printf '%s\n' "$wanted" >"$file.new"
+    mv -fT -- "$file.new" "$file"
+    if [ "$systemd" = yes ]; then systemctl daemon-reload; fi
+}
+
+# wanted_network: lines of a unit; nothing where nothing is to be reached, or the daemon refuses the settings anyway
+wanted_network() {
+    "$python" -I - "$config" <<'PYTHON'
+import ipaddress, pathlib, sys, tomllib
+try:
+    settings = tomllib.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8-sig"))
+except (OSError, ValueError):
+    settings = {}
+def wants(name):
+    table = settings.get(name)
+    return table if isinstance(table, dict) and table.get("enabled") is True else None
+def stays_here(address):
+    try:
+        return address == "localhost" or ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+mqtt, web = wants("mqtt"), wants("web")
+if mqtt is not None or web is not None:
+    far = mqtt is not None or not stays_here(web.get("address", "127.0.0.1"))
+    print("[Service]", "RestrictAddressFamilies=AF_INET AF_INET6", "IPAddressDeny=" if far else "IPAddressAllow=localhost", sep="\n")
+PYTHON
 }
 
 # --- What can be asked for
@@ -714,7 +772,7 @@ undeploy() {
     local unit
     if [ -e "$base" ]; then open_base; fi
     if [ "$systemd" = yes ]; then systemctl disable --now --quiet saynote.service saynote-trial.service 2>/dev/null || true; fi
-    for unit in "$units"/saynote.service* "$units"/saynote-fault.service* "$units"/saynote-trial.service*; do
+    for unit in "$units"/saynote.service* "$units"/saynote-{fault,trial,network}.service* "$root"/run/systemd/system/saynote.service.d; do
         rm -rf "$unit"
     done
     if [ "$systemd" = yes ]; then systemctl daemon-reload; fi
@@ -745,6 +803,10 @@ main() {
         watch)
             exec 9>"$base/.lock"
             watch
+            return
+            ;;
+        network)
+            network
             return
             ;;
     esac

@@ -12,6 +12,7 @@ case "$1" in
     restart) runs && touch "{folder}/up" || {{ rm -f "{folder}/up"; exit 1; }} ;;
     is-active) test -e "{folder}/up" ;;
     show) case "$2" in *ActiveState) cat "{folder}/state" 2>/dev/null || echo active ;;
+          *StatusText) cat "{folder}/status" 2>/dev/null || true ;;
           *) cat "{folder}/restarts" 2>/dev/null || echo 0 ;; esac ;;
 esac
 """

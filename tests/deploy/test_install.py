@@ -13,6 +13,7 @@ from tests.deploy.pi import Pi
 
 pytestmark = pytest.mark.integration
 
+PROJECT = Path(__file__).parents[2]
 MakeRelease = Callable[..., tuple[Path, str]]
 
 
@@ -35,6 +36,7 @@ def test_a_first_installation_is_complete_and_running(pi: Pi, make_release: Make
     assert {unit.name for unit in units.iterdir()} == {
         "saynote.service",
         "saynote-fault.service",
+        "saynote-network.service",
         "saynote-trial.service",
     }
     assert "enable --quiet saynote.service" in pi.calls
@@ -152,3 +154,70 @@ def test_the_shell_is_clean(make_release: MakeRelease) -> None:
     folder, _ = make_release()
     done = subprocess.run(["shellcheck", str(folder / "install.sh")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def network_of(pi: Pi, settings: str) -> str:
+    pi.config.parent.mkdir(parents=True, exist_ok=True)
+    pi.config.write_text(settings, encoding="utf-8")
+    done = pi.install(PROJECT / "deploy", "--network")
+    assert done.returncode == 0, done.stderr
+    file = pi.root / "run" / "systemd" / "system" / "saynote.service.d" / "network.conf"
+    return file.read_text().strip() if file.exists() else ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "ways"),
+    [
+        ("", ""),
+        ("[mqtt]\nenabled = false\nhost = 'enabled = true'\n", ""),
+        ("[mqtt]\nenabled = true\n", "IPAddressDeny="),
+        ("\ufeff[mqtt]\r\nenabled = true\r\n", "IPAddressDeny="),
+        ("mqtt.enabled = true", "IPAddressDeny="),
+        ("[web]\nenabled = true\n", "IPAddressAllow=localhost"),
+        ("[web]\nenabled = true\naddress = '0.0.0.0'\n", "IPAddressDeny="),
+        ("[web]\nenabled = true\n[mqtt]\nenabled = true\n", "IPAddressDeny="),
+        ("[web]\nenabled = 'yes'\n", ""),
+        ("web = 3\n", ""),
+        ("this is no TOML", ""),
+    ],
+)
+def test_the_service_reaches_what_its_settings_want_and_nothing_else(pi: Pi, settings: str, ways: str) -> None:
+    opened = network_of(pi, settings)
+    families = "[Service]\nRestrictAddressFamilies=AF_INET AF_INET6\n"
+    assert opened == (families + ways if ways else "")
+
+
+def test_systemd_is_told_of_the_network_when_it_changes_and_only_then(pi: Pi) -> None:
+    reloads = []
+    for settings in ("", "[mqtt]\nenabled = true", "[mqtt]\nenabled = true", ""):
+        network_of(pi, settings)
+        reloads.append(pi.calls.count("daemon-reload"))
+    assert reloads == [0, 1, 1, 2]
+    assert network_of(pi, "") == ""
+
+
+def test_units_change_in_the_same_moment_as_the_release(pi: Pi, make_release: Callable[..., tuple[Path, str]]) -> None:
+    pi.install(make_release("1.0.0-old")[0])
+    unit = pi.root / "etc" / "systemd" / "system" / "saynote.service"
+    assert unit.resolve() == pi.home / "releases" / "1.0.0-old" / "systemd" / "saynote.service"
+    generation = pi.home / "generation"
+    other = pi.home / "generations" / "99"
+    other.mkdir()
+    (other / "release").symlink_to("../../releases/1.0.1-new")
+    shutil.copytree(pi.home / "releases" / "1.0.0-old", pi.home / "releases" / "1.0.1-new", symlinks=True)
+    generation.unlink()
+    generation.symlink_to("generations/99")
+    assert unit.resolve() == pi.home / "releases" / "1.0.1-new" / "systemd" / "saynote.service"
+
+
+def test_units_that_an_older_installer_had_copied_become_those_of_the_release(
+    pi: Pi, make_release: MakeRelease
+) -> None:
+    units = pi.root / "etc" / "systemd" / "system"
+    units.mkdir(parents=True)
+    (units / "saynote.service").write_text("[Unit]\n# copied\n")
+    pi.install(make_release("1.0.0-old")[0])
+    assert (units / "saynote.service").is_symlink()
+    (units / "saynote-gone.service").symlink_to("../../../opt/saynote/generation/release/systemd/saynote-gone.service")
+    pi.install(make_release("1.0.1-new")[0])
+    assert not (units / "saynote-gone.service").is_symlink()

@@ -59,6 +59,34 @@ def test_a_release_that_stops_being_well_is_left_with_nobody_there(updated: Pi, 
     assert not on_trial(updated)
 
 
+def test_a_release_that_sees_nothing_where_the_one_before_saw_is_left(pi: Pi, make_release: MakeRelease) -> None:
+    pi.install(make_release("1.0.0-old")[0])
+    (pi.folder / "status").write_text("14.9 pictures/s\n")
+    pi.install(make_release("1.0.1-new")[0])
+    (pi.folder / "status").write_text("0.0 pictures/s; camera: no picture for 3 s\n")
+    blind_at_once(pi)
+    done = watch(pi, "300")
+    assert "the service sees nothing: going back to 1.0.0-old" in done.stdout
+    assert done.returncode == 1
+    assert pi.points_to("current") == "1.0.0-old"
+
+
+def test_a_release_is_not_to_blame_where_the_one_before_saw_nothing_either(pi: Pi, make_release: MakeRelease) -> None:
+    pi.install(make_release("1.0.0-old")[0])
+    (pi.folder / "status").write_text("0.0 pictures/s; camera: there is none\n")
+    pi.install(make_release("1.0.1-new")[0])
+    blind_at_once(pi)
+    done = watch(pi, "4")
+    assert done.returncode == 0, done.stderr
+    assert pi.points_to("current") == "1.0.1-new"
+
+
+def blind_at_once(pi: Pi) -> None:
+    """The copy that watches takes two seconds without a picture for too many."""
+    script = pi.home / "generation" / "trial" / "install.sh"
+    script.write_text(script.read_text().replace("BLIND_S=40", "BLIND_S=2"))
+
+
 def test_it_dies_while_it_is_watched(updated: Pi) -> None:
     with subprocess.Popen(
         updated.command(updated.home / "generation" / "trial", "--watch"), env=updated.environment, text=True

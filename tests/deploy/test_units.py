@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 
 from edge import credentials
+from edge.app import SERVICE_STATE
 from edge.core.errors import PERMANENT_EXIT_CODES
+from edge.outlets.health import FEED_EVERY_S, STALE_AFTER_S
 from edge.settings import Config
 
 PROJECT = Path(__file__).parents[2]
 SERVICE = PROJECT / "systemd" / "saynote.service"
 FAULT = PROJECT / "systemd" / "saynote-fault.service"
 TRIAL = PROJECT / "systemd" / "saynote-trial.service"
+NETWORK = PROJECT / "systemd" / "saynote-network.service"
+UNITS = (SERVICE, FAULT, TRIAL, NETWORK)
 INSTALLER = (PROJECT / "deploy" / "install.sh").read_text()
 
 
@@ -51,7 +55,8 @@ def test_systemd_hears_from_the_daemon_itself() -> None:
 
 
 def test_it_does_not_wait_for_a_network() -> None:
-    assert "network" not in " ".join(values(SERVICE, "After") + values(SERVICE, "Wants") + values(SERVICE, "Requires"))
+    waited_for = " ".join(values(SERVICE, "After") + values(SERVICE, "Wants") + values(SERVICE, "Requires")).split()
+    assert [unit for unit in waited_for if unit.startswith("network") or "online" in unit] == []
 
 
 def test_it_runs_what_the_installer_installs_as_the_user_the_installer_makes() -> None:
@@ -77,8 +82,41 @@ def test_each_secret_the_unit_hands_over_is_one_that_the_daemon_reads() -> None:
     assert names == set(credentials.VARIABLES)
 
 
-def test_it_may_open_the_sockets_that_the_live_view_needs() -> None:
-    assert {"AF_INET", "AF_INET6"} <= set(value(SERVICE, "RestrictAddressFamilies").split())
+def test_by_itself_it_reaches_no_network() -> None:
+    assert set(value(SERVICE, "RestrictAddressFamilies").split()) == {"AF_UNIX", "AF_NETLINK"}
+    assert value(SERVICE, "IPAddressDeny") == "any"
+
+
+def test_its_way_to_the_network_is_opened_before_each_start_by_the_installer_s_script() -> None:
+    assert NETWORK.name in values(SERVICE, "Wants")
+    assert NETWORK.name in values(SERVICE, "After")
+    assert value(NETWORK, "Type") == "oneshot"
+    assert value(NETWORK, "ExecStart") == "/bin/bash /opt/saynote/current/install.sh --network"
+    assert "--network" in INSTALLER.partition("usage() {")[2].partition("TEXT\n}")[0]
+    assert value(NETWORK, "ReadWritePaths") == "/run/systemd"
+
+
+def test_the_watchdog_waits_for_many_beats() -> None:
+    assert int(value(SERVICE, "WatchdogSec")) >= STALE_AFTER_S + 5 * FEED_EVERY_S
+
+
+def test_it_may_open_the_devices_that_its_drivers_use_and_not_the_firmware() -> None:
+    allowed = {line.split()[0] for line in values(SERVICE, "DeviceAllow")}
+    assert {"char-video4linux", "char-media", "char-dma_heap", "char-alsa", "char-gpiochip"} <= allowed
+    assert not allowed & {"/dev/vcio", "/dev/vchiq"}
+    assert value(SERVICE, "DevicePolicy") == "closed"
+
+
+def test_it_may_write_where_it_keeps_things_and_nowhere_else() -> None:
+    assert f"/var/lib/{value(SERVICE, 'StateDirectory')}" == str(SERVICE_STATE)
+    assert value(SERVICE, "ProtectSystem") == "strict"
+    assert values(SERVICE, "ReadWritePaths") == []
+
+
+def test_the_installer_takes_away_every_unit_that_it_brings() -> None:
+    undeploy = INSTALLER.partition("undeploy() {")[2].partition("\n}")[0]
+    for unit in UNITS:
+        assert unit.stem.partition("-")[2] in undeploy
 
 
 def test_a_fault_is_spoken_by_a_unit_that_exists() -> None:
@@ -110,9 +148,9 @@ def analyze() -> str:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("unit", [SERVICE, FAULT, TRIAL], ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_systemd_understands_every_line(unit: Path, analyze: str, tmp_path: Path) -> None:
-    for each in (SERVICE, FAULT, TRIAL):  # where saynote is not installed, its absence is all that systemd would see
+    for each in UNITS:  # where saynote is not installed, its absence is all that systemd would see
         (tmp_path / each.name).write_text(
             each.read_text().replace("/opt/saynote/current/venv/bin/saynote", "/bin/true")
         )
@@ -124,7 +162,9 @@ def test_systemd_understands_every_line(unit: Path, analyze: str, tmp_path: Path
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(("unit", "most"), [(SERVICE, 20), (FAULT, 15)], ids=["daemon", "fault"])
+@pytest.mark.parametrize(
+    ("unit", "most"), [(SERVICE, 12), (FAULT, 12), (NETWORK, 15)], ids=["daemon", "fault", "network"]
+)
 def test_the_sandbox_stays_closed(unit: Path, most: int, analyze: str) -> None:
     done = subprocess.run(
         [analyze, "security", "--offline=true", f"--threshold={most}", "--no-pager", str(unit)],

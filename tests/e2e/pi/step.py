@@ -1,0 +1,44 @@
+"""Owns how a command is run here: with a deadline, and with all that it said where it fails."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+class StepError(Exception):
+    """A step did not come to a good end; `str()` holds its command and what it said."""
+
+
+def run(
+    command: Sequence[str],
+    deadline_s: float,
+    *,
+    check: bool = True,
+    stdin: str = "",
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run `command`; its standard output and error together stand in `stdout`. StepError past the deadline."""
+    try:
+        done = subprocess.run(
+            command,
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=deadline_s,
+            check=False,
+            cwd=cwd,
+            env=environment,
+        )
+    except subprocess.TimeoutExpired as error:
+        said = (error.stdout or b"").decode(errors="replace") if isinstance(error.stdout, bytes) else error.stdout
+        raise StepError(f"not done after {deadline_s:.0f} s: {' '.join(command)}\n{said or ''}") from None
+    except OSError as error:
+        raise StepError(f"{command[0]} cannot be run: {error}") from None
+    if check and done.returncode != 0:
+        raise StepError(f"exit code {done.returncode}: {' '.join(command)}\n{done.stdout}")
+    return done
