@@ -9,7 +9,7 @@ VENV     := .venv/bin
 given = $(if $(2),$(1) "$(2)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train setup-test run test check format check-data train evaluate report compare xts replay bench \
+.PHONY: help setup setup-train setup-test setup-e2e run test check e2e deb format check-data train evaluate report compare xts replay bench \
   translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load dashboard-vendor soak cloud-nats clean
 
 help: ## show this help
@@ -21,7 +21,7 @@ help: ## show this help
 need-%:
 	@$(if $($*),:,$(error $* is missing; `make` shows what each target takes))
 
-setup: ## install what is needed, nothing more: [GOAL=run|train|test]
+setup: ## install what is needed, nothing more: [GOAL=run|train|test|e2e]
 	@$(PYTHON) deploy/bootstrap.py $(GOAL)
 
 setup-train:
@@ -30,6 +30,9 @@ setup-train:
 setup-test:
 	@$(PYTHON) deploy/bootstrap.py test
 
+setup-e2e:
+	@$(PYTHON) deploy/bootstrap.py e2e
+
 run: setup ## look, decide and speak, here: [CAMERA=auto|webcam|picamera|replay]
 	@$(VENV)/python -m edge run --camera $(CAMERA) --view
 
@@ -37,12 +40,15 @@ test: check ## check, and the tests that start real programs
 	@$(VENV)/python -m pytest -m integration --ignore tests/training
 	@$(VENV)/python -m pytest -m integration -n 2 --dist loadfile tests/training
 
+e2e: setup-e2e ## boot devices in boxes, as root, deploy to them over ssh and break them: [KILLS=10]
+	@$(VENV)/python -m tests.e2e.pi $(call given,--kills,$(KILLS))
+
 check: setup-test ## format, lint, types, import rules, fast tests
 	@$(VENV)/ruff format --check .
 	@$(VENV)/ruff check .
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports
-	@$(VENV)/python -m pytest -n auto --dist loadfile -m "not integration and not hardware"
+	@$(VENV)/python -m pytest -n auto --dist loadfile -m "not integration and not hardware and not machine"
 
 format: setup-test ## put the code into its one form
 	@$(VENV)/ruff format .
@@ -81,6 +87,9 @@ translations: setup ## bring the catalogues of what is spoken up to date: [NEW=c
 
 wheel: setup ## build dist/saynote-VERSION-py3-none-any.whl
 	@$(VENV)/python -m deploy.wheel dist
+
+deb: setup ## build dist/saynote_VERSION_ARCH.deb for an apt repository (deploy/apt): [FOR=bookworm-arm64, or trixie, amd64] [REVISION=1]
+	@$(VENV)/python -m deploy.deb $(call given,--for,$(FOR)) $(call given,--revision,$(REVISION))
 
 # The way to devices: one program, several things to do.
 SEND = $(VENV)/python -m deploy.send $(if $(PI),"$(PI)") $(call given,--inventory,$(INVENTORY)) $(call given,--target,$(TARGET)) \

@@ -23,7 +23,7 @@ from pathlib import Path
 OLDEST, NEWEST = (3, 11), (3, 13)
 VENV = ".venv"
 # Goal -> extras of pyproject.toml. A later goal holds all that an earlier one needs.
-GOALS = {"run": (), "train": ("training",), "test": ("training", "dev")}
+GOALS = {"run": (), "train": ("training",), "test": ("training", "dev"), "e2e": ("training", "dev")}
 SHOW_LIFE_AFTER_S = 4.0
 APT_LISTS = Path("/var/lib/apt/lists")
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"  # where servers live, not on everybody's PATH
@@ -39,6 +39,10 @@ PROGRAMS = {
     "chromium-driver": "chromedriver",
     "prometheus": "prometheus",
     "prometheus-mqtt-exporter": "prometheus-mqtt-exporter",
+    "systemd-container": "systemd-nspawn",
+    "mmdebstrap": "mmdebstrap",
+    "iproute2": "ip",
+    "lintian": "lintian",
 }
 NO_NETWORK = (
     "Temporary failure in name resolution",
@@ -99,15 +103,19 @@ NEEDS = (
     Need("libportaudio2", "plays it", ALL_GOALS),
     Need("python3-venv", "makes the Python environment", ALL_GOALS),
     Need("python3-picamera2", "reads the Pi's camera", ALL_GOALS, pi_only=True),
-    Need("mosquitto", "an MQTT broker to try telemetry and the tests with", ("run", "test")),
-    Need("mosquitto-clients", "what the tests listen with", ("test",)),
-    Need("rsync", "the tests deploy with it", ("test",)),
-    Need("shellcheck", "the tests check the installer with it", ("test",)),
-    Need("chromium", "the tests look at the live view with it", ("test",)),
-    Need("chromium-driver", "and steer it with this", ("test",)),
-    Need("openssh-server", "the tests deploy over it", ("test",), opens_a_port=True),
-    Need("prometheus", "the tests prove the alarms for a fleet with it", ("test",), opens_a_port=True),
-    Need("prometheus-mqtt-exporter", "which reads the broker for it", ("test",), opens_a_port=True),
+    Need("mosquitto", "an MQTT broker to try telemetry and the tests with", ("run", "test", "e2e")),
+    Need("mosquitto-clients", "what the tests listen with", ("test", "e2e")),
+    Need("rsync", "the tests deploy with it", ("test", "e2e")),
+    Need("shellcheck", "the tests check the installer with it", ("test", "e2e")),
+    Need("chromium", "the tests look at the live view with it", ("test", "e2e")),
+    Need("chromium-driver", "and steer it with this", ("test", "e2e")),
+    Need("openssh-server", "the tests deploy over it", ("test", "e2e"), opens_a_port=True),
+    Need("prometheus", "the tests prove the alarms for a fleet with it", ("test", "e2e"), opens_a_port=True),
+    Need("prometheus-mqtt-exporter", "which reads the broker for it", ("test", "e2e"), opens_a_port=True),
+    Need("systemd-container", "boots a device in a box", ("e2e",)),
+    Need("mmdebstrap", "makes its file system", ("e2e",)),
+    Need("iproute2", "lays its cable", ("e2e",)),
+    Need("lintian", "looks at the .deb", ("e2e",)),
 )
 
 

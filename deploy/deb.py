@@ -1,7 +1,7 @@
 """Owns the .deb: the release that `release.py` lays out, with maintainer scripts that call its `install.sh`.
 
-`python -m deploy.deb [--for bookworm-arm64] [--revision N] [--out FOLDER]`. Without `--for` it is for every computer and
-pip fetches what saynote needs while it is installed; with it the wheels for that Debian and processor lie inside.
+`python -m deploy.deb [--for bookworm-arm64] [--revision N] [--out FOLDER]`. Without `--for` it is for every computer,
+and pip fetches what saynote needs while it is installed; with it the wheels for that Debian and processor lie inside.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ COPYRIGHT = """Format: https://www.debian.org/doc/packaging-manuals/copyright-fo
 Upstream-Name: saynote
 
 Files: *
-Copyright: the authors of saynote
+Copyright: 2026 the authors of saynote
 License: Apache-2.0
  On Debian systems the text of the licence is in
  /usr/share/common-licenses/Apache-2.0.
@@ -121,7 +121,7 @@ def _python(name: str) -> str:
 
 
 def _describe(root: Path, version: str, architecture: str, python: str) -> None:
-    maintainer = f"{os.environ.get('DEBFULLNAME', 'saynote')} <{os.environ.get('DEBEMAIL', 'saynote@localhost')}>"
+    maintainer = f"{os.environ.get('DEBFULLNAME', 'saynote')} <{os.environ.get('DEBEMAIL', 'saynote@example.org')}>"
     words = {"version": version, "upstream": __version__, "maintainer": maintainer, "home": str(HOME)}
     control, docs = root / "DEBIAN", root / "usr" / "share" / "doc" / "saynote"
     control.mkdir()

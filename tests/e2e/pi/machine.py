@@ -146,7 +146,7 @@ def machines(folder: Path, base: Path, names: list[str]) -> Iterator[list[Machin
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], 30)
         (folder / "ssh_config").write_text("".join(_reach(each) for each in made), encoding="utf-8")
         for each in made:
-            rootfs.copy(base, each.root)
+            rootfs.lay_over(base, each.root)
             _let_in(each, key.with_suffix(".pub"))
             each.plug_in()
             each.boot()
@@ -155,7 +155,8 @@ def machines(folder: Path, base: Path, names: list[str]) -> Iterator[list[Machin
         for each in made:
             each.switch_off()
             each.unplug()
-        shutil.rmtree(folder)
+            rootfs.take_away(each.root)
+        run(["rm", "-rf", str(folder)], 300)
 
 
 def _reach(machine: Machine) -> str:
@@ -198,4 +199,6 @@ def sweep() -> None:
         run(["ip", "netns", "delete", name], 30, check=False)
     for folder in rootfs.CACHE.glob("boxes-*"):
         if not Path("/proc", folder.name.partition("-")[2]).exists():
-            shutil.rmtree(folder, ignore_errors=True)
+            for root in folder.glob("*/*"):
+                rootfs.take_away(root)
+            run(["rm", "-rf", str(folder)], 300)
