@@ -14,7 +14,7 @@ given = $(if $(2),$(1) "$(2)")
 
 help: ## show this help
 	@printf 'saynote says what banknote is in your hand.\n\n'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\nFirst time here: make run (looks, decides and speaks), make test (proves that it does).\n'
 
 # Before anything slow: is every value there that the target cannot guess?

@@ -107,6 +107,15 @@ def test_it_may_open_the_devices_that_its_drivers_use_and_not_the_firmware() -> 
     assert value(SERVICE, "DevicePolicy") == "closed"
 
 
+def test_every_exception_from_the_sandbox_has_its_reason_beside_it() -> None:
+    comments = " ".join(line[2:] for line in SERVICE.read_text().splitlines() if line.startswith("# "))
+    for left_open in ("PrivateDevices", "PrivateNetwork", "PrivateUsers", "RootDirectory", "ProcSubset"):
+        assert values(SERVICE, left_open) == []
+        assert left_open in comments
+    for open_one in ("MemoryDenyWriteExecute", "Netlink", "Unix sockets", "groups"):
+        assert open_one in comments
+
+
 def test_it_may_write_where_it_keeps_things_and_nowhere_else() -> None:
     assert f"/var/lib/{value(SERVICE, 'StateDirectory')}" == str(SERVICE_STATE)
     assert value(SERVICE, "ProtectSystem") == "strict"
