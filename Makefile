@@ -41,7 +41,7 @@ test: check ## check, and the tests that start real programs
 	@$(VENV)/python -m pytest -m integration -n 2 --dist loadfile tests/training
 
 e2e: setup-e2e ## boot devices in boxes, as root, deploy to them over ssh and break them: [KILLS=10]
-	@$(VENV)/python -m tests.e2e.pi $(call given,--kills,$(KILLS))
+	@$(VENV)/python -m tests.e2e.pi.suite $(call given,--kills,$(KILLS))
 
 check: setup-test ## format, lint, types, import rules, fast tests
 	@$(VENV)/ruff format --check .

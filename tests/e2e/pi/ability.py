@@ -12,10 +12,13 @@ TOOLS = {"systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap", "ip"
 PROBE = "saynote-e2e-probe"
 
 
+def is_root() -> bool:
+    """Whether we may try at all."""
+    return os.geteuid() == 0
+
+
 def lacks() -> str:
-    """What this computer itself cannot give, in a few words; empty where it can. No package would change it."""
-    if os.geteuid() != 0:
-        return "the rights of root"
+    """What this computer itself cannot give to root, in a few words; empty where it can. No package would change it."""
     if not Path("/sys/fs/cgroup").is_dir() or not any(Path("/sys/fs/cgroup").iterdir()):
         return "control groups (/sys/fs/cgroup is empty)"
     tries = (

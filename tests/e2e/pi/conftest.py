@@ -49,7 +49,7 @@ def report(request: pytest.FixtureRequest) -> Report:
 @pytest.fixture(scope="session")
 def clean() -> Path:
     """The file system of a device that knows nothing of saynote."""
-    if lacking := ability.lacks() or ", ".join(ability.packages_missing()):
+    if lacking := "root" * (not ability.is_root()) or ", ".join(ability.packages_missing()) or ability.lacks():
         pytest.fail(f"no device can be booted here: {lacking} is missing. Call: make e2e")
     return rootfs.prepared()
 
