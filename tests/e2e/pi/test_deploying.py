@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +22,10 @@ import sqlite3
 database = sqlite3.connect("file:/var/lib/saynote/outbox.sqlite3?mode=ro", uri=True)
 print(database.execute("select count(*) from messages").fetchone()[0])
 PYTHON"""
-EVERYTHING = "find /opt/saynote /etc/saynote /etc/systemd/system -printf '%p %l %T@ %s\\n' | grep -v __pycache__ | sort"
+EVERYTHING = (
+    "find /opt/saynote /etc/saynote /etc/systemd/system /etc/passwd /etc/group "
+    "! -type d ! -name .lock ! -path '*/__pycache__/*' -printf '%p %l %T@ %s %m %u\\n' | sort"
+)
 
 
 def test_a_first_deployment_ends_with_a_device_that_has_said_ready(
@@ -106,10 +110,14 @@ def test_an_update_runs_and_the_way_back_is_one_command(device: Device, newer: C
 
 
 def test_the_doctor_of_a_device_answers_in_one_line(device: Device, checkout: Callable[[], Checkout]) -> None:
-    code, said = device.order("doctor", checkout())
-    assert "camera fault" in said or "camera warning" in said, said  # there is none in a box
-    assert "bundle" not in said, said
-    assert code == 1
+    made = checkout()
+    code, said = device.order("doctor", made)
+    assert code == 0, said
+    assert re.search(r"done saynote \d+\.\d+\.\d+; sound warning: speech goes into the file", said), said
+    device.settle("[voice]\nvolume = 1000\n")
+    code, said = device.order("doctor", made)
+    assert code == 1, said
+    assert re.search(r"failed: saynote .*configuration fault: .*voice\.volume", said), said
 
 
 def test_undeploy_leaves_the_owner_s_things_and_with_purge_nothing(
