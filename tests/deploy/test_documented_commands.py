@@ -18,7 +18,7 @@ from edge.__main__ import _parser as device_parser
 from training.cli.app import app
 
 PROJECT = Path(__file__).parents[2]
-PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted(PROJECT.glob("docs/**/*.md"))]
+PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted(PROJECT.glob("docs/**/*.md")), PROJECT / "deploy/apt/README.md"]
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.S | re.M)
 SPAN = re.compile(r"`((?:make|saynote|sudo|systemctl|journalctl|python -m|\.venv/bin/\S+) [^`]+)`")
 NOT_COMMANDS = ("mermaid", "json", "toml", "text")
@@ -26,6 +26,7 @@ NOT_COMMANDS = ("mermaid", "json", "toml", "text")
 FOREIGN = {
     *("systemctl", "journalctl", "mosquitto_sub", "install", "nano", "grep", "df", "usermod", "raspi-config"),
     *("apt-get", "ssh", "ssh-copy-id", "tar", "date", "aplay", "speaker-test"),
+    *("reprepro", "gpg", "tee", "cp"),
 }
 OURS = ("deploy.", "tests.")
 UNIT = "saynote.service"

@@ -14,6 +14,7 @@ PAGES = [
     *PROJECT.glob("docs/**/*.md"),
     *(PROJECT / folder / "README.md" for folder in ("edge", "training", "deploy", "systemd", "tests")),
     *PROJECT.glob("training/*/README.md"),
+    PROJECT / "deploy" / "apt" / "README.md",
 ]
 
 
