@@ -18,7 +18,12 @@ from edge.__main__ import _parser as device_parser
 from training.cli.app import app
 
 PROJECT = Path(__file__).parents[2]
-PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted(PROJECT.glob("docs/**/*.md")), PROJECT / "deploy/apt/README.md"]
+PAGES = [
+    PROJECT / "README.md",
+    PROJECT / "CONTRIBUTING.md",
+    *sorted(PROJECT.glob("docs/**/*.md")),
+    PROJECT / "deploy/apt/README.md",
+]
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.S | re.M)
 SPAN = re.compile(r"`((?:make|saynote|sudo|systemctl|journalctl|python -m|\.venv/bin/\S+) [^`]+)`")
 NOT_COMMANDS = ("mermaid", "json", "toml", "text")
