@@ -9,7 +9,6 @@ from pathlib import Path
 from tests.e2e.pi.step import StepError, run
 
 TOOLS = {"systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap", "ip": "iproute2", "ssh": "openssh-client"}
-PROBE = "saynote-e2e-probe"
 
 
 def is_root() -> bool:
@@ -21,13 +20,14 @@ def lacks() -> str:
     """What this computer itself cannot give to root, in a few words; empty where it can. No package would change it."""
     if not Path("/sys/fs/cgroup").is_dir() or not any(Path("/sys/fs/cgroup").iterdir()):
         return "control groups (/sys/fs/cgroup is empty)"
+    network, cable = f"saynote-e2e-{os.getpid()}-probe", f"snp{os.getpid()}"  # another run may be trying the same
     tries = (
         ("the right to mount", ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]),
         ("the right to make namespaces", ["unshare", "--pid", "--fork", "--uts", "--ipc", "--cgroup", "true"]),
-        ("the right to make a network", ["ip", "netns", "add", PROBE]),
+        ("the right to make a network", ["ip", "netns", "add", network]),
         (
             "network cables between namespaces (veth)",
-            ["ip", "link", "add", "sn-probe", "type", "veth", "peer", "sn-prob2"],
+            ["ip", "link", "add", cable, "type", "veth", "peer", f"{cable}b"],
         ),
     )
     try:
@@ -37,8 +37,8 @@ def lacks() -> str:
             except StepError as error:
                 return f"{what} ({str(error).strip().splitlines()[-1]})"
     finally:
-        run(["ip", "netns", "delete", PROBE], 30, check=False)
-        run(["ip", "link", "delete", "sn-probe"], 30, check=False)
+        run(["ip", "netns", "delete", network], 30, check=False)
+        run(["ip", "link", "delete", cable], 30, check=False)
     return ""
 
 
