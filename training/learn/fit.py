@@ -150,7 +150,7 @@ class _Course:
         """That of the phase of training which begins at `step`."""
         if step < settings.head_steps:
             return cls(0, settings.head_steps, HEAD_RATE, lowest=0.3)
-        return cls(step, settings.head_steps + settings.steps, settings.learning_rate, settings.warmup_steps)
+        return cls(step, settings.head_steps + settings.steps, settings.learning_rate, settings.warming)
 
     def rate_at(self, step: int, spent: float) -> float:
         """`spent`: share of the time that may be used, which counts where it is more than that of the steps."""
@@ -164,7 +164,7 @@ def _compile(model: keras.Model, settings: FitSettings) -> None:
         settings.learning_rate,
         weight_decay=settings.weight_decay,
         use_ema=True,
-        ema_momentum=settings.ema,
+        ema_momentum=settings.averaging,
         clipnorm=5.0,
     )
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])

@@ -15,6 +15,9 @@ TINY = "tiny"  # plain convolutions: learns play money in a minute, for tests an
 TRUNKS = (TINY, "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large")
 
 
+LEAST_EMA = 0.98
+
+
 @dataclass(frozen=True)
 class FitSettings:
     """How long and how hard to train."""
@@ -33,9 +36,19 @@ class FitSettings:
     box_weight: float = 2.0
     dropout: float = 0.2
     norm_momentum: float = 0.98  # Keras' 0.999 would keep ImageNet's statistics for too long
-    ema: float = 0.998  # of the weights: steadier than the last step
+    ema: float = 0.998  # of the weights, at most: steadier than the last step
     seed: int = 1
     checkpoint_every: int = 250
+
+    @property
+    def averaging(self) -> float:
+        """The average's momentum: over an eighth of the steps, else a short run ends half where it began."""
+        return min(self.ema, max(LEAST_EMA, 1 - 8 / self.steps))
+
+    @property
+    def warming(self) -> int:
+        """Steps of the warm-up: a fifth of a short run."""
+        return min(self.warmup_steps, self.steps // 5)
 
 
 class Only(enum.Enum):

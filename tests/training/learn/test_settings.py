@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import replace
 
 import pytest
 import typer
@@ -49,3 +50,17 @@ def test_a_short_run_follows_its_statistics_sooner(steps: int) -> None:
 def test_what_no_bundle_may_be_called_is_refused_before_the_first_step(wrong: tuple[str, str, str]) -> None:
     with pytest.raises(BundleError, match="the bundle's"):
         Identity(*wrong)
+
+
+@pytest.mark.parametrize(("steps", "averaging", "warming"), [(4000, 0.998, 200), (1000, 0.992, 200), (100, 0.98, 20)])
+def test_a_short_run_is_not_averaged_with_where_it_began(steps: int, averaging: float, warming: int) -> None:
+    chosen = replace(USUAL, steps=steps)
+    assert (chosen.averaging, chosen.warming) == (pytest.approx(averaging), warming)
+    # What an average of the whole run holds of its first weights.
+    assert chosen.averaging ** (0.8 * steps) < 0.25
+
+
+def test_play_money_is_averaged_as_it_was() -> None:
+    for steps in (300, 800, 1400):
+        chosen = settings.for_play_money("tiny", 1.0, 64, steps, 1, from_scratch=False)
+        assert (chosen.averaging, chosen.warming) == (chosen.ema, chosen.warmup_steps)
