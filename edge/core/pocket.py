@@ -24,7 +24,7 @@ from edge.core.observe import Invoke, Observer
 
 FRESH_S = 1.5  # so long a look speaks of what is in view now
 FEWEST = 2  # looks of another, one in each turn, that make a refusal
-CLAIMED = 0.2  # of being anything but background, from which a note may be another's
+CLAIMED = 0.5  # of being anything but background, from which a note may be another's: docs/decisions/0014
 
 
 class Pocket:
