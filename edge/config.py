@@ -22,7 +22,7 @@ from edge.core import intake, tables, words
 from edge.core.errors import ConfigError
 from edge.core.line import shown
 from edge.core.tables import Mistake
-from edge.core.wire import Topics
+from edge.core.topics import Topics
 from edge.settings import Config
 
 log = logging.getLogger(__name__)

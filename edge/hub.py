@@ -15,12 +15,16 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeAlias
 
-from edge.core.messages import Edge, Event, Holding, Observation, Sight, Turn, Utterance
-from edge.core.session import Answer
+from edge.core.messages import Edge, Event, Holding, Observation, Reaction, Sight, Stretch, Turn, Utterance
+from edge.core.orders import Command, Done, Response
+from edge.core.session import Answer, Standing
 
 log = logging.getLogger(__name__)
 
-Message: TypeAlias = Turn | Observation | Sight | Event | Edge | Holding | Answer | Utterance
+Order: TypeAlias = Command | Done | Response
+Message: TypeAlias = (
+    Turn | Observation | Sight | Event | Edge | Holding | Answer | Standing | Utterance | Reaction | Stretch | Order
+)
 Post: TypeAlias = Callable[[Message], None]
 
 
@@ -31,7 +35,8 @@ class Outlet(Protocol):
         """Begin, once; HardwareError where that cannot be. What was offered before is taken now."""
 
     def offer(self, message: Any, /) -> bool:
-        """Take a message of a kind that it joined for; returns at once, from any thread. False when it is lost."""
+        """Take a message of a kind that it joined for; returns at once, from any thread. False when
+        it is lost, or another that waited for it."""
 
     def close(self) -> None:
         """Do what was offered, then end; may be called twice, and without a start."""
@@ -42,7 +47,8 @@ class Hub:
 
     def __init__(self) -> None:
         self._takers: dict[type, tuple[tuple[str, Outlet], ...]] = {}  # never changed, only replaced
-        self._changing = threading.Lock()
+        self._changing = threading.RLock()  # a signal's handler may post while its own thread does
+        self._dropped = 0
         self._failing: set[str] = set()  # outlets that broke on an offer, each said once in the log
 
     def join(self, name: str, outlet: Outlet, kinds: Iterable[type]) -> None:
@@ -57,6 +63,11 @@ class Hub:
                 kind: tuple(taker for taker in takers if taker[0] != name) for kind, takers in self._takers.items()
             }
 
+    @property
+    def dropped(self) -> int:
+        """Messages that an outlet had no room for."""
+        return self._dropped
+
     def taken(self, kind: type) -> bool:
         """Whether any outlet takes messages of that kind."""
         return bool(self._takers.get(kind))
@@ -67,7 +78,9 @@ class Hub:
             if name == sender:
                 continue
             try:
-                outlet.offer(message)
+                if not outlet.offer(message):
+                    with self._changing:
+                        self._dropped += 1
             except Exception:  # one outlet that breaks must stop neither the others nor the main loop
                 known = name in self._failing
                 self._failing.add(name)

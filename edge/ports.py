@@ -167,3 +167,6 @@ class Board(Protocol):
 
     def free_bytes(self, folder: Path) -> int | None:
         """Room on the disk that holds `folder`, or will; None where it cannot be told."""
+
+    def memory_bytes(self) -> int | None:
+        """What this process holds of the memory, where known."""

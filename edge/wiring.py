@@ -31,14 +31,16 @@ from edge.core.messages import (
     Holding,
     Notice,
     Observation,
+    Reaction,
     Recovered,
     Sight,
+    Stretch,
     Turn,
     Utterance,
 )
 from edge.core.pocket import labels_of, thresholds_of
 from edge.core.pulsecode import PulseCode, Rhythm
-from edge.core.session import Repeat, Reply, Total
+from edge.core.session import Repeat, Reply, Standing, Total
 from edge.core.speech import Speech
 from edge.devices import Parts, once, open_web
 from edge.hub import Hub, Outlet, Post
@@ -64,6 +66,7 @@ class Kit:
     state: Path  # the folder below which they keep what they keep
     closing: contextlib.ExitStack  # closes at the end; what is opened for an outlet goes here and closes after it
     screen: TextIO | None = None  # a terminal to show on
+    dropped: Callable[[], int] = lambda: 0  # messages that an outlet had no room for
 
     @property
     def bundle_name(self) -> str:
@@ -138,6 +141,7 @@ def _telemetry(kit: Kit, post: Post) -> Outlet:
         currency=kit.bundles[0].manifest.currency,
         bundle=kit.bundle_name,
         digest=kit.digest,
+        share=kit.config.mqtt.share,
     )
     topics = wire.Topics(kit.config.mqtt.prefix, source.device)
     mqtt = kit.config.mqtt
@@ -158,9 +162,10 @@ def _health(kit: Kit, post: Post) -> Outlet:
         devices.supervisor,
         post,
         interval_s=kit.config.health.interval_s,
-        # With telemetry the outbox finds out by itself, and says what is lost by it.
-        disk=None if telemetry else kit.state,
+        disk=kit.state,
+        full_is_told=telemetry,  # the outbox finds out by itself, and says what is lost by it
         needs_clock=telemetry,
+        dropped=kit.dropped,
     )
 
 
@@ -196,8 +201,8 @@ TABLE = (
     Row("view", _view, (*NEWS, Observation, Utterance), wanted=lambda kit: kit.screen is not None),
     Row("light", _light, (Decision, Guidance), wanted=lambda kit: kit.devices.light is not None),
     Row("pulses", _pulses, (*NEWS, *ANSWERS, Notice, Holding), wanted=lambda kit: kit.devices.pulser is not None),
-    Row("telemetry", _telemetry, (Decision, Fault, Recovered, Health), wanted=lambda kit: kit.config.mqtt.enabled),
-    Row("health", _health, (Turn, Observation, Decision, Fault, Recovered)),
+    Row("telemetry", _telemetry, (*NEWS, Health, Stretch, Standing), wanted=lambda kit: kit.config.mqtt.enabled),
+    Row("health", _health, (Turn, Observation, Decision, Reaction, Fault, Recovered)),
     Row("said", lambda kit, _post: kit.said, (Utterance,)),
     Row("announcer", _announcer, (*NEWS, Notice, Edge)),
     Row("capture", _capture, (Sight, Decision), wanted=lambda kit: kit.config.capture.enabled, extra="captures kept"),

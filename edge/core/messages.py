@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core.errors import HardwareError
+from edge.core.spread import Percentiles, Spread
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Scores: TypeAlias = NDArray[np.float32]
@@ -207,6 +208,30 @@ class Health:
     ms: dict[str, float]  # mean milliseconds per stage since the last beat
     temperature_c: float | None = None
     throttled: bool | None = None  # under-voltage or heat, as the board reports it
+    memory_bytes: int | None = None  # resident
+    disk_free_bytes: int | None = None
+    frames_per_s: float = 0.0  # since the last beat, as the next two
+    stages: dict[str, Percentiles] = field(default_factory=dict)  # of milliseconds
+    speech_ms: Percentiles | None = None  # of `Reaction`
+    dropped: int = 0  # things that an outlet had no room for, since start
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What the last minute or less has brought, to be added up by day."""
+
+    seconds: float
+    frames: int
+    stages: dict[str, Spread]  # of milliseconds
+    speech: Spread  # of `Reaction`
+    temperature_c: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """How long an amount waited from its decision until its first sample was handed to the speaker."""
+
+    ms: float
 
 
 Event: TypeAlias = Decision | Guidance | Fault | Recovered | Notice | Health

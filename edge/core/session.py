@@ -49,6 +49,13 @@ class Total:
     others: tuple[Total, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The total as it has become, for those whom nobody asks."""
+
+    total: Total
+
+
 Answer: TypeAlias = Reply | Repeat | Total
 
 

@@ -1,99 +1,72 @@
-"""Owns telemetry on the wire: the topics, the payloads and their JSON Schema; explained in docs/telemetry.md.
+"""Owns telemetry on the wire: what travels of each message of the device, and at which level of sharing.
 
-Payloads are JSON objects with named fields; only `availability` is a bare word, because the broker itself
-speaks it when a device vanishes. A reader ignores fields it does not know; `version` rises when a field changes
-its meaning or goes. It must not know how a message is kept or sent. There is no field for a picture, ever.
+Topics are spelt in `edge.core.topics`, fields stand in `edge.core.payloads`; who needs either takes them from here. How
+much leaves the device is decided in this file and nowhere else. It must not know how a message is kept or sent.
 """
 
 from __future__ import annotations
 
 import enum
 import math
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from decimal import Decimal
+from typing import Any
 
-import msgspec
-from msgspec import Meta
+from edge.core.days import Day
+from edge.core.messages import Decision, Fault, Guidance, Health, Recovered, Verdict
+from edge.core.orders import Response
+from edge.core.payloads import (
+    MAX_DETAIL,
+    AnyPayload,
+    DayPart,
+    DetectionPayload,
+    FaultPayload,
+    HealthPayload,
+    HintPayload,
+    LastPart,
+    Level,
+    Payload,
+    PercentilesPart,
+    RecoveredPayload,
+    ResponsePayload,
+    StandingFault,
+    StatePayload,
+    SummaryPayload,
+    UnsurePayload,
+    decode,
+    encode,
+)
+from edge.core.payloads import schema as payload_schemas
+from edge.core.session import Total
+from edge.core.spread import Percentiles, Spread
+from edge.core.stands import Stands
+from edge.core.topics import OFFLINE, ONLINE, Told, Topics, retained
 
-from edge.core.errors import ConfigError
-from edge.core.messages import Decision, Event, Fault, Health, Recovered, Verdict
+# For those who speak on the wire: one place to take it from.
+__all__ = [
+    "MAX_DETAIL",
+    "OFFLINE",
+    "ONLINE",
+    "AnyPayload",
+    "DetectionPayload",
+    "FaultPayload",
+    "HealthPayload",
+    "HintPayload",
+    "Payload",
+    "RecoveredPayload",
+    "ResponsePayload",
+    "StatePayload",
+    "SummaryPayload",
+    "Told",
+    "Topics",
+    "UnsurePayload",
+    "decode",
+    "encode",
+    "retained",
+]
 
-VERSION = 1
-ONLINE, OFFLINE = b"online", b"offline"
-MAX_DETAIL = 200  # characters of a fault's detail that travel
-
-Count = Annotated[int, Meta(ge=0)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-
-
-class Payload(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """What every payload says; (device, run, seq) names a message, so that a duplicate can be recognised."""
-
-    version: Annotated[int, Meta(description="of this format", ge=1)] = VERSION
-    device: Annotated[str, Meta(description="which device")]
-    run: Annotated[str, Meta(description="random name of the daemon's run that wrote the message")]
-    seq: Annotated[int, Meta(description="counts the device's messages, across restarts", ge=1)]
-    t_s: Annotated[float, Meta(description="seconds since that run began", ge=0)]
-    wall_s: Annotated[float | None, Meta(description="seconds since 1970; null until a time server has set the clock")]
-    daemon: Annotated[str, Meta(description="the daemon's version")]
-    bundle: Annotated[str, Meta(description="the model bundle's name and version")]
-    digest: Annotated[str, Meta(description="the model bundle's identity, SHA-256")]
-
-
-class DecisionPayload(Payload, frozen=True, kw_only=True):
-    """What every decision says."""
-
-    frames: Annotated[Count, Meta(description="observations that went into it")]
-    presence: Annotated[Count, Meta(description="counts the notes shown since the run began")]
-    ms: Annotated[dict[str, float], Meta(description="milliseconds per stage, by the stage's name")]
-
-
-class DetectionPayload(DecisionPayload, frozen=True, kw_only=True, tag="detection"):
-    """An amount was decided."""
-
-    amount: Annotated[str, Meta(description="the denomination, a decimal number")]
-    currency: Annotated[str, Meta(description="ISO 4217")]
-    confidence: Annotated[Share, Meta(description="fused probability of the amount")]
-    today: Annotated[Count | None, Meta(description="times this amount today, 1 is the first; null like wall_s")]
-
-
-class UnsurePayload(DecisionPayload, frozen=True, kw_only=True, tag="unsure"):
-    """A note was in view and no amount was decided."""
-
-    reason: Annotated[Literal["unsure", "several"], Meta(description="several: two different notes in view")]
-
-
-class FaultPayload(Payload, frozen=True, kw_only=True, tag="fault"):
-    """A part of the device failed."""
-
-    part: Annotated[str, Meta(description="camera, speaker, button, board, clock, disk, bundle ...")]
-    reason: Annotated[str, Meta(description="missing, busy, denied, stopped, frozen, too hot ...")]
-    detail: Annotated[str, Meta(description="for a technician", max_length=MAX_DETAIL)]
-
-
-class RecoveredPayload(Payload, frozen=True, kw_only=True, tag="recovered"):
-    """A part that had failed works again."""
-
-    part: Annotated[str, Meta(description="camera, speaker, button ...")]
-
-
-class HealthPayload(Payload, frozen=True, kw_only=True, tag="health"):
-    """How the device does."""
-
-    uptime_s: Annotated[float, Meta(description="seconds the daemon has run", ge=0)]
-    frames: Annotated[Count, Meta(description="pictures seen since the run began")]
-    inferences: Annotated[Count, Meta(description="inferences since the run began")]
-    announced: Annotated[Count, Meta(description="amounts decided since the run began")]
-    ms: Annotated[dict[str, float], Meta(description="mean milliseconds per stage since the last health message")]
-    temperature_c: Annotated[float | None, Meta(description="of the processor; null where not known")]
-    throttled: Annotated[bool | None, Meta(description="slowed by heat or low voltage; null where not known")]
-    waiting: Annotated[Count, Meta(description="messages that wait on the device")]
-    lost: Annotated[Count, Meta(description="messages lost, ever")]
-    taken_over: Annotated[Count, Meta(description="times another device of the same name threw us out, this run")] = 0
-
-
-AnyPayload: TypeAlias = DetectionPayload | UnsurePayload | FaultPayload | RecoveredPayload | HealthPayload
+LEVELS: tuple[Level, ...] = ("health", "counts", "amounts")  # each tells all that the one before it tells
 
 
 class Worth(enum.IntEnum):
@@ -107,54 +80,8 @@ class Worth(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Topics:
-    """Every topic of one device, spelt here only."""
-
-    prefix: str  # one or more levels, from the configuration
-    device: str  # one level
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"(?![$/])[^+#\x00-\x1f]+(?<!/)", self.prefix):
-            raise ConfigError([f"mqtt.prefix = {self.prefix!r} cannot begin a topic: no + # $ and no outer /"])
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", self.device):
-            raise ConfigError([f"mqtt.device_id = {self.device!r} must be 1 to 64 letters, digits and . _ -"])
-
-    def availability(self) -> str:
-        """`online` or `offline`, retained; the broker says `offline` when the device vanishes."""
-        return f"{self.prefix}/{self.device}/availability"
-
-    def detection(self) -> str:
-        """Amounts."""
-        return f"{self.prefix}/{self.device}/detection"
-
-    def event(self) -> str:
-        """Unsure, faults and recoveries."""
-        return f"{self.prefix}/{self.device}/event"
-
-    def health(self) -> str:
-        """Health, retained: who comes late sees the latest at once."""
-        return f"{self.prefix}/{self.device}/health"
-
-    def of(self, event: Event) -> str:
-        """The topic that `event` belongs on."""
-        if isinstance(event, Decision) and event.verdict is Verdict.AMOUNT:
-            return self.detection()
-        return self.health() if retained(event) else self.event()
-
-    @staticmethod
-    def all_devices(prefix: str) -> str:
-        """What to subscribe to for all topics of all devices."""
-        return f"{prefix}/+/+"
-
-
-def retained(event: Event) -> bool:
-    """Whether the broker keeps the latest of it for who comes late."""
-    return isinstance(event, Health)
-
-
-@dataclass(frozen=True, slots=True)
 class Source:
-    """Who speaks: the same for all messages of one run."""
+    """Who speaks, and how much it tells: the same for all messages of one run."""
 
     device: str
     run: str  # random, new at each start: `t_s` counts from it, and `seq` may begin anew after a damaged outbox
@@ -162,6 +89,11 @@ class Source:
     currency: str  # ISO 4217
     bundle: str  # name and version
     digest: str  # of the bundle
+    share: Level = "amounts"
+
+    def tells(self, level: Level) -> bool:
+        """Whether what belongs to `level` may leave the device."""
+        return LEVELS.index(level) <= LEVELS.index(self.share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +106,29 @@ class Entry:
     today: int | None = None  # the daily counter, this message included
 
 
-def reported(event: Event) -> bool:
-    """Whether `event` travels at all: hints, notices, the beginning and the end of a presence do not."""
+def level_of(event: Told) -> Level | None:
+    """From which level on `event` travels; None for what never does: notices, a presence's beginning and its end."""
     if isinstance(event, Decision):
-        return event.verdict not in (Verdict.SEEN, Verdict.GONE)
-    return isinstance(event, Fault | Recovered | Health)
+        if event.verdict in (Verdict.SEEN, Verdict.GONE):
+            return None
+        return "amounts" if event.verdict is Verdict.AMOUNT else "counts"
+    if isinstance(event, Guidance):
+        return "counts"
+    return "health" if isinstance(event, Fault | Recovered | Health | Response) else None
 
 
-def worth(event: Event) -> Worth:
+def may_wait(kind: type[Payload], source: Source) -> bool:
+    """Whether a message of that kind may stand in the outbox: one from days of a higher level must go."""
+    levels: dict[type[Payload], Level] = {
+        DetectionPayload: "amounts",
+        UnsurePayload: "counts",
+        HintPayload: "counts",
+        HealthPayload: "counts",  # it tells how many amounts there were
+    }
+    return source.tells(levels.get(kind, "health"))
+
+
+def worth(event: Told) -> Worth:
     """What would be lost with it."""
     if isinstance(event, Decision):
         return Worth.AMOUNT if event.verdict is Verdict.AMOUNT else Worth.UNSURE
@@ -190,30 +137,46 @@ def worth(event: Event) -> Worth:
     return Worth.HEALTH if isinstance(event, Health) else Worth.HINT
 
 
-def payload(
-    event: Event, source: Source, entry: Entry, *, t_s: float, wall_s: float | None, taken_over: int = 0
-) -> AnyPayload:
-    """What travels for `event`; ValueError when nothing does or a number in it is none."""
-    head: dict[str, Any] = {
-        "device": source.device,
-        "run": source.run,
-        "seq": entry.seq,
-        "t_s": _round(t_s, 3),
-        "wall_s": None if wall_s is None else _round(wall_s, 3),
-        "daemon": source.daemon,
-        "bundle": source.bundle,
-        "digest": source.digest,
-    }
-    if isinstance(event, Decision) and reported(event):
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something is told."""
+
+    t_s: float  # since the run began
+    wall_s: float | None
+
+    def head(self, source: Source, seq: int | None) -> dict[str, Any]:
+        """What every payload begins with."""
+        return {
+            "device": source.device,
+            "run": source.run,
+            "seq": seq,
+            "t_s": _round(self.t_s, 3),
+            "wall_s": None if self.wall_s is None else _round(self.wall_s, 3),
+            "daemon": source.daemon,
+            "bundle": source.bundle,
+            "digest": source.digest,
+        }
+
+
+def payload(event: Told, source: Source, entry: Entry, moment: Moment, *, taken_over: int = 0) -> AnyPayload:
+    """What travels for `event`; ValueError when nothing does at this level, or a number in it is none."""
+    level = level_of(event)
+    if level is None or not source.tells(level):
+        raise ValueError(f"{type(event).__name__} does not travel")
+    head = moment.head(source, entry.seq)
+    if isinstance(event, Decision):
         return _decision(event, source, entry, head)
+    if isinstance(event, Guidance):
+        return HintPayload(hint=event.hint.value, **head)
     if isinstance(event, Fault):
-        detail = event.detail[:MAX_DETAIL].encode("utf-8", "replace").decode()  # a file's name need not be Unicode
-        return FaultPayload(part=event.device, reason=event.reason, detail=detail, **head)
+        return FaultPayload(part=event.device, reason=event.reason, detail=_detail(event.detail), **head)
     if isinstance(event, Recovered):
         return RecoveredPayload(part=event.device, **head)
-    if isinstance(event, Health):
-        return _health(event, entry, taken_over, head)
-    raise ValueError(f"{type(event).__name__} does not travel")
+    if isinstance(event, Response):
+        head |= {"id": event.id, "verb": event.verb[:64], "ok": event.ok}
+        return ResponsePayload(why=_detail(event.why), name=event.name, **head)
+    assert isinstance(event, Health)
+    return _health(event, source, entry, taken_over, head)
 
 
 def _decision(decision: Decision, source: Source, entry: Entry, head: dict[str, Any]) -> AnyPayload:
@@ -225,20 +188,90 @@ def _decision(decision: Decision, source: Source, entry: Entry, head: dict[str, 
     return DetectionPayload(amount=decision.label, **head)
 
 
-def _health(health: Health, entry: Entry, taken_over: int, head: dict[str, Any]) -> HealthPayload:
+def _health(health: Health, source: Source, entry: Entry, taken_over: int, head: dict[str, Any]) -> HealthPayload:
+    counts = source.tells("counts")
     return HealthPayload(
         uptime_s=_round(health.uptime_s, 1),
         frames=health.frames,
         inferences=health.inferences,
-        announced=health.announced,
+        announced=health.announced if counts else None,
         ms=_round_all(health.ms),
         temperature_c=None if health.temperature_c is None else _round(health.temperature_c, 1),
         throttled=health.throttled,
         waiting=entry.waiting,
         lost=entry.lost,
         taken_over=taken_over,
+        memory_bytes=health.memory_bytes,
+        disk_free_bytes=health.disk_free_bytes,
+        frames_per_s=_round(health.frames_per_s, 2),
+        stages={stage: _percentiles(found) for stage, found in health.stages.items()},
+        speech_ms=_percentiles(health.speech_ms) if counts and health.speech_ms else None,
+        dropped=health.dropped,
         **head,
     )
+
+
+def state(stands: Stands, source: Source, moment: Moment) -> StatePayload:
+    """What travels of what stands."""
+    last = stands.last if source.tells("amounts") else None
+    currency = (last.currency if last is not None else "") or source.currency
+    totals = (stands.total, *stands.total.others)
+    total = next((one for one in totals if (one.currency or source.currency) == currency), Total(Decimal(0), 0))
+    count = total.notes if source.tells("amounts") else sum(one.notes for one in totals)
+    began = None if moment.wall_s is None else _round(moment.wall_s - moment.t_s, 3)
+    return StatePayload(
+        currency=currency,
+        last=None if last is None else LastPart(amount=last.label, t_s=_round(last.t_s, 3), wall_s=last.wall_s),
+        total=f"{total.amount:f}" if source.tells("amounts") else None,
+        count=count if source.tells("counts") else None,
+        uptime_s=_round(moment.t_s, 1),
+        started_wall_s=began,
+        faults=[
+            StandingFault(
+                part=stood.fault.device,
+                reason=stood.fault.reason,
+                detail=_detail(stood.fault.detail),
+                since_t_s=_round(stood.since_t_s, 1),
+            )
+            for stood in stands.faults
+        ],
+        share=source.share,
+        **moment.head(source, None),
+    )
+
+
+def summary(days: Mapping[str, Day], source: Source, moment: Moment) -> SummaryPayload:
+    """What travels of what was counted on `days`, the oldest first."""
+    return SummaryPayload(days=[_day(day, found, source) for day, found in days.items()], **moment.head(source, None))
+
+
+def _day(day: str, found: Day, source: Source) -> DayPart:
+    counts, speech = source.tells("counts"), Spread(found.speech).percentiles()
+    stages = {stage: Spread(steps).percentiles() for stage, steps in found.stages.items()}
+    amounts = {what.removeprefix(f"{source.currency} "): n for what, n in found.amounts.items()}
+    return DayPart(
+        day=day,
+        uptime_s=_round(found.uptime_s, 1),
+        frames=found.frames,
+        detections=found.detections if counts else None,
+        unsure=found.unsure if counts else None,
+        several=found.several if counts else None,
+        hints=found.hints if counts else None,
+        faults=found.faults,
+        lost=found.lost,
+        temperature_max_c=None if found.temperature_max_c is None else _round(found.temperature_max_c, 1),
+        amounts=amounts if source.tells("amounts") else None,
+        stages={stage: _percentiles(one) for stage, one in stages.items() if one is not None},
+        speech_ms=_percentiles(speech) if counts and speech else None,
+    )
+
+
+def _percentiles(found: Percentiles) -> PercentilesPart:
+    return PercentilesPart(p50=_round(found.p50, 2), p95=_round(found.p95, 2))
+
+
+def _detail(text: str) -> str:
+    return text[:MAX_DETAIL].encode("utf-8", "replace").decode()  # a file's name need not be Unicode
 
 
 def _round(value: float, digits: int) -> float:
@@ -251,18 +284,6 @@ def _round_all(ms: dict[str, float]) -> dict[str, float]:
     return {stage: _round(value, 2) for stage, value in ms.items()}
 
 
-def encode(payload: Payload) -> bytes:
-    """The bytes that travel: one JSON object, UTF-8."""
-    return msgspec.json.encode(payload)
-
-
-def decode(data: bytes) -> AnyPayload:
-    """What the bytes on a topic other than availability say; ValueError when they are no payload of ours."""
-    found: AnyPayload = msgspec.json.decode(data, type=AnyPayload)
-    return found
-
-
 def schema() -> dict[str, dict[str, Any]]:
     """JSON Schema of each payload, by its kind."""
-    schemas = {str(kind.__struct_config__.tag): msgspec.json.schema(kind) for kind in get_args(AnyPayload)}
-    return schemas | {"availability": {"enum": [ONLINE.decode(), OFFLINE.decode()]}}
+    return payload_schemas() | {"availability": {"enum": [ONLINE.decode(), OFFLINE.decode()]}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ THROTTLED = (
     "sys/devices/platform/soc@*/*firmware*/get_throttled",
 )
 UNDER_VOLTAGE = "sys/class/hwmon/hwmon*/in0_lcrit_alarm"  # of the driver rpi_volt, where the firmware file is missing
+MEMORY = "proc/self/statm"  # in pages: the second number is what is resident
 # Bits of the firmware's file; those above them say "since boot".
 WEAK, CAPPED, SLOWED, NOW = 0x1, 0x2, 0x4, 0xF
 HOT_C = 80.0  # from here the firmware slows a Pi down
@@ -58,6 +60,14 @@ class PiBoard:
         try:
             return shutil.disk_usage(folder).free
         except OSError:
+            return None
+
+    def memory_bytes(self) -> int | None:
+        """What stands in memory of this process: code, model and pictures."""
+        pages = _read(self._root / MEMORY).split()
+        try:
+            return int(pages[1]) * resource.getpagesize()
+        except (IndexError, ValueError):
             return None
 
     def _firmware(self) -> int | None:

@@ -449,6 +449,7 @@ class FakeBoard:
         self.is_hot: bool | None = False
         self.is_weak: bool | None = False
         self.free: int | None = 1 << 30
+        self.memory: int | None = 150 << 20
 
     def temperature_c(self) -> float | None:
         """As given."""
@@ -469,3 +470,7 @@ class FakeBoard:
     def free_bytes(self, folder: Path) -> int | None:
         """As set in `free`, whatever the folder."""
         return self.free
+
+    def memory_bytes(self) -> int | None:
+        """As set in `memory`."""
+        return self.memory

@@ -4,8 +4,9 @@ A new amount, or the answer to a press, cuts off whatever sounds. Faults and not
 again when they were cut off or there was no sound card. "Not sure" and hints are said only into silence. Earcons
 too, and any word cuts them off. Nothing is said that is out of date. It knows neither camera nor model.
 
-It posts what was said, each answer (so that two outlets never answer a press differently), each of its turns, and
-that it cannot be heard, once, until it has been heard again.
+It posts what was said and how long an amount waited for it, each answer (so that two outlets never answer a press
+differently), what the total has become, each of its turns, and that it cannot be heard, once, until it has been heard
+again.
 
     inbox: 64 items, the oldest makes room; the main loop offers and never waits
 """
@@ -17,6 +18,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from typing import TypeAlias
 
 from edge.core import earcons
@@ -34,12 +36,13 @@ from edge.core.messages import (
     Notice,
     Pcm,
     Rank,
+    Reaction,
     Recovered,
     Turn,
     Utterance,
     Verdict,
 )
-from edge.core.session import Answer, Repeat, Session, Total
+from edge.core.session import Answer, Repeat, Session, Standing, Total
 from edge.core.speech import Speech
 from edge.outlets.inbox import Inbox
 from edge.outlets.phrases import Phrases, joined
@@ -63,7 +66,7 @@ TOUCHES = {Hold.DOWN: Earcon.ACCEPTED, Hold.LONG: Earcon.LONG, Hold.VERY_LONG: E
 
 
 Item: TypeAlias = Decision | Guidance | Fault | Recovered | Notice | Edge
-Posted: TypeAlias = Utterance | Answer | Holding | Turn | Fault | Recovered
+Posted: TypeAlias = Utterance | Answer | Standing | Reaction | Holding | Turn | Fault | Recovered
 
 
 class Announcer:
@@ -93,6 +96,7 @@ class Announcer:
         self._tone = False  # what sounds, if anything does, is an earcon
         self._gestures = Gestures(timings)
         self._session = Session()
+        self._told = Standing(Total(Decimal(0), 0))  # what the others know of it
         self._inbox: Inbox[tuple[Item, float]] = Inbox(INBOX_SIZE, drop="oldest")
         self._waiting: deque[str] = deque(maxlen=8)
         self._news: str | None = None  # fault or notice that sounds, None for anything else
@@ -188,6 +192,7 @@ class Announcer:
             self._say(text, Rank.NEWS)
 
     def _decide(self, decision: Decision, age_s: float) -> None:
+        now_s = self._clock.now_s()
         if decision.verdict is Verdict.SEEN:
             self._sound_tone(Earcon.SEEN, age_s)
             return
@@ -198,8 +203,8 @@ class Announcer:
             if age_s <= STALE_HINT_S:
                 self._say(text, Rank.DOUBT, Earcon.UNSURE)
             return
-        if age_s <= STALE_AMOUNT_S:
-            self._say(text, Rank.AMOUNT)
+        if age_s <= STALE_AMOUNT_S and self._sound(text, Rank.AMOUNT):
+            self._post(Reaction(1e3 * (age_s + self._clock.now_s() - now_s)))
         self._session.count(decision.label, self._clock.now_s(), decision.currency)
         self._prepare_total()
 
@@ -225,8 +230,12 @@ class Announcer:
         self._prepare_total()
 
     def _prepare_total(self) -> None:
-        """Have the total rendered when it changes, not when it is asked for."""
-        self._phrases.ahead(self._speech.totals(self._session.total))
+        """Have the total rendered when it changes, not when it is asked for; and tell of it."""
+        total = self._session.total
+        if total != self._told.total:
+            self._told = Standing(total)
+            self._post(self._told)
+        self._phrases.ahead(self._speech.totals(total))
 
     def _say(self, text: str, rank: Rank, tone: Earcon | None = None) -> None:
         if rank is Rank.AMOUNT or (self._idle() and not self._waiting):
@@ -246,8 +255,8 @@ class Announcer:
         self._news = None
         self._give(self._tones[tone])
 
-    def _sound(self, text: str, rank: Rank, tone: Earcon | None = None, *, pieces: tuple[str, ...] = ()) -> None:
-        """Say `text` now; `pieces`: the phrases that it is put together from, where it is no phrase itself."""
+    def _sound(self, text: str, rank: Rank, tone: Earcon | None = None, *, pieces: tuple[str, ...] = ()) -> bool:
+        """Say `text` now, True if it sounds; `pieces`: the phrases it is put together from, where it is none itself."""
         if self._news is not None and not self._idle():
             self._waiting.appendleft(self._news)
         self._news = None
@@ -258,6 +267,7 @@ class Announcer:
         elif rank is Rank.NEWS and self._lost:
             self._waiting.appendleft(text)
         self._post(Utterance(text, rank, self._clock.now_s(), sounded))
+        return sounded
 
     def _play(self, pieces: Sequence[str], tone: Pcm | None) -> bool:
         try:

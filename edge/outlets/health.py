@@ -1,8 +1,8 @@
 """Owns how the daemon does: counts the main loop's turns and frames, reports each interval, lets the watchdog live.
 
     main loop   offer(): counting under a lock, never waiting
-    own thread  each interval a messages.Health, and more often a look at heat, power, disk and clock, since the
-                board's files may be slow, and the line that `systemctl status` shows
+    own thread  each interval a messages.Health, each minute a messages.Stretch, and more often a look at heat, power,
+                disk and clock, since the board's files may be slow, and the line that `systemctl status` shows
 
 The line begins with the pictures a second: by it the installer knows whether a new release sees (`deploy/install.sh`).
 The watchdog is fed by the main loop itself, with its own turns, at most once a second, and only while the announcer
@@ -18,7 +18,18 @@ from pathlib import Path
 from typing import TypeAlias
 
 from edge.core.care import Care, Vitals
-from edge.core.messages import Decision, Fault, Health, Observation, Recovered, Turn, Verdict
+from edge.core.messages import (
+    Decision,
+    Fault,
+    Health,
+    Observation,
+    Reaction,
+    Recovered,
+    Stretch,
+    Turn,
+    Verdict,
+)
+from edge.core.span import Span
 from edge.outlets.worker import Mishaps
 from edge.ports import Board, Clock, Supervisor
 
@@ -27,10 +38,11 @@ log = logging.getLogger(__name__)
 FEED_EVERY_S = 1.0
 STALE_AFTER_S = 10.0  # the announcer turns at least twice a second, and while it speaks
 LOOK_EVERY_S = 10.0  # at the board
+STRETCH_S = 60.0  # a plug that is pulled costs the counts of so long at most
 CLOSE_S = 0.4
 STATUS_MOST = 500  # characters
 
-Item: TypeAlias = Turn | Observation | Decision | Fault | Recovered
+Item: TypeAlias = Turn | Observation | Decision | Reaction | Fault | Recovered
 
 
 class HealthMonitor:
@@ -41,23 +53,27 @@ class HealthMonitor:
         clock: Clock,
         board: Board,
         supervisor: Supervisor,
-        post: Callable[[Health | Fault | Recovered], object],
+        post: Callable[[Health | Stretch | Fault | Recovered], object],
         *,
         interval_s: float,
         stale_after_s: float = STALE_AFTER_S,
         disk: Path | None = None,
+        full_is_told: bool = False,
         needs_clock: bool = False,
+        dropped: Callable[[], int] = lambda: 0,
     ) -> None:
         """`post` hears of the computer's troubles too, from this outlet's thread; `disk`: what needs room.
 
-        `needs_clock`: somebody wants the time of day, so whether the clock was set is found out here.
+        `full_is_told`: somebody else says when the disk is full. `needs_clock`: somebody wants the time of day, so
+        whether the clock was set is found out here. `dropped`: how many things outlets had no room for.
         """
         self._clock, self._board, self._supervisor = clock, board, supervisor
         self._post = post
         self._announcer_turned_s = clock.now_s()
         self._interval_s = interval_s
         self._stale_after_s = stale_after_s
-        self._disk, self._needs_clock = disk, needs_clock
+        self._disk, self._full_is_told, self._needs_clock = disk, full_is_told, needs_clock
+        self._dropped = dropped
         self._care = Care()
         self._began_s = clock.now_s()
         self._fed_s = float("-inf")
@@ -66,7 +82,7 @@ class HealthMonitor:
         self._frames = self._inferences = self._announced = 0
         self._seen, self._seen_s = 0, clock.now_s()  # frames, and when, at the status before
         self._wrong: dict[str, str] = {}  # by device, what is wrong with it now
-        self._ms: dict[str, tuple[float, int]] = {}  # sum and count per stage since the last report
+        self._since_report, self._since_stretch = Span(self._began_s), Span(self._began_s)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
 
@@ -82,6 +98,9 @@ class HealthMonitor:
             self._count(item)
         elif isinstance(item, Fault | Recovered):
             self._note(item)
+        elif isinstance(item, Reaction):
+            with self._lock:
+                self._since_stretch.speech.add(item.ms)
         elif item.verdict is Verdict.AMOUNT:
             with self._lock:
                 self._announced += 1
@@ -117,25 +136,41 @@ class HealthMonitor:
         with self._lock:
             self._frames += 1
             self._inferences += observation.scores is not None
-            for stage, ms in observation.ms.items():
-                total, count = self._ms.get(stage, (0.0, 0))
-                self._ms[stage] = (total + ms, count + 1)
+            self._since_stretch.count(observation.ms)
 
     def measure(self) -> Health:
-        """How it does now; the means begin anew."""
-        temperature_c, throttled = self._board.temperature_c(), self._board.throttled()
+        """How it does now; means and percentiles begin anew."""
+        self.stretch()  # so that all is in the report, and nothing in two stretches
+        now_s, since = self._clock.now_s(), self._since_report
+        self._since_report = Span(now_s)
+        span_s = now_s - since.began_s
         with self._lock:
-            means = {stage: total / count for stage, (total, count) in self._ms.items()}
-            self._ms = {}
-            return Health(
-                uptime_s=self._clock.now_s() - self._began_s,
-                frames=self._frames,
-                inferences=self._inferences,
-                announced=self._announced,
-                ms=means,
-                temperature_c=temperature_c,
-                throttled=throttled,
-            )
+            frames, inferences, announced = self._frames, self._inferences, self._announced
+        return Health(
+            uptime_s=now_s - self._began_s,
+            frames=frames,
+            inferences=inferences,
+            announced=announced,
+            ms=since.means(),
+            temperature_c=self._board.temperature_c(),
+            throttled=self._board.throttled(),
+            memory_bytes=self._board.memory_bytes(),
+            disk_free_bytes=None if self._disk is None else self._board.free_bytes(self._disk),
+            frames_per_s=since.frames / span_s if span_s > 0 else 0.0,
+            stages={stage: told for stage, spread in since.stages.items() if (told := spread.percentiles())},
+            speech_ms=since.speech.percentiles(),
+            dropped=self._dropped(),
+        )
+
+    def stretch(self) -> None:
+        """Post what the time since the last one has brought."""
+        now_s = self._clock.now_s()
+        with self._lock:
+            since, self._since_stretch = self._since_stretch, Span(now_s)
+        self._since_report.merge(since)
+        self._post(
+            Stretch(now_s - since.began_s, since.frames, since.stages, since.speech, self._board.temperature_c())
+        )
 
     def look(self) -> None:
         """Post what has begun or ended on the computer itself."""
@@ -160,7 +195,7 @@ class HealthMonitor:
             t_s=self._clock.now_s() - self._began_s,
             hot=self._board.hot(),
             weak=self._board.weak(),
-            disk_free_bytes=None if self._disk is None else self._board.free_bytes(self._disk),
+            disk_free_bytes=None if self._disk is None or self._full_is_told else self._board.free_bytes(self._disk),
             clock_set=self._clock.is_set() if self._needs_clock else None,
         )
 
@@ -169,10 +204,11 @@ class HealthMonitor:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(CLOSE_S)
+            self.stretch()
 
     def _run(self) -> None:
         pause_s = min(self._interval_s, LOOK_EVERY_S)
-        left_s = 0.0  # until the next report
+        left_s, unwritten_s = 0.0, 0.0  # until the next report; since the last stretch
         mishaps = Mishaps("health")
         while not self._stopping.is_set():
             with mishaps:
@@ -180,8 +216,13 @@ class HealthMonitor:
             with mishaps:  # apart: a look that fails costs no report
                 if left_s <= 0:
                     left_s = self._interval_s
+                    unwritten_s = 0.0
                     self._post(self.measure())
+                elif unwritten_s >= STRETCH_S:
+                    unwritten_s = 0.0
+                    self.stretch()
             self._stopping.wait(pause_s)
             left_s -= pause_s
+            unwritten_s += pause_s
             with mishaps:
                 self.tell()

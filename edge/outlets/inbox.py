@@ -32,7 +32,7 @@ class Inbox(Generic[T]):
         self._changed = threading.Condition()
 
     def offer(self, item: T) -> bool:
-        """True when `item` was taken in; False when it was turned away, because of the policy or the end."""
+        """False when something was lost by it: `item` itself, because of the policy or the end, or what made room."""
         with self._changed:
             full = len(self._items) >= self._size
             if full or self._closed:
@@ -43,7 +43,7 @@ class Inbox(Generic[T]):
                 self._items.popleft()
             self._items.append(item)
             self._changed.notify()
-            return True
+            return not full
 
     def take(self, timeout_s: float | None = None) -> T | None:
         """The item that waited longest, waiting up to `timeout_s` (None: for ever) for one.

@@ -94,6 +94,35 @@ class Outbox:
         with self._lock:
             self._finish([], lost=count)
 
+    def days(self) -> dict[str, bytes]:
+        """What was counted on each day, as `change_day` made it, the oldest first. Raises TransientError."""
+        with self._lock:
+            return self._store.read(rows.days)
+
+    def change_day(self, day: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Write anew what is kept of `day`. Raises TransientError when the disk does not take it."""
+        with self._lock:
+            self._write(lambda db: rows.put_day(db, day, change(rows.days(db).get(day))))
+
+    def forget(self, unwanted: Callable[[Row], bool], *, tallies: bool) -> int:
+        """Remove messages that must not be sent any more, counted as lost, and overwrite them on the disk; how many.
+
+        `tallies`: the counters of days too. Raises TransientError when the disk does not take it.
+        """
+        with self._lock:
+            found = self._store.read(lambda db: rows.oldest(db, -1, self._done, ()))
+            gone = [seq for seq, row in found if row is not None and unwanted(row)]
+
+            def work(db: sqlite3.Connection) -> None:
+                rows.delete(db, gone)
+                rows.rise(db, rows.LOST, len(gone))
+                if tallies:
+                    rows.forget_tallies(db)
+
+            self._write(work)
+            self._store.sweep()
+            return len(gone)
+
     def waiting(self) -> int:
         """Rows that wait."""
         with self._lock:

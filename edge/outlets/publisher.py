@@ -5,7 +5,8 @@
 At least once, in order within each topic. A broker that is down costs nothing but time: exponential back-off, for
 ever. A message that the broker refuses, or that it leaves unanswered while it takes others, is given up after
 `ATTEMPTS`, counted as lost and named in the log; after the second of them the messages of other topics go first.
-`availability` is said here too, past the outbox: only its latest value means anything.
+`availability` is said here too, past the outbox, as all of which only the latest value means anything (`keep`): at
+once, and again whenever the broker was reached anew.
 """
 
 from __future__ import annotations
@@ -63,12 +64,18 @@ class Publisher:
         *,
         report: Callable[[Fault | Recovered], object],
         delays: Delays,
+        barred: Callable[[Row], bool] = lambda row: False,
     ) -> None:
+        """`barred`: a row that must not leave the device any more; it is given up."""
         self._outbox = outbox
         self._broker = broker
         self._availability = topics.availability()
+        self._latest = {self._availability: wire.ONLINE}  # by topic, in the order in which they are said
+        self._unsaid = {self._availability}  # to be said before any row
+        self._saying = threading.Lock()  # over the two
         self._report = report
         self._delays = delays
+        self._barred = barred
         self._waits = delays()  # begun anew with every answer
         self._said = ""  # why telemetry waits, as it stands in the log; empty while it does not
         self._reported = False  # that the broker does not answer, to all others
@@ -76,7 +83,6 @@ class Publisher:
         self._answers = 0  # of the broker, yes or no, in this run
         self._silences = 0  # since the last of them
         self._troubles: dict[str, _Trouble] = {}  # by topic
-        self._greet = True  # "online" is to be said before anything else
         self._mishaps = Mishaps("publisher")
         self._stopping = threading.Event()
         self._news = threading.Event()  # worth a look at the outbox
@@ -92,9 +98,17 @@ class Publisher:
         """The outbox holds something new."""
         self._news.set()
 
+    def keep(self, topic: str, payload: bytes) -> None:
+        """Say `payload` on `topic`, retained, and keep it said; what was to be said there before is out of date."""
+        with self._saying:
+            self._latest[topic] = payload
+            self._unsaid.add(topic)
+        self._news.set()
+
     def connected(self) -> None:
-        """The broker was reached anew and may have said "offline" meanwhile."""
-        self._greet = True
+        """The broker was reached anew: it may have said "offline" meanwhile, or have forgotten what it kept."""
+        with self._saying:
+            self._unsaid.update(self._latest)
         self._news.set()
         self._again.set()
 
@@ -124,8 +138,8 @@ class Publisher:
     def _turn(self) -> None:
         """Send what is to be sent now; then wait for something to do."""
         self._news.clear()
-        if self._greet and not self._resting(self._availability):
-            self._say_online()
+        for topic in self._next_unsaid():
+            self._say(topic)
         # One at a time: what had to go meanwhile, for want of room, is counted as lost and must not be sent.
         rows = self._outbox.oldest(1, without=[topic for topic in self._troubles if self._resting(topic)])
         for row in rows:
@@ -134,16 +148,28 @@ class Publisher:
             due_s = [trouble.due_s for trouble in self._troubles.values()]
             self._news.wait(max(0.0, min(due_s) - time.monotonic()) if due_s else None)
 
+    def _next_unsaid(self) -> list[str]:
+        with self._saying:
+            return [topic for topic in self._latest if topic in self._unsaid and not self._resting(topic)]
+
+    def _greet(self) -> None:
+        """Also how the broker is found to be up or down."""
+        with self._saying:
+            self._unsaid.add(self._availability)
+
     def _resting(self, topic: str) -> bool:
         trouble = self._troubles.get(topic)
         return trouble is not None and trouble.due_s > time.monotonic()
 
     def _send(self, row: Row) -> None:
+        if self._barred(row):
+            self._outbox.give_up(row.seq)
+            return
         try:
             self._publish(row.topic, row.payload, retain=row.retain)
         except (UnansweredError, RefusedError) as error:
             if isinstance(error, UnansweredError):
-                self._greet = True  # asks whether the broker takes anything at all
+                self._greet()  # asks whether the broker takes anything at all
             if self._blame(row.topic, error):
                 self._give_up(row, error)
         except ValueError as error:
@@ -164,7 +190,7 @@ class Publisher:
                 self._away(error)
             raise
         except TransientError as error:
-            self._greet = True
+            self._greet()
             self._away(error)
             raise
         self._troubles.pop(topic, None)
@@ -208,19 +234,30 @@ class Publisher:
         self._troubles.pop(row.topic, None)
         self._outbox.give_up(row.seq)
 
-    def _say_online(self) -> None:
-        """Before anything else; also how the broker is found to be down or up."""
-        self._greet = False
+    def _say(self, topic: str) -> None:
+        with self._saying:
+            self._unsaid.discard(topic)
+            payload = self._latest[topic]
         try:
-            self._publish(self._availability, wire.ONLINE, retain=True)
-        except (UnansweredError, RefusedError) as error:
-            self._greet = True
-            if self._blame(self._availability, error):
-                log.error("message on %s is refused, and tried again in an hour: %s", self._availability, error)
-                self._troubles[self._availability] = _Trouble(self._delays(), due_s=time.monotonic() + UNHEARD_S)
+            self._publish(topic, payload, retain=True)
+        except (UnansweredError, RefusedError, ValueError) as error:
+            self._unsay(topic)
+            if not isinstance(error, TransientError) or self._blame(topic, error):
+                self._rest(topic, error)
+        except TransientError:
+            self._unsay(topic)
+            raise
+
+    def _unsay(self, topic: str) -> None:
+        with self._saying:
+            self._unsaid.add(topic)
+
+    def _rest(self, topic: str, error: Exception) -> None:
+        log.error("message on %s is refused, and tried again in an hour: %s", topic, error)
+        self._troubles[topic] = _Trouble(self._delays(), due_s=time.monotonic() + UNHEARD_S)
 
     def _say_goodbye(self) -> None:
-        if self._said or self._greet:
+        if self._said or self._availability in self._unsaid:
             return
         try:
             self._broker.publish(self._availability, wire.OFFLINE, retain=True)

@@ -23,9 +23,12 @@ CREATE TRIGGER IF NOT EXISTS forget AFTER DELETE ON messages BEGIN DELETE FROM m
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = {FORMAT};
 """
+# Made with the first day that is written, so that a file from before it is read on a full disk.
+DAYS = "CREATE TABLE IF NOT EXISTS days (day TEXT PRIMARY KEY, data BLOB NOT NULL, checksum INTEGER NOT NULL)"
 SEQ, LOST, DAY = "seq", "lost", "day"  # names of counters; DAY is followed by the date and what was counted
 COUNT_MAX = 2**52  # more than that is no count, and half of what is an integer for every reader of JSON
 TOPIC_MAX_BYTES = 65_535  # MQTT's own limit
+DAYS_MAX = 40  # kept: what was counted on each
 UNMARKED_WORTH = 2  # of a row that a release from before `marks` wrote
 KEPT_DAYS = 3  # a clock that jumps finds its day's counters again
 
@@ -128,6 +131,33 @@ def rise_on(db: sqlite3.Connection, day: str, what: str) -> int:
     return value
 
 
+def days(db: sqlite3.Connection) -> dict[str, bytes]:
+    """What was counted on each day, as far as it is sound."""
+    if not db.execute("SELECT name FROM sqlite_master WHERE name = 'days'").fetchall():
+        return {}
+    found = db.execute("SELECT CAST(day AS BLOB), data, checksum FROM days ORDER BY day").fetchall()
+    return {day.decode(): data for day, data, checksum in found if _is_day(day, data, checksum)}
+
+
+def put_day(db: sqlite3.Connection, day: str, data: bytes) -> None:
+    """Write what was counted on `day`; where there are too many, those farthest from it go: a clock may jump."""
+    db.execute(DAYS)
+    db.execute("INSERT OR REPLACE INTO days VALUES (?, ?, ?)", (day, data, zlib.crc32(data, zlib.crc32(day.encode()))))
+    near = "SELECT day FROM days ORDER BY abs(julianday(day) - julianday(?)) LIMIT ?"
+    db.execute(f"DELETE FROM days WHERE day NOT IN ({near})", (day, DAYS_MAX))
+
+
+def _is_day(day: object, data: object, checksum: object) -> bool:
+    if not isinstance(day, bytes) or not isinstance(data, bytes) or not day.isascii():
+        return False
+    return checksum == zlib.crc32(data, zlib.crc32(day))
+
+
+def forget_tallies(db: sqlite3.Connection) -> None:
+    """Forget what was counted on each day to number its messages: it names amounts."""
+    db.execute(f"DELETE FROM counters WHERE name LIKE '{DAY} %'")
+
+
 def heal(db: sqlite3.Connection) -> None:
     """Begin counters anew that are no counts, and count them as losses."""
     unsound = f"typeof(value) != 'integer' OR value NOT BETWEEN 0 AND {COUNT_MAX}"
@@ -165,6 +195,8 @@ def carry_over(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, i
             put(new, row, worth if isinstance(worth, int) else UNMARKED_WORTH)
             kept += 1
     lost = len(found) - kept + missing + (not whole)
+    for day, data in _days_of(old).items():
+        put_day(new, day, data)
     counters[SEQ] = max(counters.get(SEQ, 0), last(new))
     counters[LOST] = counters.get(LOST, 0) + lost
     new.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?)", counters.items())
@@ -200,6 +232,13 @@ def _counters(db: sqlite3.Connection) -> tuple[dict[str, int], bool]:
         return {}, False
     good = {name.decode(): value for name, value in found if _is_name(name) and _is_count(value)}
     return good, len(good) == len(found)
+
+
+def _days_of(old: sqlite3.Connection) -> dict[str, bytes]:
+    try:
+        return days(old)
+    except (sqlite3.Error, TypeError):
+        return {}
 
 
 def _is_name(name: object) -> bool:

@@ -78,6 +78,11 @@ class Store:
         self.failing = self._read_only = False
         return result
 
+    def sweep(self) -> None:
+        """Let nothing that was deleted stay in the file or in its log, as far as the disk lets us."""
+        with contextlib.suppress(TransientError):
+            self.read(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+
     def close(self) -> None:
         """Let the file go; whoever uses the store after it gets TransientError."""
         self._closed = True
@@ -119,6 +124,7 @@ class Store:
             if state != "ok" or found not in (0, self._form):
                 raise _Damaged(state if state != "ok" else f"its format is {found}, ours is {self._form}")
             db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA secure_delete = ON")  # what was sent, or must not be sent, is overwritten
             db.execute("PRAGMA wal_autocheckpoint = 100")  # pages: the log stays small and is used again
             self._prepare(db)
         except BaseException:

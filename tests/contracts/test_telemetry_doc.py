@@ -8,21 +8,27 @@ from typing import Any
 import pytest
 
 from edge.core import wire
-from edge.core.messages import Decision, Event, Fault, Health, Recovered, Verdict
+from edge.core.messages import Decision, Fault, Guidance, Health, Hint, Recovered, Verdict
+from edge.core.orders import Response
 
 PAGE = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text(encoding="utf-8")
 KINDS = sorted(set(wire.schema()) - {"availability"})
-EVENTS: dict[str, Event] = {
+PARTS = {"#/$defs/PercentilesPart": "percentile"}
+LATEST = {"state", "summary"}  # past the outbox
+EVENTS: dict[str, wire.Told] = {
     "detection": Decision(Verdict.AMOUNT, 1, 1.0, 1, "500"),
     "unsure": Decision(Verdict.UNSURE, 1, 1.0, 1),
+    "hint": Guidance(Hint.CLOSER, 1.0),
     "fault": Fault("camera", "stopped"),
     "recovered": Recovered("camera"),
     "health": Health(1.0, 1, 1, 1, {}),
+    "response": Response("c1", "say", ok=True),
 }
 
 
 def properties(kind: str) -> dict[str, Any]:
-    (definition,) = wire.schema()[kind]["$defs"].values()
+    schema = wire.schema()[kind]
+    definition = schema["$defs"][schema["$ref"].rsplit("/", 1)[1]]
     return {name: field for name, field in definition["properties"].items() if name != "kind"}
 
 
@@ -37,7 +43,11 @@ def words(field: dict[str, Any]) -> str:
         return " or ".join(words(choice) for choice in field["anyOf"])
     if "enum" in field:
         return " or ".join(f'"{word}"' for word in field["enum"])
-    return {"object": "object of numbers"}.get(field["type"], field["type"])
+    if "$ref" in field:
+        return PARTS.get(field["$ref"], "object")
+    inner = field.get("items") or field.get("additionalProperties")
+    whole = {"object": "object", "array": "list"}.get(field["type"], field["type"])
+    return f"{whole} of {words(inner)}s" if inner else whole
 
 
 def table(fields: dict[str, Any]) -> str:
@@ -56,7 +66,10 @@ def test_the_topic_table_is_the_codes() -> None:
     expected: dict[str, tuple[str, list[str]]] = {topics.availability(): ("yes", ["online", "offline"])}
     for kind, event in EVENTS.items():
         keeps = "yes" if wire.retained(event) else "no"
-        expected.setdefault(topics.of(event), (keeps, []))[1].append(kind)
+        topic = topics.of(event).replace("/say", "/<verb>")
+        expected.setdefault(topic, (keeps, []))[1].append(kind)
+    expected[topics.state()] = ("yes", ["state"])
+    expected[topics.summary()] = ("yes", ["summary"])
     rows = [
         f"| `{topic.replace('PREFIX', '<prefix>').replace('DEVICE', '<device>')}` | {keeps} "
         f"| {', '.join(f'`{kind}`' for kind in kinds)} |"
@@ -66,7 +79,7 @@ def test_the_topic_table_is_the_codes() -> None:
 
 
 def test_every_kind_of_payload_is_on_some_topic() -> None:
-    assert sorted(EVENTS) == KINDS
+    assert sorted({*EVENTS, *LATEST}) == KINDS
 
 
 def test_the_table_of_shared_fields_is_the_codes() -> None:

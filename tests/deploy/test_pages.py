@@ -43,6 +43,8 @@ def test_the_readme_lists_the_topics() -> None:
         topics.detection(),
         topics.event(),
         topics.health(),
+        topics.state(),
+        topics.summary(),
     ]
 
 

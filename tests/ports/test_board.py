@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def test_every_board_reports_or_does_not_know(board: Board) -> None:
     assert {board.throttled(), board.hot(), board.weak()} <= {None, True, False}
     free = board.free_bytes(Path("/tmp/not/yet/there"))
     assert free is None or free > 0
+    memory = board.memory_bytes()
+    assert memory is None or memory > 1 << 20
+
+
+def test_memory_is_what_is_resident(tmp_path: Path) -> None:
+    write(tmp_path, "proc/self/statm", "90000 25000 9000 1 0 60000 0\n")
+    assert PiBoard(tmp_path).memory_bytes() == 25_000 * resource.getpagesize()
+    write(tmp_path, "proc/self/statm", "90000\n")
+    assert PiBoard(tmp_path).memory_bytes() is None
 
 
 def test_temperature_is_in_degrees(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from decimal import Decimal
 
 import msgspec
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core import wire
+from edge.core.days import MOST_AMOUNTS, MOST_STAGES, Day
 from edge.core.errors import ConfigError
 from edge.core.messages import (
     Decision,
@@ -23,40 +25,45 @@ from edge.core.messages import (
     Recovered,
     Verdict,
 )
+from edge.core.orders import Response
+from edge.core.session import Standing, Total
+from edge.core.spread import Percentiles
+from edge.core.stands import Stands
 
 SOURCE = wire.Source("pi-1", "a1b2c3d4", "0.1.0", "INR", "inr 1.0.0", "ab" * 32)
 TOPICS = wire.Topics("saynote", "pi-1")
 ENTRY = wire.Entry(seq=7, waiting=2, lost=1, today=3)
 WALL_S = 1_750_000_000.0
 AMOUNT = Decision(Verdict.AMOUNT, 40, 12.5, 3, "500", 0.98761, 6, {"classify": 20.1234})
-TRAVEL: list[Event] = [
+TRAVEL: list[wire.Told] = [
     AMOUNT,
     Decision(Verdict.UNSURE, 41, 13.0, 3, frames=9, ms={"classify": 20.0}),
     Decision(Verdict.SEVERAL, 42, 14.0, 4, frames=5),
     Fault("camera", "stopped", "no frame for 3 s"),
     Recovered("camera"),
+    Guidance(Hint.TOO_DARK, 1.0),
+    Response("c1", "say", ok=False, why="no number is said"),
     Health(60.0, 900, 800, 4, {"scene": 0.5}, 51.2, False),
 ]
 STAY: list[Event] = [
     Decision(Verdict.SEEN, 39, 12.0, 3),
     Decision(Verdict.GONE, 43, 15.0, 3),
-    Guidance(Hint.TOO_DARK, 1.0),
     Notice("ready"),
 ]
 
 
-def payload(event: Event, wall_s: float | None = WALL_S) -> wire.AnyPayload:
-    return wire.payload(event, SOURCE, ENTRY, t_s=12.3456789, wall_s=wall_s)
+def payload(event: wire.Told, wall_s: float | None = WALL_S) -> wire.AnyPayload:
+    return wire.payload(event, SOURCE, ENTRY, wire.Moment(12.3456789, wall_s))
 
 
 @pytest.mark.parametrize("event", TRAVEL, ids=lambda event: type(event).__name__)
-def test_a_payload_arrives_as_it_was_sent(event: Event) -> None:
+def test_a_payload_arrives_as_it_was_sent(event: wire.Told) -> None:
     sent = payload(event)
     assert wire.decode(wire.encode(sent)) == sent
 
 
 @pytest.mark.parametrize("event", TRAVEL, ids=lambda event: type(event).__name__)
-def test_every_payload_says_its_version_its_device_and_its_number(event: Event) -> None:
+def test_every_payload_says_its_version_its_device_and_its_number(event: wire.Told) -> None:
     found = json.loads(wire.encode(payload(event)))
     assert (found["version"], found["device"], found["run"], found["seq"]) == (1, "pi-1", "a1b2c3d4", 7)
     assert (found["t_s"], found["wall_s"]) == (12.346, WALL_S)
@@ -75,15 +82,15 @@ def test_a_detection_says_the_amount_and_how_it_came_about() -> None:
 
 
 @pytest.mark.parametrize("event", STAY, ids=lambda event: type(event).__name__)
-def test_hints_notices_and_the_end_of_a_presence_stay_on_the_device(event: Event) -> None:
-    assert not wire.reported(event)
+def test_notices_and_the_beginning_and_the_end_of_a_presence_stay_on_the_device(event: Event) -> None:
+    assert wire.level_of(event) is None
     with pytest.raises(ValueError, match="does not travel"):
         payload(event)
 
 
 @pytest.mark.parametrize("event", TRAVEL, ids=lambda event: type(event).__name__)
-def test_the_rest_travels(event: Event) -> None:
-    assert wire.reported(event)
+def test_the_rest_travels(event: wire.Told) -> None:
+    assert wire.level_of(event) in wire.LEVELS
 
 
 def test_an_unsure_decision_never_names_an_amount() -> None:
@@ -92,11 +99,11 @@ def test_an_unsure_decision_never_names_an_amount() -> None:
 
 
 @pytest.mark.parametrize("event", TRAVEL, ids=lambda event: type(event).__name__)
-def test_a_payload_holds_numbers_and_short_texts_only_so_no_picture_can_travel(event: Event) -> None:
+def test_a_payload_holds_numbers_and_short_texts_only_so_no_picture_can_travel(event: wire.Told) -> None:
     data = wire.encode(payload(event))
     assert len(data) < 1024
     for value in json.loads(data).values():
-        assert isinstance(value, str | int | float | dict | None)
+        assert isinstance(value, str | int | float | dict | None), "and no list"
 
 
 def test_pixels_cannot_be_smuggled_through_a_field() -> None:
@@ -154,6 +161,8 @@ def test_topics_are_prefix_device_and_one_word() -> None:
         "saynote/pi-1/event",
         "saynote/pi-1/event",
         "saynote/pi-1/event",
+        "saynote/pi-1/event",
+        "saynote/pi-1/response/say",
         "saynote/pi-1/health",
     ]
     assert wire.Topics.all_devices("saynote") == "saynote/+/+"
@@ -182,10 +191,12 @@ def test_any_other_prefix_is_taken(prefix: str) -> None:
 
 def test_there_is_a_schema_for_every_kind_and_it_names_every_field() -> None:
     schemas = wire.schema()
-    assert set(schemas) == {"detection", "unsure", "fault", "recovered", "health", "availability"}
+    assert set(schemas) == {"detection", "unsure", "fault", "recovered", "health", "availability"} | {
+        *("hint", "state", "summary", "response"),
+    }
     for event in TRAVEL:
         sent = json.loads(wire.encode(payload(event)))
-        (definition,) = schemas[sent["kind"]]["$defs"].values()
+        definition = schemas[sent["kind"]]["$defs"][schemas[sent["kind"]]["$ref"].rsplit("/")[-1]]
         assert set(sent) == set(definition["properties"])
         assert all("description" in field for name, field in definition["properties"].items() if name != "kind")
     json.dumps(schemas)
@@ -202,3 +213,93 @@ def test_a_detection_names_the_currency_that_was_decided() -> None:
     found = payload(dataclasses.replace(AMOUNT, label="50000", currency="VND"))
     assert isinstance(found, wire.DetectionPayload)
     assert (found.amount, found.currency) == ("50000", "VND")
+
+
+def at(share: wire.Level) -> wire.Source:
+    return dataclasses.replace(SOURCE, share=share)
+
+
+@pytest.mark.parametrize(
+    ("share", "kinds"),
+    [
+        ("health", {"fault", "recovered", "response", "health"}),
+        ("counts", {"fault", "recovered", "response", "health", "unsure", "hint"}),
+        ("amounts", {"fault", "recovered", "response", "health", "unsure", "hint", "detection"}),
+    ],
+)
+def test_what_travels_is_what_the_owner_shares(share: wire.Level, kinds: set[str]) -> None:
+    found = set()
+    for event in TRAVEL:
+        try:
+            found.add(json.loads(wire.encode(wire.payload(event, at(share), ENTRY, wire.Moment(1.0, None))))["kind"])
+        except ValueError as error:
+            assert "does not travel" in str(error)  # noqa: PT017
+    assert found == kinds
+
+
+def test_health_tells_nothing_of_notes_unless_counts_are_shared() -> None:
+    busy = Health(60.0, 900, 800, 4, {"scene": 0.5}, speech_ms=Percentiles(300.0, 400.0))
+    told = {
+        share: wire.payload(busy, at(share), ENTRY, wire.Moment(1.0, None))  # type: ignore[arg-type]
+        for share in wire.LEVELS
+    }
+    assert [(one.announced, one.speech_ms is None) for one in told.values()] == [  # type: ignore[union-attr]
+        (None, True),
+        (4, False),
+        (4, False),
+    ]
+
+
+def stands() -> Stands:
+    found = Stands()
+    found.note(AMOUNT, 12.5, WALL_S)
+    found.note(Standing(Total(Decimal("510.5"), 2)), 12.6, WALL_S)
+    found.note(Fault("camera", "stopped", "no frame for 3 s"), 20.0, WALL_S)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("share", "last", "total", "count"),
+    [("health", None, None, None), ("counts", None, None, 2), ("amounts", "500", "510.5", 2)],
+)
+def test_state_tells_what_is_shared(share: wire.Level, last: str | None, total: str | None, count: int | None) -> None:
+    found = wire.state(stands(), at(share), wire.Moment(60.0, WALL_S + 60))
+    assert ((found.last and found.last.amount), found.total, found.count) == (last, total, count)
+    assert (found.share, found.started_wall_s, found.seq) == (share, WALL_S, None)
+    assert [(one.part, one.reason, one.since_t_s) for one in found.faults] == [("camera", "stopped", 20.0)]
+    assert wire.decode(wire.encode(found)) == found
+    assert ('"500"' in wire.encode(found).decode()) is (share == "amounts")
+
+
+def full_day() -> Day:
+    day = Day(uptime_s=86_400.0, frames=1_296_000, detections=10**6, unsure=10**6, several=10**6, hints=10**6)
+    day.faults, day.lost, day.temperature_max_c = 10**6, 10**9, 85.0
+    day.amounts = {f"INR {number}000": 10**6 for number in range(1, MOST_AMOUNTS + 1)}
+    day.stages = {
+        f"a stage of many letters {number}": dict.fromkeys(range(300), 10**6) for number in range(MOST_STAGES)
+    }
+    day.speech = dict.fromkeys(range(300), 10**6)
+    return day
+
+
+def test_the_fullest_summary_is_far_from_what_a_broker_may_refuse() -> None:
+    days = {f"2026-11-{number:02}": full_day() for number in range(1, 31)}
+    assert len(wire.encode(wire.summary(days, SOURCE, wire.Moment(1.0, WALL_S)))) < 48_000
+
+
+@pytest.mark.parametrize("share", wire.LEVELS)
+def test_a_summary_tells_what_is_shared(share: wire.Level) -> None:
+    day = Day(uptime_s=60.0, detections=3, unsure=2, several=1, hints=4, amounts={"INR 500": 3, "VND 20000": 7})
+    day.speech = {100: 3}
+    (found,) = wire.summary({"2026-11-27": day}, at(share), wire.Moment(1.0, None)).days
+    counts = (found.detections, found.unsure, found.several, found.hints)
+    assert counts == ((None,) * 4 if share == "health" else (3, 2, 1, 4))
+    assert (found.speech_ms is None) is (share == "health")
+    assert found.amounts == ({"500": 3, "VND 20000": 7} if share == "amounts" else None)
+
+
+def test_commands_and_their_answers_have_topics_of_their_own() -> None:
+    assert (TOPICS.commands(), TOPICS.command("say")) == ("saynote/pi-1/command/+", "saynote/pi-1/command/say")
+    assert TOPICS.verb_of(TOPICS.command("say")) == "say"
+    assert TOPICS.response("say") == "saynote/pi-1/response/say"
+    assert TOPICS.response("a+#/b\0") == "saynote/pi-1/response/unknown"

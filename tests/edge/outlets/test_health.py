@@ -6,7 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.core.messages import Decision, Fault, Health, Look, Observation, Recovered, Scene, Turn, Verdict
+from edge.core.messages import (
+    Decision,
+    Fault,
+    Health,
+    Look,
+    Observation,
+    Reaction,
+    Recovered,
+    Scene,
+    Stretch,
+    Turn,
+    Verdict,
+)
+from edge.core.spread import Percentiles
 from edge.drivers.fake import FakeBoard, FakeClock, FakeSupervisor
 from edge.outlets.health import HealthMonitor
 
@@ -22,6 +35,7 @@ class Bench:
         self.board = FakeBoard(51.5, False)
         self.supervisor = FakeSupervisor()
         self.reports: list[Health] = []
+        self.stretches: list[Stretch] = []
         self.told: list[Fault | Recovered] = []
         self.reported = threading.Semaphore(0)
         self.monitor = HealthMonitor(
@@ -32,10 +46,13 @@ class Bench:
             interval_s=interval_s,
             disk=Path("/nowhere"),
             needs_clock=True,
+            dropped=lambda: 7,
         )
 
-    def take(self, message: Health | Fault | Recovered) -> None:
-        if isinstance(message, Health):
+    def take(self, message: Health | Stretch | Fault | Recovered) -> None:
+        if isinstance(message, Stretch):
+            self.stretches.append(message)
+        elif isinstance(message, Health):
             self.reports.append(message)
             self.reported.release()
         else:
@@ -58,7 +75,10 @@ def test_it_counts_frames_inferences_amounts_and_the_mean_time_of_each_stage() -
     for verdict in Verdict:
         assert bench.monitor.offer(Decision(verdict, 3, 0.2, 1))
     bench.clock.advance(12.0)
-    assert bench.monitor.measure() == Health(12.0, 3, 2, 1, {"scene": 2.0, "classify": 25.0}, 51.5, False)
+    found = bench.monitor.measure()
+    assert (found.uptime_s, found.frames, found.inferences, found.announced) == (12.0, 3, 2, 1)
+    assert found.ms == {"scene": 2.0, "classify": 25.0}
+    assert (found.temperature_c, found.throttled) == (51.5, False)
 
 
 def test_counters_go_on_and_means_begin_anew_after_a_report() -> None:
@@ -232,3 +252,50 @@ def test_systemd_hears_it_without_being_asked() -> None:
         assert bench.reported.acquire(timeout=30)
     bench.monitor.close()
     assert bench.supervisor.statuses[0] == "0.0 pictures/s"
+
+
+def test_it_tells_memory_disk_frame_rate_percentiles_time_to_speech_and_drops() -> None:
+    bench = Bench()
+    for number in range(100):
+        bench.monitor.offer(Observation(number, 0.0, SCENE, ms={"classify": 20.0 if number < 90 else 80.0}))
+    bench.monitor.offer(Reaction(300.0))
+    bench.clock.advance(10.0)
+    found = bench.monitor.measure()
+    assert (found.memory_bytes, found.disk_free_bytes, found.dropped) == (bench.board.memory, bench.board.free, 7)
+    assert found.frames_per_s == pytest.approx(10.0)
+    assert found.stages["classify"].p50 == pytest.approx(20.0, rel=0.03)
+    assert found.stages["classify"].p95 == pytest.approx(80.0, rel=0.03)
+    assert isinstance(found.speech_ms, Percentiles)
+    assert found.speech_ms.p50 == pytest.approx(300.0, rel=0.03)
+    bench.clock.advance(10.0)
+    later = bench.monitor.measure()
+    assert (later.frames_per_s, later.stages, later.speech_ms) == (0.0, {}, None)
+
+
+def test_stretches_hold_each_frame_once_whenever_reports_are_made() -> None:
+    bench = Bench()
+    for seconds in (30.0, 60.0, 7.0):
+        for _ in range(3):
+            bench.monitor.offer(Observation(1, 0.0, SCENE, ms={"scene": 1.0}))
+        bench.clock.advance(seconds)
+        bench.monitor.measure() if seconds == 30.0 else bench.monitor.stretch()
+    assert [(one.seconds, one.frames) for one in bench.stretches] == [(30.0, 3), (60.0, 3), (7.0, 3)]
+    assert bench.monitor.measure().frames_per_s == pytest.approx(6 / 67)
+
+
+def test_a_stretch_is_told_each_minute_although_reports_are_rare_and_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edge.outlets.health.LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr("edge.outlets.health.STRETCH_S", 0.002)
+    bench = Bench()
+    bench.monitor.start()
+    assert bench.reported.acquire(timeout=30)
+    deadline = threading.Event()
+    while len(bench.stretches) < 4:
+        deadline.wait(0.01)
+    bench.monitor.close()
+    told = len(bench.stretches)
+    bench.monitor.close()
+    assert told >= 4
+    assert len(bench.reports) == 1

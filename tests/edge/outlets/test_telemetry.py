@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import itertools
 import json
+import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,20 @@ import pytest
 
 from edge.core import wire
 from edge.core.errors import RefusedError, TransientError, UnansweredError
-from edge.core.messages import Decision, Event, Fault, Guidance, Health, Hint, Notice, Recovered, Verdict
+from edge.core.messages import (
+    Decision,
+    Event,
+    Fault,
+    Guidance,
+    Health,
+    Hint,
+    Notice,
+    Recovered,
+    Stretch,
+    Verdict,
+)
+from edge.core.session import Standing, Total
+from edge.core.spread import Spread
 from edge.drivers.fake import FakeBroker, FakeClock, Message
 from edge.outlets.outbox import Outbox
 from edge.outlets.telemetry import INBOX, Telemetry
@@ -21,6 +38,7 @@ from edge.outlets.telemetry import INBOX, Telemetry
 WALL_S = 1_750_000_000.0
 SOURCE = wire.Source("pi-1", "a1b2c3d4", "0.1.0", "INR", "inr 1.0.0", "ab" * 32)
 TOPICS = wire.Topics("saynote", "pi-1")
+LATEST = (TOPICS.availability(), TOPICS.state(), TOPICS.summary())
 HEALTH = Health(60.0, 900, 800, 4, {"scene": 0.5}, 51.2, False)
 
 
@@ -77,7 +95,7 @@ class WatchedBroker(FakeBroker):
         self.entered.set()
         self.answering.wait(60)
         error = self.refused(payload)
-        if payload not in (wire.ONLINE, wire.OFFLINE):
+        if topic not in LATEST:
             self.tried[json.loads(payload)["seq"]] += 1
         try:
             if error is not None:
@@ -91,9 +109,15 @@ class WatchedBroker(FakeBroker):
         self._changes.wait_until(true)
 
     def payloads(self) -> list[dict[str, Any]]:
-        """All but availability, in order of arrival."""
-        rows = [message for message in self.messages if message.topic != TOPICS.availability()]
-        return [json.loads(message.payload) for message in rows]
+        """All that went through the outbox, in order of arrival."""
+        return [json.loads(message.payload) for message in self.messages if message.topic not in LATEST]
+
+    def topics(self) -> list[str]:
+        return [message.topic for message in self.messages]
+
+    def latest(self, topic: str) -> list[dict[str, Any]]:
+        """What came past the outbox."""
+        return [json.loads(message.payload) for message in self.messages if message.topic == topic]
 
     def seqs(self) -> list[int]:
         return [payload["seq"] for payload in self.payloads()]
@@ -117,22 +141,22 @@ class Bench:
         self.outbox = WatchedOutbox(self.path, rows, self.changes)
         self.telemetry = self.make()
 
-    def make(self) -> Telemetry:
+    def make(self, share: wire.Level = "amounts") -> Telemetry:
         return Telemetry(
             self.outbox,
             self.broker,
             self.clock,
             TOPICS,
-            SOURCE,
+            dataclasses.replace(SOURCE, share=share),
             report=self.take,
             delays=lambda: itertools.repeat(self.delay_s),
         )
 
-    def restart(self) -> None:
+    def restart(self, share: wire.Level = "amounts") -> None:
         self.telemetry.close()
         self.outbox.close()
         self.outbox = WatchedOutbox(self.path, self.rows, self.changes)
-        self.telemetry = self.make()
+        self.telemetry = self.make(share)
 
     def take(self, report: Fault | Recovered) -> None:
         self.reports.append(report)
@@ -187,10 +211,11 @@ def test_the_device_is_online_before_anything_else_and_offline_at_a_wanted_end(b
 
 def test_online_is_said_again_after_a_reconnect(bench: Bench) -> None:
     bench.telemetry.start()
-    bench.broker.wait_until(lambda: len(bench.broker.messages) == 1)
+    bench.broker.wait_until(lambda: set(bench.broker.topics()) == set(LATEST))
     bench.telemetry.connected()
-    bench.broker.wait_until(lambda: len(bench.broker.messages) == 2)
-    assert bench.broker.messages[1].payload == b"online"
+    bench.broker.wait_until(lambda: len(bench.broker.messages) == 6)
+    assert sorted(bench.broker.topics()[3:]) == sorted(LATEST), "a broker may have forgotten what it kept"
+    assert bench.broker.messages[3].payload == b"online"
 
 
 def test_every_kind_of_event_that_travels_arrives_on_its_topic_in_order(bench: Bench) -> None:
@@ -207,11 +232,11 @@ def test_every_kind_of_event_that_travels_arrives_on_its_topic_in_order(bench: B
     ]
     bench.telemetry.start()
     assert all(bench.telemetry.offer(event) for event in events)
-    found = bench.broker.wait_for_payloads(5)
-    assert [payload["kind"] for payload in found] == ["health", "detection", "unsure", "fault", "recovered"]
-    topics = [message.topic for message in bench.broker.messages if message.topic != TOPICS.availability()]
-    assert [topic.rsplit("/", 1)[1] for topic in topics] == ["health", "detection", "event", "event", "event"]
-    assert set(bench.broker.retained) == {TOPICS.availability(), TOPICS.health()}
+    found = bench.broker.wait_for_payloads(6)
+    assert [payload["kind"] for payload in found] == ["health", "hint", "detection", "unsure", "fault", "recovered"]
+    topics = [message.topic for message in bench.broker.messages if message.topic not in LATEST]
+    assert [topic.rsplit("/", 1)[1] for topic in topics] == ["health", "event", "detection", "event", "event", "event"]
+    assert set(bench.broker.retained) == {*LATEST, TOPICS.health()}
 
 
 def test_with_the_broker_down_everything_waits_on_the_disk_and_arrives_in_order_later(bench: Bench) -> None:
@@ -295,11 +320,13 @@ def test_a_reconnect_ends_the_back_off(tmp_path: Path) -> None:
 
 def test_a_lost_acknowledgement_gives_a_duplicate_that_can_be_recognised(bench: Bench) -> None:
     bench.telemetry.start()
-    bench.broker.wait_until(lambda: len(bench.broker.messages) == 1)
+    bench.broker.wait_until(lambda: set(bench.broker.topics()) == set(LATEST))
     bench.broker.lose_acks = 1
     bench.telemetry.offer(amount(1))
     bench.telemetry.offer(amount(2))
-    first, again, second = bench.broker.wait_for_payloads(3)
+    bench.broker.wait_for_payloads(2)
+    bench.broker.wait_until(lambda: bench.broker.seqs()[-1] == 2)
+    first, again, second = bench.broker.payloads()
     assert first == again
     assert [(found["device"], found["run"], found["seq"]) for found in (again, second)] == [
         ("pi-1", "a1b2c3d4", 1),
@@ -513,3 +540,189 @@ def test_with_a_clock_that_was_never_set_there_is_no_day_and_no_wall_time(bench:
     bench.clock.set_wall(WALL_S)
     bench.telemetry.offer(amount(2))
     assert bench.broker.wait_for_payloads(2)[1]["today"] == 1
+
+
+def minute(clock: FakeClock, seconds: float = 60.0) -> Stretch:
+    """What the health monitor tells once a minute."""
+    clock.advance(seconds)
+    return Stretch(seconds, 900, {"classify": Spread({62: 900})}, Spread({117: 1}), 51.0)
+
+
+def test_state_is_said_at_the_start_on_change_and_with_each_health(bench: Bench) -> None:
+    bench.telemetry.start()
+    bench.broker.wait_until(lambda: bool(bench.broker.latest(TOPICS.state())))
+    bench.telemetry.offer(amount(1))
+    bench.telemetry.offer(Standing(Total(Decimal(500), 1)))
+    bench.telemetry.offer(Fault("camera", "stopped", "no new picture"))
+
+    def last() -> dict[str, Any]:
+        return bench.broker.latest(TOPICS.state())[-1]
+
+    bench.broker.wait_until(lambda: bool(last()["faults"]))
+    assert (last()["last"]["amount"], last()["total"], last()["count"]) == ("500", "500", 1)
+    assert len(bench.broker.latest(TOPICS.state())) <= 3, "not once for each change"
+    bench.telemetry.offer(Recovered("camera"))
+    bench.broker.wait_until(lambda: last()["faults"] == [])
+    said = len(bench.broker.latest(TOPICS.state()))
+    bench.telemetry.offer(HEALTH)
+    bench.broker.wait_until(lambda: len(bench.broker.latest(TOPICS.state())) == said + 1)
+    assert all(message.retain for message in bench.broker.messages if message.topic == TOPICS.state())
+
+
+def test_while_the_disk_takes_nothing_state_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.write_text("a file where the folder should be")
+    bench = Bench(folder)
+    bench.telemetry.start()
+    bench.telemetry.offer(amount(1))
+
+    def parts() -> list[str]:
+        return [fault["part"] for fault in bench.broker.latest(TOPICS.state())[-1]["faults"]]
+
+    bench.broker.wait_until(lambda: bool(bench.broker.latest(TOPICS.state())) and parts() == ["outbox"])
+    folder.unlink()
+    bench.broker.wait_until(lambda: parts() == [])
+    bench.telemetry.close()
+
+
+def test_a_broker_that_was_away_hears_that_it_was_and_that_this_is_over(bench: Bench) -> None:
+    bench.broker.down = True
+    bench.telemetry.start()
+    bench.broker.wait_until(lambda: bool(bench.reports))
+    bench.broker.down = False
+    bench.broker.wait_until(lambda: bool(bench.broker.latest(TOPICS.state())))
+    bench.broker.wait_until(lambda: bench.broker.latest(TOPICS.state())[-1]["faults"] == [])
+
+
+@pytest.mark.parametrize("share", ["health", "counts"])
+def test_what_is_not_shared_neither_leaves_nor_is_stored_nor_changes_what_is_said(
+    tmp_path: Path, share: wire.Level
+) -> None:
+    bench = Bench(tmp_path)
+    bench.telemetry.close()
+    bench.restart(share)
+    bench.telemetry.start()
+    bench.broker.wait_until(lambda: bool(bench.broker.latest(TOPICS.state())))
+    for presence in range(1, 6):
+        bench.telemetry.offer(amount(presence, "2000"))
+        bench.telemetry.offer(Standing(Total(Decimal(2000 * presence), presence)))
+    bench.telemetry.offer(Decision(Verdict.UNSURE, 4, 3.0, 2))
+    bench.telemetry.offer(Guidance(Hint.CLOSER, 3.0))
+    bench.telemetry.offer(minute(bench.clock))
+    bench.telemetry.offer(Fault("camera", "stopped"))
+    bench.broker.wait_until(lambda: bool(bench.broker.latest(TOPICS.state())[-1]["faults"]))
+    bench.telemetry.close()
+    bench.outbox.close()
+    everything = b"".join(message.payload for message in bench.broker.messages) + disk(tmp_path)
+    assert b"2000" not in everything
+    assert (b"unsure" in everything and b"closer" in everything) is (share == "counts") or share == "health"
+    states = bench.broker.latest(TOPICS.state())
+    if share == "health":
+        assert len([one for one in states if not one["faults"]]) == 1, "nobody learns when a note was shown"
+        assert b"closer" not in everything
+    (day,) = bench_days(tmp_path)
+    assert ('"detections":5' in day) is (share == "counts")
+
+
+def disk(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def bench_days(folder: Path) -> list[str]:
+    outbox = Outbox(folder / "outbox.db", 1000)
+    found = [data.decode() for data in outbox.days().values()]
+    outbox.close()
+    return found
+
+
+def test_an_owner_who_shares_less_from_now_on_has_nothing_of_it_left_on_the_disk(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.broker.down = True
+    bench.telemetry.start()
+    for presence in range(1, 6):
+        bench.telemetry.offer(amount(presence, "2000"))
+    bench.telemetry.offer(Fault("camera", "stopped"))
+    bench.telemetry.offer(minute(bench.clock))
+    bench.wait_for_rows(6)
+    bench.telemetry.close()
+    assert b"2000" in disk(tmp_path)
+    bench.restart("health")
+    bench.telemetry.start()
+    bench.broker.down = False
+    assert bench.broker.wait_for_payloads(1)[0]["kind"] == "fault"
+    bench.wait_for_rows(0)
+    bench.telemetry.close()
+    assert bench.outbox.lost() == 5, "their numbers are missing, so they are counted"
+    bench.outbox.close()
+    assert b"2000" not in disk(tmp_path)
+    assert b"2000" not in b"".join(message.payload for message in bench.broker.messages)
+
+
+def test_a_summary_is_said_at_the_start_each_hour_and_when_a_day_ends(bench: Bench) -> None:
+    bench.clock.set_wall(WALL_S)
+    bench.telemetry.start()
+
+    def summaries() -> list[dict[str, Any]]:
+        return bench.broker.latest(TOPICS.summary())
+
+    bench.broker.wait_until(lambda: len(summaries()) == 1)
+    assert summaries()[0]["days"] == []
+    bench.telemetry.offer(amount(1))
+    for minutes in range(1, 62):
+        bench.telemetry.offer(minute(bench.clock))
+        if minutes == 60:
+            bench.broker.wait_until(lambda: len(summaries()) == 2)
+    (day,) = summaries()[1]["days"]
+    assert (day["detections"], day["amounts"], day["uptime_s"], day["frames"]) == (1, {"500": 1}, 3600.0, 54_000)
+    assert day["temperature_max_c"] == 51.0
+    assert day["stages"]["classify"]["p95"] == pytest.approx(20.0, rel=0.03)
+    bench.telemetry.offer(minute(bench.clock, 86_400.0))
+    bench.broker.wait_until(lambda: len(summaries()) == 3)
+    assert len(summaries()[2]["days"]) == 2
+
+
+def test_a_summary_outlives_restarts_and_a_kill_costs_the_last_minute(bench: Bench) -> None:
+    bench.telemetry.start()
+    bench.telemetry.offer(amount(1))
+    bench.telemetry.offer(minute(bench.clock))
+    bench.telemetry.offer(amount(2))
+    bench.broker.wait_for_payloads(2)
+    copied = bench.path.with_name("killed.db")
+    with contextlib.closing(sqlite3.connect(bench.path)) as there, contextlib.closing(sqlite3.connect(copied)) as here:
+        there.backup(here)  # the disk as a kill would leave it
+    with contextlib.closing(Outbox(copied, 1000)) as killed:
+        (data,) = killed.days().values()
+    assert json.loads(data)["detections"] == 1
+    bench.restart()
+    bench.telemetry.start()
+    bench.broker.wait_until(lambda: len(bench.broker.latest(TOPICS.summary())) == 2)
+    assert [day["detections"] for day in bench.broker.latest(TOPICS.summary())[-1]["days"]] == [2]
+
+
+def test_what_happens_before_the_clock_is_set_is_on_no_day(bench: Bench) -> None:
+    bench.clock.set_wall(100.0)
+    bench.telemetry.start()
+    bench.telemetry.offer(amount(1))
+    bench.telemetry.offer(minute(bench.clock))
+    bench.broker.wait_for_payloads(1)
+    bench.clock.set_wall(WALL_S)
+    bench.telemetry.offer(amount(2))
+    bench.telemetry.offer(minute(bench.clock))
+    bench.broker.wait_until(lambda: any(told["days"] for told in bench.broker.latest(TOPICS.summary())))
+    assert [day["detections"] for day in bench.broker.latest(TOPICS.summary())[-1]["days"]] == [1]
+
+
+def test_a_clock_that_jumps_costs_no_other_day(bench: Bench) -> None:
+    bench.telemetry.start()
+    bench.broker.wait_until(lambda: bool(bench.broker.latest(TOPICS.summary())))
+    for day in range(30):
+        bench.clock.set_wall(WALL_S + 86_400 * day)
+        bench.telemetry.offer(amount(day))
+    bench.clock.set_wall(WALL_S + 70 * 365 * 86_400)
+    bench.telemetry.offer(amount(31))
+    bench.clock.set_wall(WALL_S - 20 * 365 * 86_400)
+    bench.telemetry.offer(amount(32))
+    bench.clock.set_wall(WALL_S + 86_400 * 29)
+    bench.telemetry.offer(minute(bench.clock))
+    bench.broker.wait_until(lambda: any(len(told["days"]) == 30 for told in bench.broker.latest(TOPICS.summary())))
+    assert [day["detections"] for day in bench.broker.latest(TOPICS.summary())[-1]["days"]] == [1] * 30

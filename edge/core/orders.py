@@ -1,0 +1,134 @@
+"""Owns what the owner may ask of a device from afar, and how what came for a command is read; knows no topic.
+
+    repeat      say the last amount once more
+    say         say a text: {"text": "..."}
+    identify    sound a tone, so that a helper finds this one
+    snapshot    keep a picture on the device, where capture is on
+    reload      start anew with the settings as they stand in the file
+
+A wrong amount is the worst error, so no text may pass for one: none with a number in it is taken, none with the name of
+a currency's unit, and what is said is framed as a message (`edge.core.speech`).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from edge.core.line import brief
+
+VERBS = ("repeat", "say", "identify", "snapshot", "reload")
+MAX_BYTES = 2048  # of a command's payload
+MAX_ID = 64
+MAX_TEXT = 200  # characters to be said
+SIGNS = frozenset(".,;:!?'\"()-\u2013\u2019\u0964\u060c\u061b\u061f\u00bf\u00a1")
+JOINERS = frozenset("\u200c\u200d")
+
+
+class OrderError(ValueError):
+    """What came is no command, or none that may be done; the sentence says why. `id`: as far as it could be read."""
+
+    def __init__(self, why: str, id_: str = "") -> None:
+        super().__init__(why)
+        self.id = id_
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the owner asks for."""
+
+    id: str
+    verb: str  # one of VERBS
+    text: str = ""  # of "say"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a command, from whoever does such."""
+
+    id: str
+    why: str = ""  # why not; empty when it was done
+    name: str = ""  # of the picture
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What is answered, once for each command."""
+
+    id: str
+    verb: str
+    ok: bool
+    why: str = ""
+    name: str = ""
+
+
+class _Raw(msgspec.Struct):
+    """A command's payload; what else is in it is ignored."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
+    text: str = ""
+
+
+class _Named(msgspec.Struct):
+    id: Annotated[str, Meta(max_length=MAX_ID)] = ""
+
+
+def read(verb: str, payload: bytes, units: Collection[str] = ()) -> Command:
+    """The command in what came for `verb`; OrderError says why there is none. `units`: names that money goes by."""
+    if len(payload) > MAX_BYTES:
+        raise OrderError(f"it has {len(payload)} bytes, and {MAX_BYTES} are read")
+    try:
+        raw = msgspec.json.decode(payload, type=_Raw)
+    except (ValueError, RecursionError) as error:  # msgspec's, and UnicodeDecodeError
+        raise OrderError(brief(f"not understood: {error}", MAX_TEXT), _id_in(payload)) from error
+    if not raw.id.isprintable():
+        raise OrderError("its id holds characters that cannot be shown")
+    if verb not in VERBS:
+        raise OrderError(f"there is no command {brief(verb)}; known are {', '.join(VERBS)}", raw.id)
+    if verb != "say":
+        return Command(raw.id, verb)
+    if why := _unspeakable(raw.text, units):
+        raise OrderError(why, raw.id)
+    return Command(raw.id, verb, " ".join(raw.text.split()))
+
+
+def _id_in(payload: bytes) -> str:
+    """The id of a payload in which something else is wrong."""
+    try:
+        found = msgspec.json.decode(payload, type=_Named).id
+    except (ValueError, RecursionError):
+        return ""
+    return found if found.isprintable() else ""
+
+
+def _unspeakable(text: str, units: Collection[str]) -> str:
+    """Why a text is not said; "" where it may be."""
+    if len(text) > MAX_TEXT:
+        return f"the text has {len(text)} characters, and {MAX_TEXT} are said"
+    if any(unicodedata.category(sign)[0] == "N" for sign in text):
+        return "no number is said: somebody could take it for an amount"
+    if not any(letter.isalpha() for letter in text):
+        return "there is nothing to say in the text"
+    strange = [sign for sign in text if not _is_speakable(sign)]
+    if strange:
+        return f"the text holds {brief(ascii(strange[0]))}: letters, spaces and marks of a sentence are said"
+    plain = _folded(text)
+    if named := next((unit for unit in units if _folded(unit) in plain), None):
+        return f"the text names money ({brief(named)}): somebody could take it for an amount"
+    return ""
+
+
+def _is_speakable(sign: str) -> bool:
+    # No line ends: they are of categories Zl, Zp and Cc.
+    return unicodedata.category(sign) in ("Zs",) or unicodedata.category(sign)[0] in "LM" or sign in SIGNS | JOINERS
+
+
+def _folded(text: str) -> str:
+    """For comparing words as they are heard: without case, accents and joiners."""
+    parted = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(sign for sign in parted if unicodedata.category(sign) not in ("Mn", "Cf"))
