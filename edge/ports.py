@@ -108,6 +108,12 @@ class Broker(Protocol):
         other TransientError when it could not be sent, ValueError when nobody could send it.
         """
 
+    def listen(self, topic: str, heard: Callable[[str, bytes, bool], None]) -> None:
+        """Hand each message on `topic`, or on what its wildcards match, to `heard`: topic, payload, whether retained.
+
+        From a thread of the driver's: it must only hand on. What comes too fast, or is too long, is not heard.
+        """
+
     def taken_over(self) -> int:
         """Times that another device of the same name has thrown us out, since the driver was opened."""
 

@@ -120,6 +120,7 @@ class MqttConfig(Group, frozen=True):
     prefix: words.Topic = "saynote"  # first level of every topic
     device_id: str = ""  # empty: from the machine's id
     share: Literal["health", "counts", "amounts"] = "amounts"  # how much leaves the device
+    commands: bool = False  # whether it may be asked for something from afar
     outbox_rows: Annotated[int, Meta(ge=10, le=10_000_000)] = 10_000  # unsent messages kept at most
     outbox_mb: Annotated[int, Meta(ge=1, le=10_000)] = 20  # and their size
 

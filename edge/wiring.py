@@ -8,6 +8,7 @@ each import delays the first word.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import logging
 import platform
@@ -38,6 +39,7 @@ from edge.core.messages import (
     Turn,
     Utterance,
 )
+from edge.core.orders import Command, Done, Response
 from edge.core.pocket import labels_of, thresholds_of
 from edge.core.pulsecode import PulseCode, Rhythm
 from edge.core.session import Repeat, Reply, Standing, Total
@@ -48,6 +50,7 @@ from edge.outlets.announcer import Announcer
 from edge.outlets.health import HealthMonitor
 from edge.outlets.phrases import Phrases
 from edge.outlets.said import Said
+from edge.ports import Broker
 from edge.settings import BYTES_PER_MB, Config
 
 log = logging.getLogger(__name__)
@@ -78,6 +81,18 @@ class Kit:
         """The identity of what is in use, SHA-256: that of the bundle, or one made of those of several."""
         found = [bundle.manifest.digest for bundle in self.bundles]
         return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()
+
+    @property
+    def topics(self) -> wire.Topics:
+        """Where this device speaks."""
+        return wire.Topics(self.config.mqtt.prefix, device_id(self.config))
+
+    @functools.cached_property
+    def broker(self) -> Broker:
+        """The owner's, one connection for all who need it."""
+        broker = self.devices.broker(self.topics)
+        self.closing.callback(broker.close)
+        return broker
 
     @property
     def timings(self) -> Timings:
@@ -143,15 +158,25 @@ def _telemetry(kit: Kit, post: Post) -> Outlet:
         digest=kit.digest,
         share=kit.config.mqtt.share,
     )
-    topics = wire.Topics(kit.config.mqtt.prefix, source.device)
-    mqtt = kit.config.mqtt
+    topics, mqtt = kit.topics, kit.config.mqtt
     outbox = Outbox(kit.state / "outbox.sqlite3", mqtt.outbox_rows, mqtt.outbox_mb * BYTES_PER_MB)
     kit.closing.callback(outbox.close)
-    broker = kit.devices.broker(topics)
-    kit.closing.callback(broker.close)
+    broker = kit.broker
     telemetry = Telemetry(outbox, broker, kit.devices.clock, topics, source, report=post)
     broker.on_connect = telemetry.connected
     return telemetry
+
+
+def _orders(kit: Kit, post: Post) -> Outlet:
+    from edge.outlets.orders import Orders
+
+    units = kit.speech.units({bundle.manifest.currency for bundle in kit.bundles})
+    barred = {}
+    if kit.config.voice.driver == "none":
+        barred = dict.fromkeys(("repeat", "say", "identify"), "this device does not speak")
+    orders = Orders(kit.topics, post, units=units, barred=barred)
+    kit.broker.listen(kit.topics.commands(), orders.heard)
+    return orders
 
 
 def _health(kit: Kit, post: Post) -> Outlet:
@@ -201,10 +226,12 @@ TABLE = (
     Row("view", _view, (*NEWS, Observation, Utterance), wanted=lambda kit: kit.screen is not None),
     Row("light", _light, (Decision, Guidance), wanted=lambda kit: kit.devices.light is not None),
     Row("pulses", _pulses, (*NEWS, *ANSWERS, Notice, Holding), wanted=lambda kit: kit.devices.pulser is not None),
-    Row("telemetry", _telemetry, (*NEWS, Health, Stretch, Standing), wanted=lambda kit: kit.config.mqtt.enabled),
+    Row("telemetry", _telemetry, (*NEWS, Health, Stretch, Standing, Response),
+        wanted=lambda kit: kit.config.mqtt.enabled),
+    Row("orders", _orders, (Done,), wanted=lambda kit: kit.config.mqtt.enabled and kit.config.mqtt.commands),
     Row("health", _health, (Turn, Observation, Decision, Reaction, Fault, Recovered)),
     Row("said", lambda kit, _post: kit.said, (Utterance,)),
-    Row("announcer", _announcer, (*NEWS, Notice, Edge)),
+    Row("announcer", _announcer, (*NEWS, Notice, Edge, Command)),
     Row("capture", _capture, (Sight, Decision), wanted=lambda kit: kit.config.capture.enabled, extra="captures kept"),
     Row("web", _web, (*NEWS, Sight, Health, Edge, Utterance), wanted=lambda kit: kit.config.web.enabled,
         extra="live view"),

@@ -26,6 +26,7 @@ class Earcon(enum.Enum):
     ACCEPTED = "accepted"  # the button was felt
     LONG = "long"  # held long enough for a long press
     VERY_LONG = "very long"
+    HERE = "here"  # asked for from afar, so that a helper finds this device
 
 
 # (Hz, seconds) of each tone, one after the other. Rising is good news, falling is doubt; the button ticks.
@@ -35,6 +36,7 @@ TONES: dict[Earcon, tuple[tuple[float, float], ...]] = {
     Earcon.ACCEPTED: ((1047.0, 0.03),),
     Earcon.LONG: ((880.0, 0.07),),
     Earcon.VERY_LONG: ((880.0, 0.07), (880.0, 0.07)),
+    Earcon.HERE: ((1319.0, 0.15), (988.0, 0.15)) * 3,
 }
 
 

@@ -3,8 +3,6 @@
     repeat      say the last amount once more
     say         say a text: {"text": "..."}
     identify    sound a tone, so that a helper finds this one
-    snapshot    keep a picture on the device, where capture is on
-    reload      start anew with the settings as they stand in the file
 
 A wrong amount is the worst error, so no text may pass for one: none with a number in it is taken, none with the name of
 a currency's unit, and what is said is framed as a message (`edge.core.speech`).
@@ -22,7 +20,7 @@ from msgspec import Meta
 
 from edge.core.line import brief
 
-VERBS = ("repeat", "say", "identify", "snapshot", "reload")
+VERBS = ("repeat", "say", "identify")
 MAX_BYTES = 2048  # of a command's payload
 MAX_ID = 64
 MAX_TEXT = 200  # characters to be said
@@ -53,7 +51,6 @@ class Done:
 
     id: str
     why: str = ""  # why not; empty when it was done
-    name: str = ""  # of the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,6 @@ class Response:
     verb: str
     ok: bool
     why: str = ""
-    name: str = ""
 
 
 class _Raw(msgspec.Struct):

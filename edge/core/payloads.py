@@ -183,10 +183,9 @@ class ResponsePayload(Payload, frozen=True, kw_only=True, tag="response"):
     """What became of a command."""
 
     id: Annotated[str, Meta(description="the command's; empty where it had none that could be read", max_length=64)]
-    verb: Annotated[str, Meta(description="repeat, say, identify, snapshot, reload", max_length=64)]
+    verb: Annotated[str, Meta(description="repeat, say, identify", max_length=64)]
     ok: Annotated[bool, Meta(description="whether it was done")]
     why: Annotated[str, Meta(description="why not; empty when it was done", max_length=MAX_DETAIL)]
-    name: Annotated[str, Meta(description="of the picture that a snapshot has kept on the device", max_length=64)] = ""
 
 
 AnyPayload: TypeAlias = (

@@ -78,7 +78,7 @@ class Session:
         if self._confirm_until_s is not None:
             return self._confirm(press, now_s)
         if press is Press.SHORT:
-            return self._repeat(now_s)
+            return self.repeat(now_s)
         if press is Press.LONG:
             return self.total
         if press is Press.DOUBLE:
@@ -103,7 +103,8 @@ class Session:
         amounts = [amount for of, amount in self._notes if of == currency]
         return Total(sum(amounts, Decimal(0)), len(amounts), currency)
 
-    def _repeat(self, now_s: float) -> Answer:
+    def repeat(self, now_s: float) -> Answer:
+        """What a short press would be answered with; a question that waits for its answer goes on waiting."""
         if self._last is None:
             return Reply.NOTHING_YET
         currency, label, told_s = self._last

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gettext
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -27,6 +27,7 @@ from edge.core.session import OLD_AFTER_S, Total
 CATALOGUES = Path(__file__).resolve().parent.parent / "locale"
 DOMAIN = "saynote"
 SOURCE_LANGUAGE = "en"  # stands in this file and needs no catalogue
+SHORTEST_UNIT = 3  # letters: shorter ones stand within many words
 PLENTY = 100  # a number that every language puts with the form of "many"
 
 
@@ -214,6 +215,22 @@ class Speech:
             return self._catalogue.gettext(_("Everything works"))
         count = self._count("{number} problem found", "{number} problems found", problems)
         return f"{count}. {self.fault(first)}" if first is not None else count
+
+    def message(self, text: str) -> str:
+        """A text from afar: whoever hears it must not take it for what the device has seen."""
+        return self._catalogue.gettext("Message: {text}").format(text=text)
+
+    def once_more(self, text: str, seconds_ago: float) -> str:
+        """The last amount, repeated though nobody pressed: whoever hears it must not take it for another note."""
+        return self._catalogue.gettext("Once more: {amount}").format(amount=self.repeated(text, seconds_ago))
+
+    def units(self, currencies: Iterable[str]) -> set[str]:
+        """The words that amounts of `currencies` are said with, in this language and in English, without the number."""
+        spoken = (self, Speech(SOURCE_LANGUAGE, self.currency))
+        counts = [Decimal(count) for count in ("0.05", "1", "2", "5", "100")]
+        texts = [one.amount("", count, currency) for one in spoken for count in counts for currency in currencies]
+        words = {word.strip(".,") for text in texts for word in text.split() if not any(map(str.isdigit, word))}
+        return {word for word in words if len(word) >= SHORTEST_UNIT}
 
     def repeated(self, text: str, seconds_ago: float) -> str:
         """The last utterance again, with its age where that matters (over 10 s)."""

@@ -174,7 +174,7 @@ def payload(event: Told, source: Source, entry: Entry, moment: Moment, *, taken_
         return RecoveredPayload(part=event.device, **head)
     if isinstance(event, Response):
         head |= {"id": event.id, "verb": event.verb[:64], "ok": event.ok}
-        return ResponsePayload(why=_detail(event.why), name=event.name, **head)
+        return ResponsePayload(why=_detail(event.why), **head)
     assert isinstance(event, Health)
     return _health(event, source, entry, taken_over, head)
 

@@ -385,6 +385,7 @@ class FakeBroker:
         self.down = False
         self.lose_acks = 0  # how many of the next messages arrive without the sender learning it
         self.on_connect: Callable[[], None] | None = None  # never called: it is reached, or it is not
+        self.listeners: dict[str, Callable[[str, bytes, bool], None]] = {}
         self.takeovers = 0  # what `taken_over` tells
         self.closed = False
 
@@ -398,6 +399,10 @@ class FakeBroker:
         if self.lose_acks > 0:
             self.lose_acks -= 1
             raise UnansweredError(f"no acknowledgement for {topic}")
+
+    def listen(self, topic: str, heard: Callable[[str, bytes, bool], None]) -> None:
+        """Remembered in `listeners`, for a test to call."""
+        self.listeners[topic] = heard
 
     def taken_over(self) -> int:
         """As told."""

@@ -19,6 +19,7 @@ class LateBroker:
     def __init__(self, open_: Callable[[], Broker]) -> None:
         self._open = open_
         self._greet: Callable[[], None] | None = None
+        self._heard: dict[str, Callable[[str, bytes, bool], None]] = {}
         self._broker: Broker | None = None
         self._closed = False
         self._lock = threading.Lock()
@@ -46,6 +47,13 @@ class LateBroker:
             raise TransientError(f"the broker cannot be used: {self._why}")
         broker.publish(topic, payload, retain=retain)
 
+    def listen(self, topic: str, heard: Callable[[str, bytes, bool], None]) -> None:
+        """As `edge.ports.Broker` has it."""
+        with self._lock:
+            self._heard[topic] = heard
+            if self._broker is not None:
+                self._broker.listen(topic, heard)
+
     def taken_over(self) -> int:
         """As `edge.ports.Broker` has it."""
         broker = self._broker
@@ -67,4 +75,6 @@ class LateBroker:
         except Exception as error:  # noqa: BLE001 -- whatever a library makes of it: notes are read without
             return f"{type(error).__name__}: {error}"
         self._broker.on_connect = self._greet
+        for topic, heard in self._heard.items():
+            self._broker.listen(topic, heard)
         return ""

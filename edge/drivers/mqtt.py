@@ -19,7 +19,7 @@ from pathlib import Path
 from edge.core.errors import ConfigError, TransientError
 from edge.core.words import unusable_host
 from edge.drivers import mqtt_words as words
-from edge.drivers.mqtt_client import Account, import_paho
+from edge.drivers.mqtt_client import Account, Heard, import_paho
 from edge.drivers.mqtt_link import Ending, GoneError, Link
 from edge.drivers.mqtt_pace import Pace
 from edge.settings import MqttConfig
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 KEEPALIVE_S = 30
 MISTAKE_S = 5.0  # after one of ours, which may come again
+AT_ONCE, EVERY_S = 20, 1.0  # messages of a topic that we listen to
+FLOOD_SAID_S = 3600.0  # between two words about too many of them
 CLOSE_S = 2.0  # longest wait for the thread at the end
 
 
@@ -86,6 +88,13 @@ class PahoBroker:
                     return
                 except GoneError:
                     gone = link
+
+    def listen(self, topic: str, heard: Heard) -> None:
+        """As `edge.ports.Broker` has it; `AT_ONCE` messages at a time, then one each `EVERY_S`."""
+        self._account.heard[topic] = _rationed(topic, heard)
+        link = self._link
+        if link is not None:
+            link.subscribe()
 
     def taken_over(self) -> int:
         """Times that another device of the same name has thrown us out; under MQTT 3.1.1 as far as can be told."""
@@ -160,6 +169,24 @@ class PahoBroker:
         elif self._said != self._why and (strange or not ending.up):
             log.log(logging.WARNING if strange else logging.INFO, "broker %s: %s", self._where, self._why)
             self._said = self._why
+
+
+def _rationed(topic: str, heard: Heard) -> Heard:
+    """`heard`, but for what comes too fast: a flood must cost neither time nor room."""
+    left, since_s, said_s = float(AT_ONCE), time.monotonic(), float("-inf")
+
+    def ration(found: str, payload: bytes, retained: bool) -> None:
+        nonlocal left, since_s, said_s
+        now_s = time.monotonic()
+        left, since_s = min(float(AT_ONCE), left + (now_s - since_s) / EVERY_S), now_s
+        if left >= 1:
+            left -= 1
+            heard(found, payload, retained)
+        elif now_s > said_s + FLOOD_SAID_S:
+            said_s = now_s
+            log.warning("too many messages on %s: those beyond one a second are not read", topic)
+
+    return ration
 
 
 def probe(config: MqttConfig, password: str | None, patience_s: float = 5.0) -> None:

@@ -9,11 +9,13 @@ import importlib
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from edge.core.errors import HardwareError, Reason
 from edge.drivers.mqtt_gate import ANSWER_MAX_BYTES, Gate
 from edge.settings import MqttConfig
+
+Heard: TypeAlias = Callable[[str, bytes, bool], None]
 
 QOS = 1
 IN_FLIGHT_MAX = 20  # unacknowledged messages on one connection
@@ -30,6 +32,7 @@ class Account:
     will: tuple[str, bytes] | None = None
     keeps_will: bool = True  # for those who come after it
     keepalive_s: int = 30
+    heard: dict[str, Heard] = field(default_factory=dict, compare=False)  # by topic: whom a message is handed to
 
 
 def make_client(account: Account, patience_s: float, guard: Callable[[Gate], None]) -> Any:
@@ -76,7 +79,7 @@ def drop(client: Any) -> None:
     sock = client.socket()
     if sock is not None:
         sock.close()
-    client.on_connect = client.on_disconnect = client.on_publish = None
+    client.on_connect = client.on_disconnect = client.on_publish = client.on_message = None
     vars(client).pop("_create_socket", None)
 
 
@@ -86,3 +89,8 @@ def import_paho() -> Any:
         return importlib.import_module("paho.mqtt.client")
     except ImportError as error:
         raise HardwareError("broker", Reason.NOT_INSTALLED, "install it with: pip install paho-mqtt") from error
+
+
+def topic_matches(wanted: str, topic: str) -> bool:
+    """Whether a message on `topic` is one of those that `wanted`, with its wildcards, asks for."""
+    return bool(import_paho().topic_matches_sub(wanted, topic))

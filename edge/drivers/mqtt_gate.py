@@ -23,6 +23,10 @@ class UnaskedError(ConnectionAbortedError):
     """The broker sent what it must not send; the sentence says what."""
 
 
+class TooLongError(ConnectionAbortedError):
+    """A message that was asked for is longer than any that is read; nothing of it was taken."""
+
+
 class Framer:
     """Finds the packets in a stream of bytes, and keeps none of them."""
 
@@ -81,6 +85,10 @@ class Gate:
         """The broker has refused our version of MQTT, in the words of any; paho would try an older one by itself."""
         return self._first[:1] == b"\x20" and self._first[3:] in WRONG_VERSION
 
+    def allow(self, publish_max_bytes: int) -> None:
+        """Let messages up to that length through from now on: something is subscribed to."""
+        self._publish_max_bytes = publish_max_bytes
+
     def fileno(self) -> int:
         """The socket's."""
         return int(self._sock.fileno())
@@ -126,6 +134,8 @@ class Gate:
             self._owed[kind] -= 1
         elif kind != DISCONNECT:
             raise UnaskedError(f"it sends what was never asked for ({NAMES[kind]}, {length} bytes)")
+        if length > most and kind == PUBLISH:
+            raise TooLongError(f"it sends a message of {length} bytes, and {most} are read")
         if length > most:
             raise UnaskedError(f"it sends {length} bytes in one packet ({NAMES[kind]}), and {most} are allowed")
 

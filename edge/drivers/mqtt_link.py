@@ -16,8 +16,8 @@ from typing import Any
 
 from edge.core.errors import RefusedError, TransientError, UnansweredError
 from edge.drivers import mqtt_words as words
-from edge.drivers.mqtt_client import IN_FLIGHT_MAX, QOS, Account, connect, drop, make_client
-from edge.drivers.mqtt_gate import Gate, UnaskedError
+from edge.drivers.mqtt_client import IN_FLIGHT_MAX, QOS, Account, connect, drop, make_client, topic_matches
+from edge.drivers.mqtt_gate import ANSWER_MAX_BYTES, Gate, TooLongError, UnaskedError
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Link:
         try:
             self._client = client = make_client(self._account, self._patience_s, self._guard)
             client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
-            client.on_publish = self._on_publish
+            client.on_publish, client.on_message = self._on_publish, self._on_message
             connect(client, self._account)
             ending = self._serve(client)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is this connection's and ends with it
@@ -115,6 +115,23 @@ class Link:
             del self._sent[message]
         if refusal:
             raise RefusedError(f"broker {self._where}: {refusal}")
+
+    def subscribe(self) -> None:
+        """Ask for all that the account listens to, once the broker has let us in; from any thread."""
+        client, gate, topics = self._client, self._gate, list(self._account.heard)
+        if client is None or gate is None or self._up_s is None or not topics:
+            return
+        gate.allow(ANSWER_MAX_BYTES)
+        client.subscribe([(topic, QOS) for topic in topics])
+
+    def _on_message(self, client: Any, _data: Any, message: Any) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return
+        for wanted, heard in self._account.heard.items():
+            if topic_matches(wanted, topic):
+                heard(topic, bytes(message.payload), bool(message.retain))
 
     def leave(self, why: str = "") -> None:
         """Say goodbye, so that the will is not sent, and end; from any thread."""
@@ -190,6 +207,7 @@ class Link:
         if self._limits.get("RetainAvailable") == 0:
             log.warning("broker %s keeps no message for those who come later", self._where)
         self._up_s = time.monotonic()
+        self.subscribe()
         self._greet()
 
     def _on_publish(self, _client: Any, _data: Any, number: int, reason: Any, properties: Any) -> None:
@@ -222,7 +240,9 @@ class Link:
             answered=self._answered,
             refused=self._refused,
             keeps_nothing=self._keeps_nothing,
-            hung_up=up and not (left or word or self._mute) and (error is None or isinstance(error, ConnectionError)),
+            hung_up=up
+            and not (left or word or self._mute or isinstance(error, TooLongError))
+            and (error is None or isinstance(error, ConnectionError)),
             taken_over=taken_over,
             unasked=up and isinstance(error, UnaskedError),
             unanswered=open_[0] if open_ else self._sending,

@@ -42,6 +42,7 @@ from edge.core.messages import (
     Utterance,
     Verdict,
 )
+from edge.core.orders import Command, Done
 from edge.core.session import Answer, Repeat, Session, Standing, Total
 from edge.core.speech import Speech
 from edge.outlets.inbox import Inbox
@@ -56,6 +57,8 @@ STALE_AMOUNT_S = 3.0  # an amount that waited longer (a card that opens slowly) 
 STALE_HINT_S = 1.0  # a hint that waited longer speaks of a picture that is gone
 STALE_TONE_S = 0.3
 TONE_HZ = 22_050
+STALE_ORDER_S = 12.0  # what was asked for from afar and could not be heard by then is not said any more
+ORDERS = 4  # that wait
 PAUSE_S = 0.12  # within one utterance of several phrases
 REOPEN_AFTER_S = 5.0  # between two tries to open a sound card
 CLOSE_S = 5.0  # to finish what sounds and waits at the end; systemd waits ten
@@ -65,8 +68,8 @@ IDLE_TURN_S = 0.5  # a turn at least so often, so that the watchdog sees it aliv
 TOUCHES = {Hold.DOWN: Earcon.ACCEPTED, Hold.LONG: Earcon.LONG, Hold.VERY_LONG: Earcon.VERY_LONG}
 
 
-Item: TypeAlias = Decision | Guidance | Fault | Recovered | Notice | Edge
-Posted: TypeAlias = Utterance | Answer | Standing | Reaction | Holding | Turn | Fault | Recovered
+Item: TypeAlias = Decision | Guidance | Fault | Recovered | Notice | Edge | Command
+Posted: TypeAlias = Utterance | Answer | Standing | Reaction | Holding | Turn | Fault | Recovered | Done
 
 
 class Announcer:
@@ -93,6 +96,8 @@ class Announcer:
         self._retry_at_s = float("-inf")
         self._post = post
         self._tones = {} if tones is None else {tone: earcons.sound(tone, TONE_HZ, tones) for tone in Earcon}
+        self._here = earcons.sound(Earcon.HERE, TONE_HZ, 1.0 if tones is None else max(tones, 0.5))
+        self._orders: deque[tuple[str, str, float]] = deque()  # from afar: id, text or none for a tone, and when
         self._tone = False  # what sounds, if anything does, is an earcon
         self._gestures = Gestures(timings)
         self._session = Session()
@@ -133,7 +138,7 @@ class Announcer:
 
     def _patience_s(self) -> float:
         due_s = self._gestures.due_s()
-        if self._waiting and not self._lost:
+        if self._orders or (self._waiting and not self._lost):
             return 0.05
         return IDLE_TURN_S if due_s is None else min(IDLE_TURN_S, max(0.0, due_s - self._clock.now_s()))
 
@@ -156,6 +161,7 @@ class Announcer:
             self._open(now)
         if self._waiting and self._idle():
             self._sound(self._waiting.popleft(), Rank.NEWS)
+        self._do_orders(now)
         self._post(Turn("announcer"))
 
     def _look_after_card(self, now: float) -> None:
@@ -184,6 +190,8 @@ class Announcer:
         elif isinstance(item, Guidance):
             if age_s <= STALE_HINT_S:
                 self._say(self._speech.guidance(item), Rank.HINT)
+        elif isinstance(item, Command):
+            self._asked(item)
         elif isinstance(item, Notice):
             self._say(self._speech.phrase(item.phrase), Rank.NEWS)
         elif isinstance(item, Fault):
@@ -297,6 +305,41 @@ class Announcer:
             self._unheard = False
             log.info("the sound card works again")
             self._post(Recovered("speaker"))
+
+    def _asked(self, command: Command) -> None:
+        """Put what was asked for from afar behind all else: it never cuts off, and waits for silence."""
+        now = self._clock.now_s()
+        text = ""
+        if command.verb == "say":
+            text = self._speech.message(command.text)
+        elif command.verb == "repeat":
+            last = self._session.repeat(now)
+            text = self._speech.phrase("nothing yet")
+            if isinstance(last, Repeat):
+                amount = self._speech.amount(last.label, currency=last.currency)
+                text = self._speech.once_more(amount, last.age_s)
+        if len(self._orders) >= ORDERS:
+            self._post(Done(command.id, "others wait to be heard"))
+            return
+        if text:
+            self._phrases.ahead(text)
+        self._orders.append((command.id, text, now))
+
+    def _do_orders(self, now: float) -> None:
+        if not self._orders or self._waiting:
+            return
+        id_, text, asked_s = self._orders[0]
+        if now - asked_s > STALE_ORDER_S:
+            self._orders.popleft()
+            self._post(Done(id_, "nothing can be heard" if self._lost else "there was no silence to be heard in"))
+        elif self._idle() and (not text or self._phrases.has(text)):
+            self._orders.popleft()
+            heard = self._sound(text, Rank.NEWS) if text else self._call()
+            self._post(Done(id_, "" if heard else "nothing can be heard"))
+
+    def _call(self) -> bool:
+        self._tone, self._news = True, None
+        return self._give(self._here)
 
     def _tell_of_the_voice(self) -> None:
         failure = self._phrases.failure

@@ -92,6 +92,10 @@ class Phrases:
                         self._passing.popitem(last=False)
         return found
 
+    def has(self, text: str) -> bool:
+        """Whether `sound` gives it at once."""
+        return self._known(text) is not None
+
     def ahead(self, text: str) -> None:
         """Have `text` rendered before somebody asks for it; a voice that fails is told when it is asked for."""
         if self._thread.is_alive():

@@ -227,6 +227,8 @@ class FleetReader:
             payload = wire.decode(message.payload)
         except ValueError:
             return  # not of our devices
+        if payload.seq is None:
+            return  # past the outbox: only the latest matters
         name = (payload.device, payload.run, payload.seq)
         self.doubled += name in self.payloads
         self.two_payloads += self.payloads.setdefault(name, message.payload) != message.payload

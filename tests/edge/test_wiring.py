@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import threading
 import types
@@ -40,7 +41,7 @@ from tests.devices import fake_parts
 
 EVERYTHING = Config(
     model=ModelConfig(bundle="xts"),
-    mqtt=MqttConfig(enabled=True, device_id="t1"),
+    mqtt=MqttConfig(enabled=True, device_id="t1", commands=True),
     web=WebConfig(enabled=True, port=0),
     capture=CaptureConfig(enabled=True),
     pulses=PulsesConfig(driver="gpio", short_s=0.02, long_s=0.06, gap_s=0.02, pause_s=0.1),
@@ -166,7 +167,7 @@ def test_names_are_unique_and_a_plain_device_has_what_it_needs_and_nothing_more(
     assert len({row.name for row in TABLE}) == len(TABLE)
     made = Bench(tmp_path, Config(model=ModelConfig(bundle="xts")), pulser=None, light=None)
     made.closing.close()
-    plain = Kit(**{**vars(made.kit), "screen": None})
+    plain = dataclasses.replace(made.kit, screen=None)
     assert [row.name for row in TABLE if row.wanted(plain)] == ["health", "said", "announcer"]
     assert [row.name for row in TABLE if row.wanted(Bench(tmp_path).kit)] == [row.name for row in TABLE]
 
@@ -209,7 +210,7 @@ def recorded(tmp_path: Path, notes: list[str], error: Exception | None = None) -
 
     made = Bench(tmp_path)
     made.closing.close()
-    kit = Kit(**{**vars(made.kit), "closing": contextlib.ExitStack()})
+    kit = dataclasses.replace(made.kit, closing=contextlib.ExitStack())
     table = (row("first"), row("second"), row("keeps", "captures kept", error), row("shows", "live view"))
     return Outlets(kit, Hub(), table), kit.closing
 
