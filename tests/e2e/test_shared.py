@@ -7,6 +7,7 @@ import dataclasses
 import json
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,13 @@ class Ear:
         self._client.loop_stop()
 
 
+class SetClock(SystemClock):
+    """The machine's clock, whether or not a time server has set it."""
+
+    def wall_s(self) -> float:
+        return time.time()
+
+
 class Brief(FakeSpeaker):
     """Every sound is over at once: the clock here is the real one."""
 
@@ -86,7 +94,7 @@ def device(
     mqtt = MqttConfig(enabled=True, host="127.0.0.1", port=port, device_id="t1", share=share, commands=commands)
     config = Config(model=ModelConfig(bundle="xts"), mqtt=mqtt, health=HealthConfig(interval_s=1.0))
     parts = dataclasses.replace(
-        fake_parts(clock=SystemClock(), speaker=Brief), broker=lambda topics: open_broker(config, topics)
+        fake_parts(clock=SetClock(), speaker=Brief), broker=lambda topics: open_broker(config, topics)
     )
     bundle, hub = bundles.read(app.find_bundle("xts")), Hub()
     speech, phrases, said = Speech("en", "XTS"), Phrases(FakeSynth(), "en", "test"), Said("never", folder)
