@@ -117,15 +117,16 @@ def level_of(event: Told) -> Level | None:
     return "health" if isinstance(event, Fault | Recovered | Health | Response) else None
 
 
-def may_wait(kind: type[Payload], source: Source) -> bool:
-    """Whether a message of that kind may stand in the outbox: one from days of a higher level must go."""
+def may_wait(payload: Payload, source: Source) -> bool:
+    """Whether a message may stand in the outbox: one from days of a higher level must go."""
+    if isinstance(payload, HealthPayload):
+        return source.tells("counts") or (payload.announced is None and payload.speech_ms is None)
     levels: dict[type[Payload], Level] = {
         DetectionPayload: "amounts",
         UnsurePayload: "counts",
         HintPayload: "counts",
-        HealthPayload: "counts",  # it tells how many amounts there were
     }
-    return source.tells(levels.get(kind, "health"))
+    return source.tells(levels.get(type(payload), "health"))
 
 
 def worth(event: Told) -> Worth:

@@ -181,7 +181,7 @@ class Telemetry:
 
     def _is_unshared(self, row: Row) -> bool:
         try:
-            return not wire.may_wait(type(wire.decode(row.payload)), self._source)
+            return not wire.may_wait(wire.decode(row.payload), self._source)
         except ValueError:  # of another release
             return True
 

@@ -303,3 +303,17 @@ def test_commands_and_their_answers_have_topics_of_their_own() -> None:
     assert TOPICS.verb_of(TOPICS.command("say")) == "say"
     assert TOPICS.response("say") == "saynote/pi-1/response/say"
     assert TOPICS.response("a+#/b\0") == "saynote/pi-1/response/unknown"
+
+
+@pytest.mark.parametrize("share", wire.LEVELS)
+def test_whatever_is_told_at_a_level_may_wait_at_it_and_what_tells_more_may_not(share: wire.Level) -> None:
+    for event in TRAVEL:
+        full = payload(event)
+        told = wire.level_of(event)
+        assert told is not None
+        if at(share).tells(told):
+            assert wire.may_wait(wire.payload(event, at(share), ENTRY, wire.Moment(1.0, None)), at(share))
+        if isinstance(event, Health):
+            assert wire.may_wait(full, at(share)) is (share != "health"), "it counts amounts"
+        else:
+            assert wire.may_wait(full, at(share)) is at(share).tells(told)
