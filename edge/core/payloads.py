@@ -44,8 +44,8 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     t_s: Annotated[float, Meta(description="seconds since that run began", ge=0)]
     wall_s: Annotated[float | None, Meta(description="seconds since 1970; null until a time server has set the clock")]
     daemon: Annotated[str, Meta(description="the daemon's version")]
-    bundle: Annotated[str, Meta(description="the model bundle's name and version; of several, all of them")]
-    digest: Annotated[str, Meta(description="the model bundle's identity, SHA-256; of several, one made of theirs")]
+    bundle: Annotated[str, Meta(description="the model bundle's name and version")]
+    digest: Annotated[str, Meta(description="the model bundle's identity, SHA-256")]
 
 
 class DecisionPayload(Payload, frozen=True, kw_only=True):
