@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     where = [] if any(Path(word.partition("::")[0]).exists() for word in given.words) else [str(HERE)]
     command = [sys.executable, "-m", "pytest", "-m", "machine", "--durations=8", *given.words, *where]
-    command += ["--kills", str(given.kills)]
+    # What boots a machine meets what a machine meets: a second failure is no chance. pytest says what was tried again.
+    command += ["--kills", str(given.kills), "--reruns", "1"]
     return subprocess.run(command, check=False).returncode
 
 
