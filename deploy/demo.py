@@ -181,6 +181,11 @@ def start_device(folder: Path, name: str, port: int, interval_s: float) -> subpr
     state.mkdir()
     text = DEVICE.format(replay=REPLAY, port=port, name=name, interval_s=interval_s)
     settings.write_text(text, encoding="utf-8")
+    return start_daemon(settings, state)
+
+
+def start_daemon(settings: Path, state: Path) -> subprocess.Popen[bytes]:
+    """The daemon with these settings; what it says is in a file of `state`."""
     command = [sys.executable, "-m", "edge", "run", "--config", str(settings)]
     return _start(command, state, STATE_DIRECTORY=str(state))
 

@@ -22,7 +22,7 @@ from edge.core import intake, tables, words
 from edge.core.errors import ConfigError
 from edge.core.line import shown
 from edge.core.tables import Mistake
-from edge.core.topics import Topics
+from edge.core.topics import Topics, unusable_prefix
 from edge.settings import Config
 
 log = logging.getLogger(__name__)
@@ -184,6 +184,8 @@ def _refused_later(config: Config) -> list[Mistake]:
         "voice": lambda: Speech(config.voice.language, "XTS"),
     }
     found = []
+    if why := unusable_prefix("mqtt.discovery_prefix", config.mqtt.discovery_prefix):
+        found.append(Mistake("mqtt", why))
     for table, use in uses.items():
         try:
             use()

@@ -121,6 +121,8 @@ class MqttConfig(Group, frozen=True):
     device_id: str = ""  # empty: from the machine's id
     share: Literal["health", "counts", "amounts"] = "amounts"  # how much leaves the device
     commands: bool = False  # whether it may be asked for something from afar
+    discovery: bool = False  # Home Assistant is told of the device
+    discovery_prefix: words.Topic = "homeassistant"  # first level of the topics on which it looks
     outbox_rows: Annotated[int, Meta(ge=10, le=10_000_000)] = 10_000  # unsent messages kept at most
     outbox_mb: Annotated[int, Meta(ge=1, le=10_000)] = 20  # and their size
 

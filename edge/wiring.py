@@ -16,7 +16,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from edge import __version__
 from edge.core import wire
@@ -52,6 +52,9 @@ from edge.outlets.phrases import Phrases
 from edge.outlets.said import Said
 from edge.ports import Broker
 from edge.settings import BYTES_PER_MB, Config
+
+if TYPE_CHECKING:
+    from edge.outlets.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +167,26 @@ def _telemetry(kit: Kit, post: Post) -> Outlet:
     broker = kit.broker
     telemetry = Telemetry(outbox, broker, kit.devices.clock, topics, source, report=post)
     broker.on_connect = telemetry.connected
+    _announce(kit, telemetry, source)
     return telemetry
+
+
+def _announce(kit: Kit, telemetry: Telemetry, source: wire.Source) -> None:
+    """Tell Home Assistant of the device, or take back what it was told in former times."""
+    from edge.core import discovery
+    from edge.outlets.announced import announce
+
+    mqtt, said = kit.config.mqtt, {}
+    if mqtt.discovery:
+        said = discovery.announcements(mqtt.discovery_prefix, kit.topics, source, commands=mqtt.commands)
+
+        def heard(_topic: str, payload: bytes, retained: bool) -> None:
+            # What the broker kept of it we are told at each connection, when all is said anyway.
+            if payload == discovery.BORN and not retained:
+                telemetry.connected()
+
+        kit.broker.listen(discovery.status_topic(mqtt.discovery_prefix), heard)
+    announce(said, kit.state, telemetry.keep)
 
 
 def _orders(kit: Kit, post: Post) -> Outlet:

@@ -18,6 +18,12 @@ ONLINE, OFFLINE = b"online", b"offline"
 Told: TypeAlias = Event | Response
 
 
+def unusable_prefix(key: str, prefix: str) -> str:
+    """The sentence about a setting that no topic begins with; "" where one may."""
+    begins = re.fullmatch(r"(?![$/])[^+#\x00-\x1f]+(?<!/)", prefix)
+    return "" if begins else f"{key} = {prefix!r} cannot begin a topic: no + # $ and no outer /"
+
+
 @dataclass(frozen=True, slots=True)
 class Topics:
     """Every topic of one device, spelt here only."""
@@ -26,8 +32,8 @@ class Topics:
     device: str  # one level
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"(?![$/])[^+#\x00-\x1f]+(?<!/)", self.prefix):
-            raise ConfigError([f"mqtt.prefix = {self.prefix!r} cannot begin a topic: no + # $ and no outer /"])
+        if why := unusable_prefix("mqtt.prefix", self.prefix):
+            raise ConfigError([why])
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", self.device):
             raise ConfigError([f"mqtt.device_id = {self.device!r} must be 1 to 64 letters, digits and . _ -"])
 

@@ -98,6 +98,10 @@ class Telemetry:
             self._dropped += self._travels(event)
         return False
 
+    def keep(self, topic: str, payload: bytes) -> None:
+        """Say `payload` on `topic`, retained, whenever the broker was reached anew; only hands on."""
+        self._publisher.keep(topic, payload)
+
     def connected(self) -> None:
         """To be called whenever the broker was reached anew; only hands on."""
         self._publisher.connected()

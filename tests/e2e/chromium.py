@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -65,3 +66,10 @@ def sign_in(browser: Any, user: str, password: str) -> None:
         field.clear()
         field.send_keys(text)
     field.submit()
+
+
+def keep(browser: Any, name: str) -> None:
+    """A picture for people to look at, where SAYNOTE_SCREENSHOTS names a folder."""
+    if folder := os.environ.get("SAYNOTE_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        (Path(folder) / f"{name}.png").write_bytes(browser.get_screenshot_as_png())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -19,7 +18,7 @@ from deploy import demo
 from deploy.crowd import Crowd, SimulatedDevice
 from deploy.pages import PageServer
 from tests.e2e import chromium
-from tests.e2e.chromium import PATIENCE_S, look, sign_in, until
+from tests.e2e.chromium import PATIENCE_S, keep, look, sign_in, until
 from tests.ports.standins import Mosquitto
 
 pytestmark = pytest.mark.integration
@@ -128,13 +127,6 @@ def visit(browser: Any) -> Iterator[Callable[..., str]]:
 
 def device(number: int) -> SimulatedDevice:
     return SimulatedDevice(number, "saynote", time.time() - 60)
-
-
-def keep(browser: Any, name: str) -> None:
-    """A picture for people to look at, where SAYNOTE_SCREENSHOTS names a folder."""
-    if folder := os.environ.get("SAYNOTE_SCREENSHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        (Path(folder) / f"{name}.png").write_bytes(browser.get_screenshot_as_png())
 
 
 def assert_accessible(browser: Any, name: str) -> None:

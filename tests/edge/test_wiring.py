@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+import msgspec
 import pytest
 
 from edge import app
@@ -320,6 +321,34 @@ def test_a_broker_that_does_not_answer_is_spoken_and_shown_and_stands_in_no_mess
     made.closing.close()
     assert "fault: broker stopped" in made.screen.getvalue()
     assert "broker" not in [found.part for found in made.stored() if isinstance(found, wire.FaultPayload)]
+
+
+class Heard(FakeBroker):
+    """Can be waited on until it has taken something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed = threading.Condition()
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        super().publish(topic, payload, retain=retain)
+        with self._changed:
+            self._changed.notify_all()
+
+    def until_told(self, topic: str, times: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: [one.topic for one in self.messages].count(topic) >= times, 60)
+
+
+def test_home_assistant_is_told_of_the_device_and_again_when_it_is_born(bench: Callable[..., Bench]) -> None:
+    broker, topic = Heard(), "homes/sensor/t1/total/config"
+    mqtt = msgspec.structs.replace(EVERYTHING.mqtt, discovery=True, discovery_prefix="homes")
+    bench(msgspec.structs.replace(EVERYTHING, mqtt=mqtt), broker=lambda topics: broker)
+    broker.until_told(topic, 1)
+    for payload, retained in ((b"offline", False), (b"online", True), (b"online", False)):
+        broker.listeners["homes/status"]("homes/status", payload, retained)
+    broker.until_told(topic, 2)
+    assert topic in broker.retained
 
 
 def test_a_disk_that_takes_no_events_is_spoken(bench: Callable[..., Bench], tmp_path: Path) -> None:
