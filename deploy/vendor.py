@@ -19,13 +19,16 @@ PROJECT = Path(__file__).resolve().parent.parent
 PAGE = PROJECT / "deploy" / "dashboard"
 LOCK = PAGE / "package-lock.json"
 RECORD = "deploy/dashboard/vendor/vendor.json"
-# From a package's file to where it is kept. axe-core looks at the page in the tests and is never served.
+# From a package's file to where it is kept. axe-core looks at the page in the tests, AsyncAPI's schema at docs/asyncapi.json;
+# neither is served.
 FILES = {
     "mqtt/dist/mqtt.esm.js": "deploy/dashboard/vendor/mqtt.esm.js",
     "uplot/dist/uPlot.esm.js": "deploy/dashboard/vendor/uPlot.esm.js",
     "uplot/dist/uPlot.min.css": "deploy/dashboard/vendor/uPlot.min.css",
     "axe-core/axe.min.js": "tests/e2e/vendor/axe.min.js",
     "axe-core/LICENSE": "tests/e2e/vendor/LICENSE-axe-core",
+    "@asyncapi/specs/schemas/3.0.0.json": "tests/contracts/vendor/asyncapi-3.0.0.json",
+    "@asyncapi/specs/LICENSE": "tests/contracts/vendor/LICENSE-asyncapi-specs",
 }
 LICENCES = "deploy/dashboard/vendor/LICENSES.txt"
 
@@ -55,11 +58,16 @@ def bring(modules: Path, project: Path) -> None:
         data = (modules / source).read_bytes()
         (project / target).parent.mkdir(parents=True, exist_ok=True)
         (project / target).write_bytes(data)
-        package = source.partition("/")[0]
+        package = package_of(source)
         record.append({"file": target, "from": source, **origin(package, packages), "sha256": sha256(data)})
     text = licences(modules, packages)
     (project / LICENCES).write_text(text, encoding="utf-8")
     (project / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def package_of(source: str) -> str:
+    """Whose file it is; a package's name may have a scope before it."""
+    return "/".join(source.split("/")[: 2 if source.startswith("@") else 1])
 
 
 def locked() -> dict[str, Any]:

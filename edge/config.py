@@ -137,9 +137,11 @@ def require(config: Config) -> None:
 
 
 def _remarks(config: Config) -> list[str]:
-    if config.mqtt.enabled and config.mqtt.ca_file and not config.mqtt.tls:
-        return ["mqtt.ca_file is not used while mqtt.tls is false: nothing is encrypted on the way to the broker"]
-    return []
+    if not config.mqtt.enabled or config.mqtt.tls:
+        return []
+    files = [f"mqtt.{key}" for key in ("ca_file", "cert_file", "key_file") if getattr(config.mqtt, key)]
+    unused = "not used while mqtt.tls is false: nothing is encrypted on the way to the broker"
+    return [f"{file} is {unused}" for file in files]
 
 
 def _mistakes_across(config: Config) -> list[Mistake]:
@@ -158,7 +160,8 @@ def _mistakes_across(config: Config) -> list[Mistake]:
             why = f"pulses.{key} must be at least twice pulses.{little}, or nobody can tell them apart"
             found.append(Mistake("pulses", why))
     found += _pin_clashes(config) + _bundle_clashes(config)
-    return found + _unusable_broker(config) + _unusable_address(config) + _refused_later(config)
+    found += _unusable_broker(config) + _half_a_certificate(config)
+    return found + _unusable_address(config) + _refused_later(config)
 
 
 def _bundle_clashes(config: Config) -> list[Mistake]:
@@ -197,6 +200,14 @@ def _refused_later(config: Config) -> list[Mistake]:
 def _unusable_broker(config: Config) -> list[Mistake]:
     why = words.unusable_host("mqtt.host", config.mqtt.host) if config.mqtt.enabled else ""
     return [Mistake("mqtt", why)] if why else []
+
+
+def _half_a_certificate(config: Config) -> list[Mistake]:
+    given = {key: bool(getattr(config.mqtt, key)) for key in ("cert_file", "key_file")}
+    if not config.mqtt.enabled or len(set(given.values())) == 1:
+        return []
+    there, missing = sorted(given, key=given.__getitem__, reverse=True)
+    return [Mistake("mqtt", f"mqtt.{there} needs mqtt.{missing}: a certificate is of no use without its key")]
 
 
 def _unusable_address(config: Config) -> list[Mistake]:

@@ -166,10 +166,18 @@ def open_broker(config: Config, topics: wire.Topics) -> Broker:
     from edge.drivers.mqtt import PahoBroker
 
     password = broker_password()
-    if bool(config.mqtt.username) != (password is not None):
-        there, missing = ("mqtt.username", "no password") if password is None else ("a password", "no mqtt.username")
-        log.warning("there is %s for the broker, and %s", there, missing)
+    for remark in account_remarks(config, password):
+        log.warning("%s", remark)
     return LateBroker(lambda: PahoBroker(config.mqtt, password, topics.availability(), wire.OFFLINE))
+
+
+def account_remarks(config: Config, password: str | None) -> list[str]:
+    """A sentence where one half of an account at the broker is there without the other."""
+    if not config.mqtt.enabled or bool(config.mqtt.username) == (password is not None):
+        return []
+    if password is None:
+        return ["there is mqtt.username for the broker, and no password: it stands in the file mqtt-password"]
+    return ["there is a password for the broker, and no mqtt.username: it is not used"]
 
 
 def broker_password() -> str | None:

@@ -16,8 +16,9 @@ from edge.commands.shell import put
 from edge.config import DEFAULT, read_from
 from edge.core.errors import EXIT_OK, ConfigError, EdgeError, HardwareError, Reason
 from edge.core.speech import Speech
-from edge.devices import broker_password, parts, say
+from edge.devices import account_remarks, broker_password, parts, say
 from edge.drivers import access, clock, mqtt, systemd
+from edge.settings import Config
 
 PROBLEMS = (State.FAULT, State.WARNING)
 
@@ -56,15 +57,26 @@ def _patient(options: argparse.Namespace) -> Patient:
         config=config,
         source=source,
         mistakes=tuple(reading.problems),
-        remarks=(*reading.remarks, *credentials.remarks()),
+        remarks=(*reading.remarks, *credentials.remarks(), *_account_remarks(config)),
         devices=parts(config),
         state=app.SERVICE_STATE if service is not None and app.SERVICE_STATE.is_dir() else app.state_folder(),
         account=service or access.own_account(),
         service_runs=systemd.service_runs(),
         synchronised=clock.was_set,
-        probe_broker=lambda: mqtt.probe(config.mqtt, broker_password() or _password_of_the_service()),
+        probe_broker=lambda: mqtt.probe(config.mqtt, _password()),
         quiet=options.quiet,
     )
+
+
+def _account_remarks(config: Config) -> list[str]:
+    try:
+        return account_remarks(config, _password())
+    except HardwareError:  # whether there is a password, only root may know
+        return []
+
+
+def _password() -> str | None:
+    return broker_password() or _password_of_the_service()
 
 
 def _password_of_the_service() -> str | None:

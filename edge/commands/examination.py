@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import os
+import shlex
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -358,6 +359,8 @@ def _broker(patient: Patient) -> Finding:
     config = patient.config.mqtt
     if not config.enabled:
         return Finding("broker", State.SKIPPED, "mqtt.enabled is false: nothing is sent")
+    if config.tls and config.key_file and (unreadable := _unreadable(patient, Path(config.key_file))):
+        return unreadable
     try:
         patient.probe_broker()
     except HardwareError as error:
@@ -366,3 +369,17 @@ def _broker(patient: Patient) -> Finding:
         return Finding("broker", State.SKIPPED, error.detail, ADVICE["broker", Reason.DENIED])
     user = f" as {config.username}" if config.username else ""
     return Finding("broker", State.OK, f"{config.host}:{config.port} takes the connection{user}")
+
+
+def _unreadable(patient: Patient, key: Path) -> Finding | None:
+    """What is to be said where the service may not read its key, or whoever asks may not."""
+    name, found = patient.account.name, f"user {patient.account.name} may not read mqtt.key_file = {str(key)!r}"
+    try:
+        if not patient.account.reads(key) and key.exists():
+            to_do = f"sudo chgrp {name} {shlex.quote(str(key))}; sudo chmod 640 {shlex.quote(str(key))}"
+            return Finding("broker", State.FAULT, found, to_do, Fault("config", ""), ConfigError.exit_code)
+        if key.exists() and not os.access(key, os.R_OK):
+            return Finding("broker", State.SKIPPED, "only the service may read mqtt.key_file", "sudo saynote doctor")
+    except (OSError, ValueError):  # who uses the file says what is wrong with it
+        return None
+    return None

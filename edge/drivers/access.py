@@ -22,13 +22,17 @@ class Account:
 
     def barred(self, pattern: str, dev: Path = Path("/dev")) -> list[Path]:
         """The device files of that pattern that this user may not both read and write."""
-        return [node for node in sorted(dev.glob(pattern)) if not self._may(node)]
+        return [node for node in sorted(dev.glob(pattern)) if not self._may(node, os.R_OK | os.W_OK)]
 
-    def _may(self, node: Path) -> bool:
+    def reads(self, file: Path) -> bool:
+        """Whether this user may read a file, by the file's own mode. Raises OSError where that is hidden."""
+        return self._may(file, os.R_OK)
+
+    def _may(self, node: Path, how: int) -> bool:
         if self.is_me:
-            return os.access(node, os.R_OK | os.W_OK)  # also knows of what a desktop grants whoever sits at it
+            return os.access(node, how)  # also knows of what a desktop grants whoever sits at it
         facts = node.stat()
-        mine = (facts.st_uid == self.uid, 0o600), (facts.st_gid in self.groups, 0o060), (True, 0o006)
+        mine = (facts.st_uid == self.uid, how << 6), (facts.st_gid in self.groups, how << 3), (True, how)
         return self.uid == 0 or any(holds and facts.st_mode & bits == bits for holds, bits in mine)
 
 

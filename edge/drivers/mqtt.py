@@ -10,14 +10,13 @@ import dataclasses
 import hashlib
 import logging
 import secrets
-import ssl
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from edge.core.errors import ConfigError, TransientError
 from edge.core.words import unusable_host
+from edge.drivers import mqtt_tls
 from edge.drivers import mqtt_words as words
 from edge.drivers.mqtt_client import Account, Heard, import_paho
 from edge.drivers.mqtt_link import Ending, GoneError, Link
@@ -50,7 +49,9 @@ class PahoBroker:
         if why := unusable_host("mqtt.host", config.host):
             raise ConfigError([why])
         will = (will_topic, will_payload)
-        self._account = Account(config, password, _client_id(will_topic), _tls(config), will, keepalive_s=keepalive_s)
+        self._account = Account(
+            config, password, _client_id(will_topic), mqtt_tls.context(config), will, keepalive_s=keepalive_s
+        )
         self._where = words.where(config)
         self._patience_s = patience_s
         self._pace = pace or Pace()
@@ -195,7 +196,7 @@ def probe(config: MqttConfig, password: str | None, patience_s: float = 5.0) -> 
     Under a name of its own: the broker ends an older connection of the same name, and that is the service's.
     """
     import_paho()
-    account = Account(config, password, f"saynote-doctor-{secrets.token_hex(4)}", _tls(config))
+    account = Account(config, password, f"saynote-doctor-{secrets.token_hex(4)}", mqtt_tls.context(config))
     link = Link(account, patience_s)
     ending = link.run(link.leave)
     if not ending.up:
@@ -208,15 +209,3 @@ def _client_id(will_topic: str) -> str:
     Made from the will's topic, which holds the device's id; 23 characters are all that MQTT 3.1.1 promises.
     """
     return "saynote-" + hashlib.sha256(will_topic.encode()).hexdigest()[:15]
-
-
-def _tls(config: MqttConfig) -> ssl.SSLContext | None:
-    if not config.tls:
-        return None
-    problem = f"mqtt.ca_file = {config.ca_file!r} cannot be used"
-    if config.ca_file and not Path(config.ca_file).is_file():
-        raise ConfigError([f"{problem}: there is no such file"])
-    try:
-        return ssl.create_default_context(cafile=config.ca_file or None)
-    except (OSError, ValueError) as error:
-        raise ConfigError([f"{problem}: {error}"]) from error

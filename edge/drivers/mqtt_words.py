@@ -70,9 +70,15 @@ def _tls(error: ssl.SSLError, config: MqttConfig) -> str:
         return "it does not speak TLS there: set mqtt.tls = false, or mqtt.port to its port with TLS"
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return "it ends the connection while TLS begins: does that port speak TLS?"
-    if "CERTIFICATE" in reason:
-        return f"it wants a certificate of this device ({plain(reason)}), and saynote has none"
+    if "CERTIFICATE" in reason or "ALERT_UNKNOWN_CA" in reason:
+        return _own_certificate(plain(reason), config)
     return f"TLS fails: {plain(reason or str(error))}"
+
+
+def _own_certificate(reason: str, config: MqttConfig) -> str:
+    if not config.cert_file:
+        return f"it wants a certificate of this device ({reason}): set mqtt.cert_file and mqtt.key_file"
+    return f"it does not take this device's certificate ({reason}): check mqtt.cert_file, and the clock"
 
 
 def _certificate(error: ssl.SSLCertVerificationError, config: MqttConfig) -> str:

@@ -10,13 +10,14 @@ import pytest
 from deploy import vendor
 
 RECORD = json.loads((vendor.PROJECT / vendor.RECORD).read_text())
-FOLDERS = [vendor.PAGE / "vendor", vendor.PROJECT / "tests" / "e2e" / "vendor"]
+TESTS = vendor.PROJECT / "tests"
+FOLDERS = [vendor.PAGE / "vendor", TESTS / "e2e" / "vendor", TESTS / "contracts" / "vendor"]
 
 
 @pytest.mark.parametrize("entry", RECORD, ids=lambda entry: entry["from"])
 def test_a_committed_file_is_the_one_that_was_brought_from_the_package_in_the_lock(entry: dict[str, str]) -> None:
     assert vendor.sha256((vendor.PROJECT / entry["file"]).read_bytes()) == entry["sha256"]
-    package = entry["from"].partition("/")[0]
+    package = vendor.package_of(entry["from"])
     assert {name: entry[name] for name in ("version", "integrity")} == vendor.origin(package, vendor.locked())
 
 

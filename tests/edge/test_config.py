@@ -127,6 +127,23 @@ def test_a_certificate_without_encryption_is_hardly_meant_so(tmp_path: Path) -> 
     assert "nothing is encrypted" in remark
 
 
+@pytest.mark.parametrize(("there", "missing"), [("cert_file", "key_file"), ("key_file", "cert_file")])
+def test_a_certificate_without_its_key_is_a_mistake_of_telemetry_alone(
+    tmp_path: Path, there: str, missing: str
+) -> None:
+    (tmp_path / "edge.toml").write_text(f'[mqtt]\nenabled = true\ntls = true\n{there} = "/etc/ssl/own.pem"\n')
+    config, [sentence] = load_to_run(tmp_path / "edge.toml")
+    assert f"mqtt.{there} needs mqtt.{missing}" in sentence
+    assert not config.mqtt.enabled
+
+
+def test_a_certificate_of_our_own_without_encryption_is_hardly_meant_so(tmp_path: Path) -> None:
+    (tmp_path / "edge.toml").write_text('[mqtt]\nenabled = true\ncert_file = "/a.pem"\nkey_file = "/a.key"\n')
+    reading = read(tmp_path / "edge.toml")
+    assert reading.problems == []
+    assert [remark.partition(" ")[0] for remark in reading.remarks] == ["mqtt.cert_file", "mqtt.key_file"]
+
+
 def test_what_is_right_in_a_file_with_mistakes_can_still_be_used(tmp_path: Path) -> None:
     (tmp_path / "edge.toml").write_text('[voice]\ndevice = "USB"\nlanguage = "hindi"\n[mqtt]\nport = 0\n')
     reading = read_from(tmp_path / "edge.toml")

@@ -194,3 +194,10 @@ def test_a_certificate_that_cannot_be_used_ends_nothing(tmp_path: Path, file: st
     raw = base(tmp_path)
     raw["mqtt"] |= {"tls": True, "ca_file": file}
     assert outcome(raw, tmp_path) == 0
+
+
+@pytest.mark.parametrize("file", ["/nonexistent.pem", "/dev/null", "/", "/proc/self/mem", "/etc/hostname"])
+def test_a_certificate_of_our_own_that_cannot_be_used_ends_nothing(tmp_path: Path, file: str) -> None:
+    raw = base(tmp_path)
+    raw["mqtt"] |= {"tls": True, "cert_file": file, "key_file": file}
+    assert outcome(raw, tmp_path) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import resource
 import shutil
 import socket
@@ -18,6 +19,7 @@ from typing import Any, Literal
 import pytest
 
 from edge.core.errors import ConfigError, RefusedError, TransientError, UnansweredError
+from edge.credentials import PASSWORD, secret
 from edge.drivers import mqtt_link
 from edge.drivers.fake import FakeBroker
 from edge.drivers.mqtt import PahoBroker, probe
@@ -25,6 +27,7 @@ from edge.drivers.mqtt_link import Ending, Link
 from edge.drivers.mqtt_pace import Pace
 from edge.ports import Broker
 from edge.settings import MqttConfig
+from tests.certificates import authority, vouched
 from tests.ports.standins import HangUpError, Mosquitto, StubBroker
 
 WILL = ("saynote/test/status", b"offline")
@@ -623,6 +626,98 @@ def test_tls_believes_the_given_authority_only(
     config = MqttConfig(enabled=True, host="127.0.0.1", port=mosquitto.port, tls=True, ca_file=f"{tmp_path}/theirs.pem")
     with pytest.raises(TransientError, match=r"(?i)certificate verify failed"):
         probe(config, None)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+def test_a_broker_that_wants_a_certificate_takes_ours_and_says_that_it_misses_one(
+    start_mosquitto: Callable[..., Mosquitto],
+    closing: Callable[[PahoBroker], PahoBroker],
+    tmp_path: Path,
+    protocol: Literal["3.1.1", "5"],
+) -> None:
+    authority(tmp_path)
+    authority(tmp_path, "theirs")
+    for name, by in (("broker", "ca"), ("device", "ca"), ("stranger", "theirs")):
+        vouched(tmp_path, name, by)
+    files = f"cafile {tmp_path}/ca.pem\ncertfile {tmp_path}/broker.pem\nkeyfile {tmp_path}/broker.key\n"
+    who = "allow_anonymous false\nrequire_certificate true\nuse_identity_as_username true\nuser root\n"
+    mosquitto = start_mosquitto(who + files)
+
+    def config(name: str) -> MqttConfig:
+        own = {"cert_file": f"{tmp_path}/{name}.pem", "key_file": f"{tmp_path}/{name}.key"} if name else {}
+        where: dict[str, Any] = {"host": "127.0.0.1", "port": mosquitto.port, "protocol": protocol}
+        return MqttConfig(enabled=True, tls=True, ca_file=f"{tmp_path}/ca.pem", **where, **own)
+
+    broker = closing(PahoBroker(config("device"), None, *WILL, patience_s=20.0))
+    broker.publish("saynote/test/event", b"1")
+    probe(config("device"), None)
+    with pytest.raises(TransientError, match=r"wants a certificate of this device .*: set mqtt\.cert_file"):
+        probe(config(""), None)
+    with pytest.raises(TransientError, match=r"does not take this device's certificate .*: check mqtt\.cert_file"):
+        probe(config("stranger"), None)
+
+
+@pytest.mark.parametrize(("protocol", "other"), [("3.1.1", "5"), ("5", "3.1.1")])
+def test_that_a_broker_takes_only_the_other_version_stands_in_the_log(
+    stub_broker: StubBroker,
+    closing: Callable[[PahoBroker], PahoBroker],
+    caplog: pytest.LogCaptureFixture,
+    protocol: Literal["3.1.1", "5"],
+    other: str,
+) -> None:
+    stub_broker.connack = b"\x20\x02\x00\x01"
+    caplog.set_level(logging.INFO)
+    closing(paho(stub_broker.port, protocol=protocol))
+    words = f'it does not take MQTT {protocol}: set mqtt.protocol = "{other}"'
+    stub_broker.wait_until(lambda: words in caplog.text)
+
+
+ODD_PASSWORDS = [
+    "p@ss:wörd \"'$#",
+    "#begins with a hash",
+    "100 %s %d %(name)s {0} %",
+    "पासवर्ड 密码 🔑",
+    "back\\slash `tick` $(sub) ;&|<>",
+    "  spaces around  ",
+    "tab\tinside",
+    "x" * 500,
+]
+
+
+@pytest.mark.integration
+def test_odd_passwords_open_a_real_broker_and_stand_in_no_log(
+    start_mosquitto: Callable[..., Mosquitto],
+    closing: Callable[[PahoBroker], PahoBroker],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if shutil.which("mosquitto_passwd") is None:
+        pytest.skip("install mosquitto to run this test")
+    file = tmp_path / "passwords"
+    for number, password in enumerate(ODD_PASSWORDS):
+        new = () if number else ("-c",)
+        subprocess.run(["mosquitto_passwd", "-b", *new, file, f"user{number}", password], check=True)
+    file.chmod(0o644)
+    tmp_path.chmod(0o755)
+    mosquitto = start_mosquitto(f"allow_anonymous false\npassword_file {file}\nuser root\n")
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    for number, password in enumerate(ODD_PASSWORDS):
+        (tmp_path / PASSWORD).write_bytes(password.encode() + b"\n")
+        config = MqttConfig(enabled=True, host="127.0.0.1", port=mosquitto.port, username=f"user{number}")
+        probe(config, secret(PASSWORD), patience_s=20.0)
+        broker = closing(PahoBroker(config, secret(PASSWORD), *WILL, patience_s=20.0))
+        broker.publish("a", b"1")
+        broker.close()
+        with pytest.raises(TransientError) as told:
+            probe(config, password + "x", patience_s=20.0)
+        assert password.strip() not in f"{told.value} {told.value!r}"
+        assert password.strip() not in repr(vars(broker))
+    assert caplog.records
+    shown = "\n".join(f"{record.getMessage()} {record.args!r} {record.exc_text}" for record in caplog.records)
+    assert [password for password in ODD_PASSWORDS if password.strip() in shown] == []
 
 
 @pytest.mark.integration

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterable
@@ -12,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import app
+from edge import app, credentials
 from edge.commands import doctor
 from edge.commands.examination import Finding, Patient, State, examine
 from edge.core import bundle as bundles
@@ -28,7 +30,7 @@ from edge.core.errors import (
 )
 from edge.core.messages import Frame, Pixels
 from edge.drivers import mqtt
-from edge.drivers.access import own_account
+from edge.drivers.access import Account, own_account
 from edge.drivers.fake import (
     FakeBoard,
     FakeButton,
@@ -162,6 +164,54 @@ def test_a_certificate_that_cannot_be_read_is_named_with_its_key(tmp_path: Path)
     found = one(examined, "broker")
     assert (found.state, found.exit_code) == (State.FAULT, EXIT_CONFIG)
     assert f"mqtt.ca_file = '{tmp_path}/gone.pem'" in found.found
+
+
+def with_key(file: Path) -> Config:
+    settings = MqttConfig(enabled=True, tls=True, cert_file=str(file), key_file=str(file))
+    return Config(model=ModelConfig(bundle="xts"), mqtt=settings)
+
+
+def test_a_key_that_the_service_may_not_read_is_a_fault_even_where_root_may(tmp_path: Path) -> None:
+    key = tmp_path / "device key.pem"
+    key.write_text("")
+    key.chmod(0o600)
+    service = Account("saynote", os.getuid() + 1, frozenset([os.getgid() + 1]), is_me=False)
+    found = one(patient(tmp_path, with_key(key), account=service), "broker")
+    assert (found.state, found.exit_code) == (State.FAULT, EXIT_CONFIG)
+    assert found.found == f"user saynote may not read mqtt.key_file = '{key}'"
+    assert f"sudo chgrp saynote '{key}'" in found.to_do
+    key.chmod(0o644)
+    assert one(patient(tmp_path, with_key(key), account=service), "broker").state is State.OK
+
+
+def test_a_key_that_is_not_there_is_named_by_who_would_use_it(tmp_path: Path) -> None:
+    config = with_key(tmp_path / "gone.pem")
+    found = one(patient(tmp_path, config, probe_broker=lambda: mqtt.probe(config.mqtt, None)), "broker")
+    assert (found.state, found.exit_code) == (State.FAULT, EXIT_CONFIG)
+    assert f"mqtt.cert_file = '{tmp_path}/gone.pem' cannot be used: there is no such file" in found.found
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "words"),
+    [("maker", "", "there is mqtt.username for the broker, and no password"),
+     ("", "secret", "there is a password for the broker, and no mqtt.username"),
+     ("maker", "secret", ""), ("", "", "")],
+)  # fmt: skip
+def test_half_an_account_at_the_broker_is_a_warning_that_shows_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    username: str, password: str, words: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("SAYNOTE_MQTT_PASSWORD", password)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    monkeypatch.setattr(credentials, "OWNERS", tmp_path)
+    file = tmp_path / "edge.toml"
+    file.write_text(f'[mqtt]\nenabled = true\nport = 1\nusername = "{username}"\n[voice]\ndriver = "none"\n')
+    doctor.run(argparse.Namespace(config=file, quiet=True, json=True, verbose=True))
+    shown = capsys.readouterr()
+    [found] = [one for one in json.loads(shown.out)["findings"] if one["part"] == "configuration"]
+    assert found["state"] == ("warning" if words else "ok")
+    assert words in found["found"]
+    assert "secret" not in shown.out + shown.err
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ SENTENCES: list[tuple[Exception, str]] = [
     (certificate(62, "Hostname mismatch"), "for another name than mqtt.host"),
     (tls("WRONG_VERSION_NUMBER"), "does not speak TLS there"),
     (tls("TLSV13_ALERT_CERTIFICATE_REQUIRED"), "wants a certificate of this device"),
+    (tls("SSLV3_ALERT_HANDSHAKE_FAILURE"), "TLS fails: SSLV3_ALERT_HANDSHAKE_FAILURE"),
     (tls("NO_CIPHERS_AVAILABLE"), "TLS fails: NO_CIPHERS_AVAILABLE"),
     (ssl.SSLEOFError(8, "EOF occurred"), "does that port speak TLS?"),
     (ValueError("embedded null byte"), "embedded null byte"),
@@ -54,6 +55,14 @@ SENTENCES: list[tuple[Exception, str]] = [
 @pytest.mark.parametrize(("error", "expected"), SENTENCES, ids=lambda value: str(value)[:40])
 def test_each_cause_has_a_sentence_of_its_own(error: Exception, expected: str) -> None:
     assert expected in words.unreachable(error, CONFIG)
+
+
+@pytest.mark.parametrize("reason", ["TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_CERTIFICATE_EXPIRED"])
+def test_a_certificate_of_ours_that_is_not_taken_is_named(reason: str) -> None:
+    config = MqttConfig(host="broker.example", port=8883, tls=True, cert_file="/own.pem", key_file="/own.key")
+    assert f"does not take this device's certificate ({reason}): check mqtt.cert_file" in words.unreachable(
+        tls(reason), config
+    )
 
 
 def test_what_others_wrote_stays_on_one_line_and_short() -> None:
