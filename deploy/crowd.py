@@ -23,6 +23,8 @@ FAULTS = (
     ("speaker", "missing", ""),
     ("computer", "too hot", "85 C"),
 )
+MS = {"scene": 0.4, "preprocess": 1.12, "classify": 21.7, "decide": 0.08}
+STAGES = {stage: {"p50": ms, "p95": round(1.3 * ms, 2)} for stage, ms in MS.items()}
 DAY_S = 86_400.0
 
 
@@ -84,13 +86,14 @@ class SimulatedDevice:
 
     def payload(self, kind: str, t_s: float, **fields: Any) -> bytes:
         """A message of that kind with the head that all have."""
-        self._seq += 1
+        numbered = kind not in ("state", "summary")
+        self._seq += numbered
         head = {
             "kind": kind,
             "version": 1,
             "device": self.name,
             "run": self._run,
-            "seq": self._seq,
+            "seq": self._seq if numbered else None,
             "t_s": round(t_s, 3),
             "wall_s": round(self._began_wall_s + t_s, 3),
             "daemon": "0.1.0",
@@ -111,7 +114,7 @@ class SimulatedDevice:
             frames=self._frames,
             inferences=self._frames // 2,
             announced=self._announced,
-            ms={"scene": 0.4, "classify": round(self.random.uniform(20, 26), 2)},
+            ms=MS | {"classify": round(self.random.uniform(20, 26), 2)},
             temperature_c=round(self._heat_c, 1),
             throttled=False,
             waiting=0,
@@ -119,7 +122,7 @@ class SimulatedDevice:
             memory_bytes=148_000_000 + self.random.randrange(4_000_000),
             disk_free_bytes=11_200_000_000,
             frames_per_s=round(self.random.uniform(14.6, 15), 1),
-            stages={"scene": {"p50": 0.4, "p95": 0.7}, "classify": {"p50": 21.9, "p95": 27.3}},
+            stages=STAGES,
             speech_ms={"p50": round(speech, 1), "p95": round(speech * 1.6, 1)},
             dropped=0,
             taken_over=0,
@@ -156,7 +159,7 @@ class SimulatedDevice:
             t_s,
             frames=6,
             presence=self._announced,
-            ms={"classify": 21.7},
+            ms=MS,
             amount=amount,
             currency="INR",
             confidence=0.99,
@@ -183,7 +186,7 @@ class SimulatedDevice:
             "lost": 0,
             "temperature_max_c": round(rolled.uniform(58, 71), 1),
             "amounts": {"100": detections},
-            "stages": {"classify": {"p50": 21.9, "p95": 27.3}},
+            "stages": STAGES,
             "speech_ms": {"p50": round(speech, 1), "p95": round(speech * rolled.uniform(1.4, 2), 1)},
         }
 

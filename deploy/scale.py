@@ -9,14 +9,13 @@ It knows the sizes of packets and how often a device speaks; what breaks where i
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.crowd import SimulatedDevice
+from deploy.crowd import MS, SimulatedDevice
 from edge.core import wire
 from edge.settings import HealthConfig
 
@@ -64,7 +63,7 @@ def kinds(interval_s: float = INTERVAL_S) -> dict[str, Kind]:
     device = SimulatedDevice(1, "saynote", BEGAN_WALL_S)
     reports = DAY_S / interval_s
     fault = {"part": "camera", "reason": "stopped", "detail": "no new picture for 3.0 s"}
-    unsure = {"frames": 14, "presence": 4, "ms": {"scene": 0.4, "preprocess": 1.1, "classify": 22.0, "decide": 0.1}}
+    unsure = {"frames": 14, "presence": 4, "ms": MS}
     said = {
         "health": ("health", device.health(DAY_S), reports),
         "state": ("state", device.state(DAY_S), reports + AMOUNTS_A_DAY + 2 * FAULTS_A_DAY),
@@ -75,14 +74,14 @@ def kinds(interval_s: float = INTERVAL_S) -> dict[str, Kind]:
         "detection": ("detection", device.detection(DAY_S), AMOUNTS_A_DAY),
     }
     return {
-        name: Kind(name, device.topic(topic), len(compact(payload)), a_day)
+        name: Kind(name, device.topic(topic), len(as_sent(payload)), a_day)
         for name, (topic, payload, a_day) in said.items()
     }
 
 
-def compact(payload: bytes) -> bytes:
-    """The same JSON as the daemon writes it: no spaces."""
-    return json.dumps(json.loads(payload), separators=(",", ":")).encode()
+def as_sent(payload: bytes) -> bytes:
+    """The same message as the daemon writes it; ValueError where a device could not say it."""
+    return wire.encode(wire.decode(payload))
 
 
 def messages_a_day(share: str, interval_s: float = INTERVAL_S) -> float:

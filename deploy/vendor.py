@@ -19,8 +19,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 PAGE = PROJECT / "deploy" / "dashboard"
 LOCK = PAGE / "package-lock.json"
 RECORD = "deploy/dashboard/vendor/vendor.json"
-# From a package's file to where it is kept. axe-core looks at the page in the tests, AsyncAPI's schema at docs/asyncapi.json;
-# neither is served.
+# From a package's file to where it is kept. Two are for tests and never served: axe-core, which looks at the page, and
+# AsyncAPI's schema, which docs/asyncapi.json must fit.
 FILES = {
     "mqtt/dist/mqtt.esm.js": "deploy/dashboard/vendor/mqtt.esm.js",
     "uplot/dist/uPlot.esm.js": "deploy/dashboard/vendor/uPlot.esm.js",

@@ -21,6 +21,21 @@ def test_what_they_say_is_what_a_reader_of_the_format_understands() -> None:
     assert (health.seq, detection.seq) == (1, 2)
 
 
+@pytest.mark.parametrize("kind", ["health", "state", "summary", "detection"])
+def test_they_say_all_that_a_device_says_and_nothing_that_it_does_not(kind: str) -> None:
+    said = getattr(device(), kind)(60.0)
+    assert json.loads(wire.encode(wire.decode(said))) == json.loads(said)
+    fields = wire.schema()[kind]["$defs"]
+    (told,) = [one for one in fields.values() if "kind" in one["properties"]]
+    assert set(json.loads(said)) == set(told["properties"])
+
+
+def test_only_what_goes_through_the_outbox_is_numbered() -> None:
+    one = device()
+    numbers = [json.loads(getattr(one, kind)(60.0))["seq"] for kind in ("health", "state", "summary", "detection")]
+    assert numbers == [1, None, None, 2]
+
+
 def test_they_speak_on_the_topics_of_devices() -> None:
     one = device(7)
     topics = wire.Topics("saynote", one.name)

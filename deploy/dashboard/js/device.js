@@ -3,7 +3,10 @@
 import { define, element, mark, put, table, turn } from "./dom.js";
 import { knowsFaults, need } from "./fleet.js";
 import { lastAmount } from "./list.js";
-import { NEEDS, NONE, ago, bytes, celsius, happened, moment, money, seconds, span, time, whole } from "./words.js";
+import { NEEDS, NONE, ago, bytes, celsius, counted, happened, moment, money, seconds, span, time, whole } from "./words.js";
+
+const NO_MONTH = "This device has not sent its month; devices of older versions keep none.";
+const EMPTY_MONTH = "Its month has no day yet: it was switched on just now, or no time server has set its clock, so that it does not know the day.";
 
 const at = (id) => document.getElementById(id);
 
@@ -85,6 +88,7 @@ export class DevicePage {
   #summary({ summary }) {
     const none = summary === null || summary.days.length === 0;
     at("no-trends").hidden = !none;
+    put(at("no-trends"), summary === null ? NO_MONTH : EMPTY_MONTH);
     if (none || summary === this.#shown.summary) return;
     this.#shown.summary = summary;
     if (this.#trends === null) this.#load();
@@ -106,6 +110,11 @@ function line(event) {
   return element("tr", "", element("td", "", when), element("td", "", what), element("td", "", words, detail && " ", detail && element("span", "quiet", detail)));
 }
 
+function total(state) {
+  if (state.total === null) return "not shared";
+  return money(state.total, state.currency) + (state.count === null ? "" : ` in ${counted(state.count, "note", "notes")}`);
+}
+
 const SHARES = { health: "its health only", counts: "health and counts, no amounts", amounts: "health, counts and amounts" };
 
 function facts(device) {
@@ -113,7 +122,7 @@ function facts(device) {
   const throttled = health?.throttled === null || health === null ? NONE : health.throttled ? "yes: heat or a weak power supply" : "no";
   const pairs = [
     ["Last amount", lastAmount(device) + (last?.at_ms ? `, ${moment(last.at_ms)}` : "")],
-    ...(state === null ? [] : [["Running total", state.total === null ? "not shared" : `${money(state.total, state.currency)} in ${whole(state.count)} notes`]]),
+    ...(state === null ? [] : [["Running total", total(state)]]),
     ["Time to speech", health?.speech_ms ? `${seconds(health.speech_ms.p50)}, 19 of 20 within ${seconds(health.speech_ms.p95)}` : NONE],
     ["Temperature", celsius(health?.temperature_c)],
     ["Slowed down", throttled],
