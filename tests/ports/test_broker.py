@@ -413,19 +413,29 @@ def test_a_broker_without_tls_where_tls_is_configured_is_named(stub_broker: Stub
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("host", "words"),
     [
-        ({"host": "mqtt://127.0.0.1"}, 'holds more than a name: leave out "mqtt://"'),
-        ({"host": "127.0.0.1:1883"}, "the port belongs into mqtt.port"),
-        ({"host": "broker..local"}, "is no name that could be looked up"),
-        ({"host": "a" * 300}, "name"),
-        ({"host": "bro\0ker"}, "."),
-        ({"host": "no-such-host.invalid"}, "name"),
-        ({"host": ""}, "."),
-        ({"host": "-"}, "."),
-        ({"username": "\ud800"}, "."),
-        ({"username": "x" * 70_000}, "."),
+        ("mqtt://127.0.0.1", 'holds more than a name: leave out "mqtt://"'),
+        ("127.0.0.1:1883", "the port belongs into mqtt.port"),
+        ("broker..local", "is no name that could be looked up"),
+        ("a" * 300, "name"),
+        ("bro\0ker", "."),
+        ("", "."),
+        ("-", "."),
     ],
+)
+def test_a_host_that_cannot_be_is_refused_before_it_is_tried_and_the_doctor_says_why(host: str, words: str) -> None:
+    config = MqttConfig(enabled=True, host=host, port=free_port())
+    with pytest.raises(ConfigError, match=r"^mqtt\.host = "):
+        PahoBroker(config, None, *WILL)
+    with pytest.raises(TransientError, match=rf"is not connected: .*{words}") as told:
+        probe(config, None)
+    assert str(told.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"host": "no-such-host.invalid"}, "name"), ({"username": "\ud800"}, "."), ({"username": "x" * 70_000}, ".")],
 )
 def test_a_setting_that_cannot_work_ends_neither_the_thread_nor_the_hope(
     settings: dict[str, str], words: str, closing: Callable[[PahoBroker], PahoBroker]
