@@ -15,6 +15,8 @@ import threading
 import time
 from typing import Any
 
+from edge.core import observe
+
 REPORT_S = 60.0
 DAYS = 30
 DENOMINATIONS = ("5", "10", "20", "50", "100", "500")
@@ -23,7 +25,7 @@ FAULTS = (
     ("speaker", "missing", ""),
     ("computer", "too hot", "85 C"),
 )
-MS = {"scene": 0.4, "preprocess": 1.12, "classify": 21.7, "decide": 0.08}
+MS = dict(zip(observe.STAGES, (0.4, 1.12, 21.7, 0.08), strict=True))
 STAGES = {stage: {"p50": ms, "p95": round(1.3 * ms, 2)} for stage, ms in MS.items()}
 DAY_S = 86_400.0
 
@@ -114,7 +116,7 @@ class SimulatedDevice:
             frames=self._frames,
             inferences=self._frames // 2,
             announced=self._announced,
-            ms=MS | {"classify": round(self.random.uniform(20, 26), 2)},
+            ms=MS | {"invoke": round(self.random.uniform(20, 26), 2)},
             temperature_c=round(self._heat_c, 1),
             throttled=False,
             waiting=0,

@@ -21,6 +21,7 @@ from edge.core.messages import NOTE_LIKE, WHOLE, Box, Frame, Look, Observation, 
 
 Invoke: TypeAlias = Callable[[NDArray[np.uint8]], Sequence[NDArray[np.float32]]]  # as edge.ports.Engine.invoke
 
+STAGES = ("scene", "preprocess", "invoke", "classify")  # by which an observation, and telemetry, gives its milliseconds
 NEAR_FOR_S = 0.5  # a place that is older may be that of a note which has gone
 
 
@@ -42,7 +43,7 @@ class Observer:
         started = self._timer_s()
         seen = scene.assess(frame.pixels)
         gated = self._timer_s()
-        ms = {"scene": (gated - started) * 1e3}
+        ms = {STAGES[0]: (gated - started) * 1e3}
         if seen.look is not Look.CLEAR:
             return Observation(frame.seq, frame.t_s, seen, ms=ms, name=frame.name)
         turn, area = self._next_look(frame.t_s)
@@ -54,11 +55,8 @@ class Observer:
         box = classify.box(outputs, turn, area) if self._has_box else None
         self._remember(frame.t_s, scores, box)
         ended = self._timer_s()
-        ms |= {
-            "preprocess": (ready - gated) * 1e3,
-            "invoke": (inferred - ready) * 1e3,
-            "classify": (ended - inferred) * 1e3,
-        }
+        spans_s = (ready - gated, inferred - ready, ended - inferred)
+        ms |= {stage: span_s * 1e3 for stage, span_s in zip(STAGES[1:], spans_s, strict=True)}
         return Observation(frame.seq, frame.t_s, seen, scores, box, ms, frame.name)
 
     def _next_look(self, now_s: float) -> tuple[int, Box]:

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from deploy import bootstrap, demo
-from edge.core import wire
+from edge.core import observe, wire
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "cloud" / "history"
 # As Docker ships it, with its licence beside it.
@@ -102,7 +102,7 @@ def columns() -> dict[str, set[str]]:
     found = {}
     for reader in READERS:
         names = set(object_of(reader)["included_keys"])
-        stages = {f"ms_{stage}" for stage in ("scene", "preprocess", "classify", "decide")}
+        stages = {f"ms_{stage}" for stage in observe.STAGES}
         found[reader["name_override"]] = names | stages | {"speech_ms_p50", "speech_ms_p95", "time"}
     return found
 

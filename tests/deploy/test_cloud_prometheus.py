@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from edge.core import wire
+from edge.core import observe, wire
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "cloud" / "prometheus"
 EXPORTERS = sorted((FOLDER / "exporter").glob("*.yaml"))
@@ -67,6 +67,14 @@ def test_what_a_device_says_of_itself_in_numbers_becomes_a_figure() -> None:
     shared = {"kind", "version", "device", "run", "seq", "t_s", "daemon", "bundle", "digest"}
     read_of_it = {metric["mqtt_name"].partition(".")[0] for metric in metrics()["health"]}
     assert set(definition["properties"]) - shared <= read_of_it
+
+
+@pytest.mark.parametrize(("figure", "each"), [("saynote_stage_mean_seconds", 1), ("saynote_stage_seconds", 2)])
+def test_every_stage_of_a_frame_has_its_figures_and_nothing_else_has(figure: str, each: int) -> None:
+    found = [metric for metric in metrics()["health"] if metric["prom_name"] == figure]
+    labelled = [metric["const_labels"]["stage"] for metric in found]
+    assert sorted(labelled) == sorted(each * observe.STAGES)
+    assert [metric["mqtt_name"].split(".")[1] for metric in found] == labelled
 
 
 def test_availability_is_one_for_online_and_nought_for_offline() -> None:
