@@ -9,8 +9,9 @@ VENV     := .venv/bin
 given = $(if $(2),$(1) "$(2)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train setup-test setup-e2e run test check e2e deb format check-data train evaluate report compare xts replay bench \
-  translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load dashboard-vendor soak cloud-nats clean
+.PHONY: help setup setup-train setup-test setup-e2e setup-virtual run test check e2e e2e-arm e2e-device deb format check-data train evaluate \
+  report compare xts replay bench translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load \
+  dashboard-vendor soak cloud-nats clean
 
 help: ## show this help
 	@printf 'saynote says what banknote is in your hand.\n\n'
@@ -21,7 +22,7 @@ help: ## show this help
 need-%:
 	@$(if $($*),:,$(error $* is missing; `make` shows what each target takes))
 
-setup: ## install what is needed, nothing more: [GOAL=run|train|test|e2e]
+setup: ## install what is needed, nothing more: [GOAL=run|train|test|e2e|virtual]
 	@$(PYTHON) deploy/bootstrap.py $(GOAL)
 
 setup-train:
@@ -32,6 +33,9 @@ setup-test:
 
 setup-e2e:
 	@$(PYTHON) deploy/bootstrap.py e2e
+
+setup-virtual:
+	@$(PYTHON) deploy/bootstrap.py virtual
 
 run: setup ## look, decide and speak, here: [CAMERA=auto|webcam|picamera|replay]
 	@$(VENV)/python -m edge run --camera $(CAMERA) --view
@@ -48,7 +52,7 @@ check: setup-test ## format, lint, types, import rules, fast tests
 	@$(VENV)/ruff check .
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports
-	@$(VENV)/python -m pytest -n auto --dist loadfile -m "not integration and not hardware and not machine"
+	@$(VENV)/python -m pytest -n auto --dist loadfile -m "not integration and not hardware and not machine and not e2e_arm and not e2e_device"
 
 format: setup-test ## put the code into its one form
 	@$(VENV)/ruff format .
@@ -126,6 +130,12 @@ soak: setup-test ## kill a device at random moments, restart its broker, and acc
 
 cloud-nats: setup-test ## load a cluster of three NATS nodes, kill one and account for every message: a few minutes [DEVICES=500]
 	@$(VENV)/python -m tests.e2e.cluster $(call given,--devices,$(DEVICES))
+
+e2e-arm: setup-virtual ## the device's part on 64-bit Arm under qemu, as root: wheels, decisions, sums, instructions of a frame
+	@$(VENV)/python -m pytest -q -s -m e2e_arm tests/e2e/vm
+
+e2e-device: setup-virtual ## a device in a virtual machine, as root: camera, sound, pins, unplugging, power cuts
+	@$(VENV)/python -m pytest -q -s -m e2e_device tests/e2e/vm
 
 clean: ## remove what was built, .venv included
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -23,7 +23,14 @@ from pathlib import Path
 OLDEST, NEWEST = (3, 11), (3, 13)
 VENV = ".venv"
 # Goal -> extras of pyproject.toml. A later goal holds all that an earlier one needs.
-GOALS = {"run": (), "train": ("training",), "test": ("training", "dev"), "e2e": ("training", "dev")}
+GOALS = {
+    "run": (),
+    "train": ("training",),
+    "test": ("training", "dev"),
+    "e2e": ("training", "dev"),
+    "virtual": ("training", "dev"),
+}
+TESTS = ("test", "e2e", "virtual")
 SHOW_LIFE_AFTER_S = 4.0
 APT_LISTS = Path("/var/lib/apt/lists")
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"  # where servers live, not on everybody's PATH
@@ -43,6 +50,13 @@ PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "iproute2": "ip",
     "lintian": "lintian",
+    "qemu-user": "qemu-aarch64",
+    "qemu-system-x86": "qemu-system-x86_64",
+    "qemu-utils": "qemu-img",
+    "e2fsprogs": "mke2fs",
+    "openssh-client": "ssh",
+    "cpio": "cpio",
+    "gcc": "gcc",
 }
 NO_NETWORK = (
     "Temporary failure in name resolution",
@@ -103,19 +117,27 @@ NEEDS = (
     Need("libportaudio2", "plays it", ALL_GOALS),
     Need("python3-venv", "makes the Python environment", ALL_GOALS),
     Need("python3-picamera2", "reads the Pi's camera", ALL_GOALS, pi_only=True),
-    Need("mosquitto", "an MQTT broker to try telemetry and the tests with", ("run", "test", "e2e")),
-    Need("mosquitto-clients", "what the tests listen with", ("test", "e2e")),
-    Need("rsync", "the tests deploy with it", ("test", "e2e")),
-    Need("shellcheck", "the tests check the installer with it", ("test", "e2e")),
-    Need("chromium", "the tests look at the live view with it", ("test", "e2e")),
-    Need("chromium-driver", "and steer it with this", ("test", "e2e")),
-    Need("openssh-server", "the tests deploy over it", ("test", "e2e"), opens_a_port=True),
-    Need("prometheus", "the tests prove the alarms for a fleet with it", ("test", "e2e"), opens_a_port=True),
-    Need("prometheus-mqtt-exporter", "which reads the broker for it", ("test", "e2e"), opens_a_port=True),
+    Need("mosquitto", "an MQTT broker to try telemetry and the tests with", ("run", *TESTS)),
+    Need("mosquitto-clients", "what the tests listen with", TESTS),
+    Need("rsync", "the tests deploy with it", TESTS),
+    Need("shellcheck", "the tests check the installer with it", TESTS),
+    Need("chromium", "the tests look at the live view with it", TESTS),
+    Need("chromium-driver", "and steer it with this", TESTS),
+    Need("openssh-server", "the tests deploy over it", TESTS, opens_a_port=True),
+    Need("prometheus", "the tests prove the alarms for a fleet with it", TESTS, opens_a_port=True),
+    Need("prometheus-mqtt-exporter", "which reads the broker for it", TESTS, opens_a_port=True),
     Need("systemd-container", "boots a device in a box", ("e2e",)),
-    Need("mmdebstrap", "makes its file system", ("e2e",)),
+    Need("mmdebstrap", "makes its file system", ("e2e", "virtual")),
     Need("iproute2", "lays its cable", ("e2e",)),
     Need("lintian", "looks at the .deb", ("e2e",)),
+    Need("qemu-user", "runs Arm's programs here", ("virtual",)),
+    Need("gcc", "and builds what starts and counts them", ("virtual",)),
+    Need("libc6-dev", "with this", ("virtual",)),
+    Need("qemu-system-x86", "is a virtual device", ("virtual",)),
+    Need("qemu-utils", "makes its disk", ("virtual",)),
+    Need("e2fsprogs", "and fills it", ("virtual",)),
+    Need("cpio", "packs what it boots from", ("virtual",)),
+    Need("openssh-client", "reaches it", ("virtual",)),
 )
 
 
@@ -216,6 +238,8 @@ def _is_present(package: str, python: str) -> bool:
         return shutil.which(program, path=os.environ.get("PATH", os.defpath) + ":" + SYSTEM_FOLDERS) is not None
     if package == "libportaudio2":
         return ctypes.util.find_library("portaudio") is not None
+    if package == "libc6-dev":
+        return Path("/usr/include/stdio.h").is_file()
     module = {"python3-venv": "ensurepip", "python3-picamera2": "picamera2"}[package]
     look = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"
     return run_quietly([python, "-c", look]).code == 0

@@ -28,7 +28,7 @@ def test_make_alone_explains_every_target_for_people() -> None:
     assert shown == {
         *("help", "setup", "run", "test", "check", "format", "check-data", "train", "evaluate", "report", "compare"),
         *("xts", "replay", "bench", "translations", "wheel", "soak", "cloud-nats", "clean"),
-        *("e2e", "deb", "deploy", "deploy-check", "rollback", "undeploy", "doctor"),
+        *("e2e", "e2e-arm", "e2e-device", "deb", "deploy", "deploy-check", "rollback", "undeploy", "doctor"),
         *("dashboard", "dashboard-load", "dashboard-vendor"),
     }
 

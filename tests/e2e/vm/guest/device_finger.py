@@ -1,0 +1,28 @@
+"""In the virtual machine: a finger on the motor. Writes down each change of a pin: uptime in seconds, and its level.
+
+device_finger.py VALUE FILE
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+LOOK_S = 0.005
+
+
+def main(value: Path, felt: Path) -> None:
+    """Until it is ended."""
+    before = ""
+    with felt.open("w", buffering=1) as file:
+        while True:
+            now = value.read_text().strip()
+            if now != before:
+                file.write(f"{time.monotonic():.3f} {now}\n")
+                before = now
+            time.sleep(LOOK_S)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,173 @@
+"""The daemon on 64-bit Arm, through qemu-user: its wheels, its decisions and its sums; not its speed and no device.
+
+`make e2e-arm`. What runs is Debian's arm64 Python and the wheels that a Pi gets, so every instruction is an Arm one;
+how long qemu takes for them says nothing about a Pi, and how many there are does.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import wave
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deploy import wheel, wheels
+from edge import app
+from edge.config import VoiceConfig
+from edge.core import bundle as bundles
+from edge.drivers.espeak import EspeakSynth
+from tests.e2e.vm.armroot import GUEST, ArmRoot, arm_root
+from tests.e2e.vm.senses import SURE, likeness
+from tests.e2e.vm.workshop import CACHE, PROJECT, LackingError
+from training.playmoney.recording import SHOWN
+
+pytestmark = [pytest.mark.e2e_arm, pytest.mark.timeout(1800)]
+
+RECORDING = PROJECT / "edge" / "replays" / "xts"
+PYTHON = "/mnt/venv/bin/python"
+GLIBC = {"bookworm": 36, "trixie": 41}
+BOTH = ("ai-edge-litert", "tflite-runtime")
+RUNTIMES = {"bookworm": BOTH, "trixie": ("ai-edge-litert",)}  # tflite-runtime ends with Python 3.11
+FRAMES = 45
+PIXEL_STEPS = 2
+INSTALL_S, RUN_S = 900.0, 600.0
+COUNTED = (10, 40)  # frames; the difference leaves start and end out
+MOST_MILLIONS = 180  # of a whole frame of rupees: 123 (ai-edge-litert) and 145 (tflite-runtime) when this was written
+
+
+@dataclass(frozen=True)
+class Device:
+    """An Arm root with saynote installed in it."""
+
+    root: ArmRoot
+    shares: Path
+    runtimes: tuple[str, ...]
+
+    def run(self, *command: str) -> str:
+        """What its Python says to that."""
+        return self.root.run([PYTHON, *command], RUN_S, shares=self.shares)
+
+    def looks(self, runtime: str, bundle: str, count: int, file: str) -> list[Any]:
+        """What its runtime says of each look, as frames.py has it."""
+        return parsed(self.run("/mnt/frames.py", runtime, bundle, str(count), f"/mnt/{file}"))
+
+
+def parsed(said: str) -> list[Any]:
+    return [json.loads(line) for line in said.splitlines() if line.startswith("[[")]
+
+
+def here(*command: str | Path) -> str:
+    """What this computer's Python says to that."""
+    words = [sys.executable, *map(str, command)]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT), "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=False, timeout=RUN_S, env=environment, cwd=PROJECT
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module", params=list(RUNTIMES))
+def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    """Saynote installed as on a device: a fresh environment, the wheels that `WHEELS=auto` sends, no network."""
+    suite, shares = request.param, tmp_path_factory.mktemp("arm")
+    try:
+        root = arm_root(suite)
+    except LackingError as lacking:
+        pytest.fail(str(lacking), pytrace=False)
+    built = wheel.build(shares)
+    fetched = wheels.fetch(wheels.Kind(root.python, "aarch64", GLIBC[suite], is_pi=True), built, CACHE / "wheels")
+    for path in fetched.iterdir():
+        shutil.copy2(path, shares)
+    shutil.copy2(GUEST / "frames.py", shares)
+    root.run(["python3", "-m", "venv", "--system-site-packages", "/mnt/venv"], INSTALL_S, shares=shares)
+    install = [
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-index",
+        "--find-links",
+        "/mnt",
+        f"/mnt/{built.name}[pi]",
+    ]
+    root.run(install, INSTALL_S, shares=shares)
+    yield Device(root, shares, RUNTIMES[suite])
+    shutil.rmtree(shares)
+
+
+def test_the_wheels_that_a_pi_gets_are_all_there_and_each_runtime_loads(device: Device) -> None:
+    code = (
+        "import platform, importlib, sys; print(platform.machine(), *[importlib.import_module(name).__name__ "
+        "for name in sys.argv[1:]])"
+    )
+    # sounddevice looks for PortAudio with programs that no device needs; the file is there.
+    modules = ["cv2", "numpy", "gpiozero", "paho.mqtt.client", "espeakng"]
+    modules += [f"{runtime.replace('-', '_')}.interpreter" for runtime in device.runtimes]
+    assert device.run("-c", code, *modules).splitlines()[-1].split() == ["aarch64", *modules]
+
+
+def test_the_play_money_has_the_same_transcript_as_on_this_computer(device: Device) -> None:
+    shutil.copytree(RECORDING, device.shares / "recording", dirs_exist_ok=True)
+    for runtime in device.runtimes:
+        settings = device.shares / "edge.toml"
+        settings.write_text(f'[model]\nbundle = "xts"\nruntime = "{runtime}"\n')
+        there = device.run("-m", "edge", "replay", "/mnt/recording", "--config", "/mnt/edge.toml").splitlines()
+        expected = here("-m", "edge", "replay", RECORDING, "--config", settings).splitlines()
+        assert len(expected) == len(SHOWN)
+        assert [line for line in there if ".jpg: " in line] == expected
+
+
+def test_an_amount_sounds_as_on_this_computer(device: Device) -> None:
+    (device.shares / "wav.toml").write_text('[voice]\ndriver = "wav"\npath = "/mnt/said.wav"\n')
+    device.run("-m", "edge", "say", "20 play crowns", "--config", "/mnt/wav.toml")
+    with wave.open(str(device.shares / "said.wav")) as file:
+        sound = np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float64)
+    synth = EspeakSynth(VoiceConfig())
+    same, other = (synth.render(f"{amount} play crowns", "en").samples.astype(np.float64) for amount in (20, 50))
+    assert likeness(sound, same) >= SURE > likeness(sound, other)
+
+
+@pytest.mark.parametrize("bundle", ["inr", "xts"])
+def test_a_bundle_passes_its_self_test_and_its_sums_are_near_those_of_this_computer(
+    device: Device, bundle: str
+) -> None:
+    for runtime in device.runtimes:
+        # What the model sees: OpenCV rounds a pixel otherwise now and then.
+        expected = parsed(here(GUEST / "frames.py", runtime, bundle, str(FRAMES), device.shares / "here.npy"))
+        device.looks(runtime, bundle, FRAMES, "there.npy")
+        saw_here, saw_there = (np.load(device.shares / name).astype(int) for name in ("here.npy", "there.npy"))
+        pixel = int(np.abs(saw_here - saw_there).max())
+        assert pixel <= PIXEL_STEPS
+        # What it makes of the same.
+        found = device.looks(runtime, bundle, 0, "here.npy")
+        assert found == device.looks(runtime, bundle, 0, "here.npy"), "it does not say the same twice"
+        equal = sum(one == other for one, other in zip(found, expected, strict=True))
+        logits = np.array([look[0] for look in found]), np.array([look[0] for look in expected])
+        apart = float(np.abs(logits[0] - logits[1]).max())
+        print(  # noqa: T201 -- how far they are apart is what is asked
+            f"{device.root.python} {bundle} {runtime}: {equal} of {len(found)} looks bit-equal, "
+            f"logits at most {apart:.3f} apart, pixels {pixel}"
+        )
+        assert apart <= bundles.read(app.find_bundle(bundle)).manifest.selftest_tolerance
+        assert (logits[0].argmax(axis=1) == logits[1].argmax(axis=1)).all()
+
+
+def test_a_frame_takes_no_more_instructions_than_it_did(device: Device) -> None:
+    for runtime in device.runtimes:
+        few, many = (
+            device.root.counted([PYTHON, "/mnt/frames.py", runtime, "inr", str(count)], RUN_S, shares=device.shares)
+            for count in COUNTED
+        )
+        millions = (many - few) / (COUNTED[1] - COUNTED[0]) / 1e6
+        print(f"{device.root.python} {runtime}: {millions:.1f} million instructions a frame")  # noqa: T201
+        assert 10 < millions < MOST_MILLIONS

@@ -1,0 +1,82 @@
+"""Owns what the virtual devices are made of: tools, Debian's mirror, and a cache that follows its recipes.
+
+What is made lies in `build/e2e`, which git ignores. A thing is made under another name and renamed once it is whole, so
+a run that was cut off leaves nothing that a later one takes for good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tests.e2e.vm.step import StepError, run
+
+PROJECT = Path(__file__).resolve().parents[3]
+CACHE = PROJECT / "build" / "e2e"
+SUITES = ("bookworm", "trixie", "stable", "testing", "sid")
+LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
+UNPACK_S = 900.0
+
+
+class LackingError(Exception):
+    """This machine cannot do it; `str()` is the one sentence that says why and what to do."""
+
+
+def need(tools: dict[str, str]) -> None:
+    """Raise LackingError unless we are root and every program is there; `tools` names Debian's package of each."""
+    if os.geteuid() != 0:
+        raise LackingError("virtual devices are made by root alone: run this as root")
+    packages = sorted({package for tool, package in tools.items() if shutil.which(tool) is None})
+    if packages:
+        raise LackingError(f"virtual devices need more programs: apt-get install --yes {' '.join(packages)}")
+
+
+def mirror() -> str:
+    """Where this machine's apt finds Debian itself."""
+    lines = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"], 60).stdout
+    found = [line.split() for line in lines.splitlines()]
+    for suite in SUITES:
+        for uri, release in found:
+            if release == suite:
+                return uri.rstrip("/")
+    raise LackingError("apt's sources name no mirror of Debian to make virtual devices from")
+
+
+def kept(name: str, recipe: Iterable[object], make: Callable[[Path], None]) -> Path:
+    """The file or folder `name` as `recipe` describes it: what lies in the cache, else what `make` writes to a path."""
+    digest = hashlib.sha256(repr(list(recipe)).encode()).hexdigest()[:12]
+    stem, dot, ending = name.partition(".")
+    made = CACHE / f"{stem}-{digest}{dot}{ending}"
+    if made.exists():
+        return made
+    CACHE.mkdir(parents=True, exist_ok=True)
+    for old in CACHE.glob(f"{stem}-*"):
+        remove(old)
+    unfinished = CACHE / f"{stem}-unfinished{dot}{ending}"
+    remove(unfinished)
+    make(unfinished)
+    return unfinished.rename(made)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder with all that is in it; what is not there is no error."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def debian(root: Path, suite: str, architecture: str, packages: Iterable[str], *more: str) -> None:
+    """Write the file system of a small Debian to the folder or tar file `root`; `more` goes to mmdebstrap as it is."""
+    where = mirror()
+    command = ["mmdebstrap", f"--architectures={architecture}", f"--include={','.join(packages)}"]
+    command += ["--aptopt=APT::Install-Recommends false", *(f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT)]
+    lines = [f"deb {where} {suite} main"]
+    try:
+        run([*command, *more, suite, root, *lines], UNPACK_S)
+    except StepError as error:
+        remove(root)
+        raise StepError(f"{suite} for {architecture} cannot be made from {where}: {error}") from None
