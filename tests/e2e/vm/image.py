@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy import release, wheel, wheels
-from tests.e2e.vm.step import run
+from tests.e2e.vm.step import StepError, run
 from tests.e2e.vm.workshop import CACHE, PROJECT, debian, kept, mirror, need
 
 SUITE = "bookworm"
@@ -201,6 +201,24 @@ def _disk(path: Path, base: Path) -> None:
         install = ["bash", "/root/release/install.sh", "--target", "debian", "--no-apt", "--no-systemd"]
         apart = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--net"]
         run([*apart, "sh", "-c", inside, "sh", root, *install], BUILD_S, environment=CLEAN)
+        # As apt brings them on a Pi, for every release; on another Debian saynote's installer leaves pins out.
+        python = "/opt/saynote/current/venv/bin/python"
+        pins = [python, "-m", "pip", "install", "--quiet", "--no-index", "gpiozero", "lgpio"]
+        pins += ["--find-links", "/root/release/wheels", "--target", "/usr/lib/python3/dist-packages"]
+        run(["chroot", root, *pins], 300, environment=CLEAN)
+        # Its words are rendered here: an emulated processor takes minutes for them.
+        once = [*apart, "sh", "-c", inside, "sh", root, "timeout", "60", "runuser", "-u", "saynote", "--"]
+        once += ["env", "STATE_DIRECTORY=/var/lib/saynote", "sh", "-c"]
+        run(
+            [*once, f"cd /tmp && {python} -m edge run --config /etc/saynote/edge.toml"],
+            120,
+            check=False,
+            environment=CLEAN,
+        )
+        for left in (root / "var/lib/saynote").glob("outbox*"):
+            left.unlink()
+        if not any((root / "var/lib/saynote/phrases").glob("*.npz")):
+            raise StepError("saynote rendered nothing where its image is made")
         run(["chroot", root, "systemctl", "enable", "saynote", "devices"], 60, environment=CLEAN)
         shutil.rmtree(folder)
         run(["mke2fs", "-q", "-t", "ext4", "-d", root, path, DISK], DISK_S)
@@ -214,6 +232,9 @@ def _add_devices(root: Path) -> None:
     dropins = root / "etc/systemd/system/saynote.service.d"
     dropins.mkdir()
     shutil.copy2(GUEST / "device.conf", dropins / "virtual.conf")
+    # As on Raspberry Pi OS.
+    run(["chroot", root, "groupadd", "--system", "gpio"], 60, environment=CLEAN)
+    shutil.copy2(GUEST / "device.rules", root / "etc/udev/rules.d/60-gpio.rules")
     (root / "etc/saynote").mkdir()
     shutil.copy2(GUEST / "device.toml", root / "etc/saynote/edge.toml")
 

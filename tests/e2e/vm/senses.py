@@ -14,7 +14,8 @@ from edge.drivers.espeak import EspeakSynth
 from tests.e2e.vm.machine import Machine
 from tests.e2e.vm.step import StepError
 
-RATE_HZ, CHANNELS = 22_050, 2
+CHANNELS = 2  # at 22 050 Hz, the synthesiser's own
+WIDTH_PX, HEIGHT_PX = 640, 480
 SAMPLE_BYTES = 2 * CHANNELS
 HEARD, FELT, PINS = "/run/heard.raw", "/run/felt", "/run/pins"
 # Of 1 for the very same sound. The most alike of other amounts is 10 for 50 play crowns, 0.61.
@@ -33,8 +34,9 @@ class Person:
     def show(self, picture: Path | None) -> None:
         """Hold that before the camera, or nothing."""
         file = self._folder / "scene"
-        pixels = np.full((480, 640, 3), 128, np.uint8) if picture is None else cv2.imread(str(picture))
-        file.write_bytes(yuyv(np.asarray(pixels, np.uint8)))
+        pixels = np.full((HEIGHT_PX, WIDTH_PX, 3), 128, np.uint8) if picture is None else cv2.imread(str(picture))
+        whole = cv2.resize(np.asarray(pixels, np.uint8), (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC)
+        file.write_bytes(yuyv(np.asarray(whole, np.uint8)))
         self._machine.send(file, "/run/scene")
 
     def press(self) -> None:
@@ -86,7 +88,7 @@ class Person:
 
 
 def yuyv(pixels: NDArray[np.uint8]) -> bytes:
-    """A picture (480, 640, 3) BGR as the camera gives it."""
+    """A picture (height, width, 3) BGR as the camera gives it."""
     yuv = cv2.cvtColor(pixels, cv2.COLOR_BGR2YUV)
     packed = np.empty((*pixels.shape[:2], 2), np.uint8)
     packed[..., 0] = yuv[..., 0]

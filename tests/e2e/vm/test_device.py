@@ -213,7 +213,7 @@ def test_twenty_power_cuts_leave_a_device_that_speaks_and_lose_no_message(
 def settled(machine: Machine) -> tuple[int, int, int]:
     """What the outbox counts once the device was told to stop: numbers given, messages lost, messages that wait."""
     script = (
-        "import sqlite3; db = sqlite3.connect('/var/lib/saynote/outbox.db'); "
+        "import sqlite3; db = sqlite3.connect('/var/lib/saynote/outbox.sqlite3'); "
         "counters = dict(db.execute('SELECT name, value FROM counters')); "
         "print(counters['seq'], counters.get('lost', 0), db.execute('SELECT count(*) FROM messages').fetchone()[0])"
     )

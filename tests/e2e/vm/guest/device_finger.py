@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-LOOK_S = 0.005
+LOOK_S = 0.02
 
 
 def main(value: Path, felt: Path) -> None:
