@@ -16,7 +16,7 @@ from pathlib import Path
 
 from deploy import release, wheel, wheels
 from tests.e2e.vm.step import StepError, run
-from tests.e2e.vm.workshop import CACHE, PROJECT, debian, kept, mirror, need
+from tests.e2e.vm.workshop import CACHE, PROJECT, debian, kept, mirror, need, scratch
 
 SUITE = "bookworm"
 TOOLS = {
@@ -80,6 +80,7 @@ NEVER_BY_THEMSELVES = (
 BOOT_MODULES = ("virtio_pci", "virtio_blk", "crc32c_generic", "ext4")
 CLEAN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 DISK = "6G"
+STATE = "/var/lib/saynote"
 BUILD_S, DISK_S = 900.0, 600.0
 INIT = """#!/bin/busybox sh
 b=/bin/busybox
@@ -143,10 +144,10 @@ def _builder(root: Path) -> None:
 
 def _first(path: Path, builder: Path, version: str) -> None:
     """The smallest that finds the disk: Debian's own has 30 MB, which take an emulated processor long."""
-    with tempfile.TemporaryDirectory(prefix="saynote-first-") as scratch:
-        root = Path(scratch)
-        for name in ("bin", "m"):
-            (root / name).mkdir()
+    with tempfile.TemporaryDirectory(prefix="saynote-first-") as name:
+        root = Path(name)
+        for part in ("bin", "m"):
+            (root / part).mkdir()
         shutil.copy2(builder / "usr/bin/busybox", root / "bin")
         ask = [
             "chroot",
@@ -190,8 +191,8 @@ def _base(root: Path, builder: Path, key: Path) -> None:
 
 
 def _disk(path: Path, base: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="saynote-disk-", dir=CACHE) as scratch:
-        root = Path(scratch, "root")
+    with scratch(CACHE / "disk-scratch") as folder_of_root:
+        root = folder_of_root / "root"
         run(["cp", "--archive", base, root], DISK_S)
         _add_devices(root)
         folder = root / "root/release"
@@ -207,18 +208,16 @@ def _disk(path: Path, base: Path) -> None:
         pins += ["--find-links", "/root/release/wheels", "--target", "/usr/lib/python3/dist-packages"]
         run(["chroot", root, *pins], 300, environment=CLEAN)
         # Its words are rendered here: an emulated processor takes minutes for them.
-        once = [*apart, "sh", "-c", inside, "sh", root, "timeout", "60", "runuser", "-u", "saynote", "--"]
-        once += ["env", "STATE_DIRECTORY=/var/lib/saynote", "sh", "-c"]
-        run(
-            [*once, f"cd /tmp && {python} -m edge run --config /etc/saynote/edge.toml"],
-            120,
-            check=False,
-            environment=CLEAN,
-        )
-        for left in (root / "var/lib/saynote").glob("outbox*"):
+        own = ["install", "-d", "-o", "saynote", "-g", "saynote", "-m", "750", STATE]
+        run(["chroot", root, *own], 60, environment=CLEAN)
+        once = [*apart, "sh", "-c", inside, "sh", root, "timeout", "60", "runuser", "-u", "saynote", "--", "env"]
+        daemon = f"cd /tmp && exec {python} -m edge run --config /etc/saynote/edge.toml"
+        said = run([*once, f"STATE_DIRECTORY={STATE}", "sh", "-c", daemon], 120, check=False, environment=CLEAN)
+        state = root / STATE.lstrip("/")
+        if not any(state.glob("phrases/*.npz")):
+            raise StepError(f"saynote rendered nothing where its image is made:\n{said.stdout}")
+        for left in state.glob("outbox*"):
             left.unlink()
-        if not any((root / "var/lib/saynote/phrases").glob("*.npz")):
-            raise StepError("saynote rendered nothing where its image is made")
         run(["chroot", root, "systemctl", "enable", "saynote", "devices"], 60, environment=CLEAN)
         shutil.rmtree(folder)
         run(["mke2fs", "-q", "-t", "ext4", "-d", root, path, DISK], DISK_S)
@@ -240,8 +239,8 @@ def _add_devices(root: Path) -> None:
 
 
 def _release(folder: Path, name: str) -> Path:
-    with tempfile.TemporaryDirectory(prefix="saynote-release-") as scratch:
-        built = wheel.build(Path(scratch))
+    with tempfile.TemporaryDirectory(prefix="saynote-release-") as made:
+        built = wheel.build(Path(made))
         kind = wheels.Kind("3.11", "x86_64", 36, is_pi=True)
         release.lay_out(folder, built, wheels=wheels.fetch(kind, built, CACHE / "wheels"))
     if name:

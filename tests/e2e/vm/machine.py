@@ -2,8 +2,8 @@
 
 Its processor is emulated: a thousand million instructions are a second for it, whatever they take here, so that a
 busy computer makes no deadline of the device late; nothing about time on it holds for a Pi. Power is cut by killing
-qemu: what the guest had not yet brought to its disk is gone, what it had is there. A card that lies about that, or tears
-a write, is not modelled. Its network leads to one port of this computer, where a broker may be, and nowhere else.
+qemu: what the guest had not yet brought to its disk is gone, what it had is there. A card that lies about that, or
+tears a write, is not modelled. Its network leads to one port of this computer, where a broker may be, and nowhere else.
 """
 
 from __future__ import annotations

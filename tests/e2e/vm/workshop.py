@@ -6,10 +6,11 @@ a run that was cut off leaves nothing that a later one takes for good.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tests.e2e.vm.step import StepError, run
@@ -59,6 +60,17 @@ def kept(name: str, recipe: Iterable[object], make: Callable[[Path], None]) -> P
     remove(unfinished)
     make(unfinished)
     return unfinished.rename(made)
+
+
+@contextlib.contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """`folder`, new and empty, for as long as it is wanted; what a run that was killed left there goes first."""
+    remove(folder)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        remove(folder)
 
 
 def remove(path: Path) -> None:
