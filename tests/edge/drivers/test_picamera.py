@@ -186,3 +186,24 @@ def test_a_camera_that_is_not_there_is_missing_and_those_that_are_there_are_name
     with pytest.raises(HardwareError, match=r"no camera is called 'ov5647'; .*0: imx708 \(/base.*1: imx219") as caught:
         PicameraCamera(CameraConfig(device="ov5647"), backend=picamera2)
     assert caught.value.reason is Reason.MISSING
+
+
+def test_picamera2_itself_gives_pictures_where_it_has_a_camera() -> None:
+    """The only test here against the library itself: on a Pi, or where libcamera's "virtual" pipeline is."""
+    fake_only = "PICAMERA2 ITSELF WAS NOT TRIED: {}; all else in this file ran against FakePicamera2, which is a fake"
+    try:
+        from picamera2 import Picamera2
+    except ImportError as error:
+        pytest.skip(fake_only.format(error))
+    if not Picamera2.global_camera_info():
+        pytest.skip(fake_only.format("libcamera finds no camera"))
+    camera = PicameraCamera(CONFIG)
+    try:
+        first, second = camera.read(10.0), camera.read(10.0)
+        assert first is not None
+        assert second is not None
+        assert first.pixels.shape == (CONFIG.height_px, CONFIG.width_px, 3)
+        assert second.seq > first.seq
+        assert second.t_s > first.t_s
+    finally:
+        camera.close()
