@@ -16,7 +16,9 @@ import pytest
 from edge import app
 from edge.commands.replay import transcribe
 from edge.config import Config, ModelConfig
+from edge.core import bundle as bundles
 from edge.core import wire
+from edge.core.pulsecode import PulseCode
 from edge.core.speech import Speech
 from edge.devices import open_engine
 from tests.e2e.field import KeepingMosquitto, Reader, start_broker
@@ -32,6 +34,8 @@ CUTS = 20
 UPDATE_S = 900.0
 INSTALL = "bash /root/{}/install.sh --target debian --no-apt"
 SEED = 15
+LONG_FROM_S = 0.45  # between a short pulse, 0.15, and a long one, 0.6
+AMOUNTS = bundles.read(app.find_bundle("xts")).denominations
 TEXT = Speech("en", "XTS")
 
 
@@ -87,14 +91,18 @@ def person(machine: Machine, tmp_path: Path) -> Person:
     return somebody
 
 
-def test_a_note_is_seen_and_its_amount_is_heard_and_felt_and_no_other(person: Person, notes: dict[str, Path]) -> None:
+def test_a_note_is_seen_and_its_amount_is_heard_and_felt_and_no_other(
+    machine: Machine, person: Person, notes: dict[str, Path]
+) -> None:
     moment_s = person.feels_from_now()
     person.show(notes["20"])
     person.hears(TEXT.amount("20"), SAID_S)
     assert max(person.likeness(TEXT.amount(other)) for other in notes if other != "20") < SURE
-    place = sorted(notes, key=int).index("20") + 1
+    code = PulseCode(AMOUNTS, {}).amount("20")
+    machine.wait_for("felt", SAID_S, lambda: len(person.felt_since(moment_s)) >= len(code))
     pulses = person.felt_since(moment_s)
-    assert len(pulses) >= place
+    assert len(pulses) == len(code)
+    assert all(length_s < LONG_FROM_S for _, length_s in pulses), "an amount has short pulses alone"
 
 
 def test_a_press_repeats_the_last_amount(machine: Machine, person: Person, notes: dict[str, Path]) -> None:
