@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.e2e.vm.image import Image
 from tests.e2e.vm.step import StepError, run
 
-BOOT_S, READY_S, OFF_S, COMMAND_S = 400.0, 600.0, 90.0, 180.0
+BOOT_S, READY_S, OFF_S, COMMAND_S = 900.0, 900.0, 300.0, 300.0
 LOOK_S = 0.3
 BROKER = ("10.0.2.100", 1883)  # as the device sees it
 
@@ -171,7 +171,7 @@ class Machine:
 
     def _try(self, command: str) -> str | None:
         try:
-            return self.run(command, 20.0)
+            return self.run(command, 60.0)
         except StepError:
             return None
 
