@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.config import VoiceConfig
 from edge.drivers.espeak import EspeakSynth
+from edge.settings import VoiceConfig
 from tests.e2e.vm.machine import Machine
 from tests.e2e.vm.step import StepError
 

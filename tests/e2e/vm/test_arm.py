@@ -21,9 +21,9 @@ import pytest
 
 from deploy import wheel, wheels
 from edge import app
-from edge.config import VoiceConfig
 from edge.core import bundle as bundles
 from edge.drivers.espeak import EspeakSynth
+from edge.settings import VoiceConfig
 from tests.e2e.vm.armroot import GUEST, ArmRoot, arm_root
 from tests.e2e.vm.senses import SURE, likeness
 from tests.e2e.vm.workshop import CACHE, PROJECT, LackingError

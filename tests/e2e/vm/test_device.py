@@ -15,12 +15,12 @@ import pytest
 
 from edge import app
 from edge.commands.replay import transcribe
-from edge.config import Config, ModelConfig
 from edge.core import bundle as bundles
 from edge.core import wire
 from edge.core.pulsecode import PulseCode
 from edge.core.speech import Speech
 from edge.devices import open_engine
+from edge.settings import Config, ModelConfig
 from tests.e2e.field import KeepingMosquitto, Reader, start_broker
 from tests.e2e.vm.image import image, update
 from tests.e2e.vm.machine import Machine, Status

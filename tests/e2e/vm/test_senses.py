@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from edge import app
-from edge.config import VoiceConfig
 from edge.core import bundle as bundles
 from edge.core.speech import Speech
 from edge.drivers.espeak import EspeakSynth
+from edge.settings import VoiceConfig
 from tests.e2e.vm.senses import SURE, likeness, yuyv
 
 AMOUNTS = bundles.read(app.find_bundle("xts")).denominations

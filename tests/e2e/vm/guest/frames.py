@@ -16,17 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import app
-from edge.config import changed, load_from
+from edge.config import load_from
 from edge.core.observe import Observer
 from edge.devices import open_engine
 from edge.drivers.clock import SystemClock
 from edge.drivers.files import FilesCamera
+from edge.settings import changed
 
 
 def main(runtime: str, bundle_name: str, frames: int, file: str = "") -> None:
     """Load as the daemon does, which replays the bundle's self-test, and look at frames as the daemon does."""
     config = changed(load_from(None), "model", bundle=bundle_name, runtime=runtime, threads=1)
-    bundle, engine = app.load(config, lambda found: open_engine(config, found))
+    [(bundle, engine)] = app.load(config, lambda found: open_engine(config, found))
     saw: list[NDArray[np.uint8]] = []
 
     def invoke(tensor: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
