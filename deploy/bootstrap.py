@@ -30,7 +30,7 @@ GOALS = {
     "e2e": ("training", "dev"),
     "virtual": ("training", "dev"),
 }
-TESTS = ("test", "e2e", "virtual")
+TESTS, BOXES = ("test", "e2e", "virtual"), ("e2e", "virtual")
 SHOW_LIFE_AFTER_S = 4.0
 APT_LISTS = Path("/var/lib/apt/lists")
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"  # where servers live, not on everybody's PATH
@@ -126,10 +126,10 @@ NEEDS = (
     Need("openssh-server", "the tests deploy over it", TESTS, opens_a_port=True),
     Need("prometheus", "the tests prove the alarms for a fleet with it", TESTS, opens_a_port=True),
     Need("prometheus-mqtt-exporter", "which reads the broker for it", TESTS, opens_a_port=True),
-    Need("systemd-container", "boots a device in a box", ("e2e",)),
-    Need("mmdebstrap", "makes its file system", ("e2e", "virtual")),
-    Need("iproute2", "lays its cable", ("e2e",)),
-    Need("lintian", "looks at the .deb", ("e2e",)),
+    Need("systemd-container", "boots a device in a box", BOXES),
+    Need("mmdebstrap", "makes its file system", BOXES),
+    Need("iproute2", "lays its cable", BOXES),
+    Need("lintian", "looks at the .deb", BOXES),
     Need("qemu-user", "runs Arm's programs here", ("virtual",)),
     Need("gcc", "and builds what starts and counts them", ("virtual",)),
     Need("libc6-dev", "with this", ("virtual",)),

@@ -71,7 +71,7 @@ def prepared() -> Path:
     hook = CACHE / "settle.sh"
     hook.write_text(SETTLE, encoding="utf-8")
     options = [f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT]
-    command = ["mmdebstrap", "--mode=root", "--variant=minbase", "--skip=cleanup/apt", *options, *_way_out()]
+    command = ["mmdebstrap", "--mode=root", "--variant=minbase", "--skip=cleanup/apt", *options, *way_out()]
     command += [
         f"--include={','.join(INSTALLED)}",
         f'--customize-hook=sh {hook} "$1"',
@@ -83,8 +83,8 @@ def prepared() -> Path:
     return unfinished.rename(root)
 
 
-def _way_out() -> list[str]:
-    """How this computer's apt gets to its mirror, in a company behind a proxy say."""
+def way_out() -> list[str]:
+    """Options of mmdebstrap: how this computer's apt gets to its mirror, in a company behind a proxy say."""
     dumped = run(["apt-config", "dump", "--format", '%f "%v";%n', "Acquire::http", "Acquire::https"], 60).stdout
     return [f"--aptopt={line}" for line in dumped.splitlines() if "::" in line and not line.endswith('"";')]
 

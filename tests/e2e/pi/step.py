@@ -12,7 +12,7 @@ class StepError(Exception):
 
 
 def run(
-    command: Sequence[str],
+    command: Sequence[str | Path],
     deadline_s: float,
     *,
     check: bool = True,
@@ -21,9 +21,10 @@ def run(
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run `command`; its standard output and error together stand in `stdout`. StepError past the deadline."""
+    words = [str(word) for word in command]
     try:
         done = subprocess.run(
-            command,
+            words,
             input=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -36,9 +37,9 @@ def run(
         )
     except subprocess.TimeoutExpired as error:
         said = (error.stdout or b"").decode(errors="replace") if isinstance(error.stdout, bytes) else error.stdout
-        raise StepError(f"not done after {deadline_s:.0f} s: {' '.join(command)}\n{said or ''}") from None
+        raise StepError(f"not done after {deadline_s:.0f} s: {' '.join(words)}\n{said or ''}") from None
     except OSError as error:
-        raise StepError(f"{command[0]} cannot be run: {error}") from None
+        raise StepError(f"{words[0]} cannot be run: {error}") from None
     if check and done.returncode != 0:
-        raise StepError(f"exit code {done.returncode}: {' '.join(command)}\n{done.stdout}")
+        raise StepError(f"exit code {done.returncode}: {' '.join(words)}\n{done.stdout}")
     return done

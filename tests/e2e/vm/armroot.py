@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.vm.step import run
+from tests.e2e.pi.step import run
 from tests.e2e.vm.workshop import LackingError, debian, kept, need
 
 TOOLS = {
     "mmdebstrap": "mmdebstrap",
     "qemu-aarch64": "qemu-user",
     "gcc": "gcc",
+    "/usr/include/stdio.h": "libc6-dev",
     "unshare": "util-linux",
     "ldd": "libc-bin",
 }

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy import release, wheel, wheels
-from tests.e2e.vm.step import StepError, run
-from tests.e2e.vm.workshop import CACHE, PROJECT, debian, kept, mirror, need, scratch
+from tests.e2e.pi.rootfs import CACHE, PROJECT, mirror
+from tests.e2e.pi.step import StepError, run
+from tests.e2e.vm.workshop import debian, kept, need, scratch
 
 SUITE = "bookworm"
 TOOLS = {

@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.e2e.pi.step import StepError, run
 from tests.e2e.vm.image import Image
-from tests.e2e.vm.step import StepError, run
 
 BOOT_S, READY_S, OFF_S, COMMAND_S = 900.0, 900.0, 300.0, 300.0
 LOOK_S = 0.3

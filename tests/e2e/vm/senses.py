@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edge.drivers.espeak import EspeakSynth
 from edge.settings import VoiceConfig
+from tests.e2e.pi.step import StepError
 from tests.e2e.vm.machine import Machine
-from tests.e2e.vm.step import StepError
 
 CHANNELS = 2  # at 22 050 Hz, the synthesiser's own
 WIDTH_PX, HEIGHT_PX = 640, 480

@@ -1,7 +1,8 @@
 """The daemon on 64-bit Arm, through qemu-user: its wheels, its decisions and its sums; not its speed and no device.
 
 `make e2e-arm`. What runs is Debian's arm64 Python and the wheels that a Pi gets, so every instruction is an Arm one;
-how long qemu takes for them says nothing about a Pi, and how many there are does.
+how long qemu takes for them says nothing about a Pi, and how many there are does. int8 sums are not the same to the bit
+there and here: how far apart they may be is bounded below, and decisions are asked to be the same.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from edge import app
 from edge.core import bundle as bundles
 from edge.drivers.espeak import EspeakSynth
 from edge.settings import VoiceConfig
+from tests.e2e.pi.rootfs import CACHE, PROJECT
 from tests.e2e.vm.armroot import GUEST, ArmRoot, arm_root
 from tests.e2e.vm.senses import SURE, likeness
-from tests.e2e.vm.workshop import CACHE, PROJECT, LackingError
+from tests.e2e.vm.workshop import LackingError
 from training.playmoney.recording import SHOWN
 
 pytestmark = [pytest.mark.e2e_arm, pytest.mark.timeout(1800)]
@@ -37,7 +39,9 @@ GLIBC = {"bookworm": 36, "trixie": 41}
 BOTH = ("ai-edge-litert", "tflite-runtime")
 RUNTIMES = {"bookworm": BOTH, "trixie": ("ai-edge-litert",)}  # tflite-runtime ends with Python 3.11
 FRAMES = 45
-PIXEL_STEPS = 2
+# How far apart logits there and here were seen: 0.086 (rupees), 0.210 (play money). XNNPACK rounds otherwise on Arm.
+MOST_APART = {"inr": 0.15, "xts": 0.25}
+PIXEL_STEPS = 1
 INSTALL_S, RUN_S = 900.0, 600.0
 COUNTED = (10, 40)  # frames; the difference leaves start and end out
 MOST_MILLIONS = 180  # of a whole frame of rupees: 123 (ai-edge-litert) and 145 (tflite-runtime) when this was written
@@ -88,19 +92,12 @@ def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     for path in fetched.iterdir():
         shutil.copy2(path, shares)
     shutil.copy2(GUEST / "frames.py", shares)
-    root.run(["python3", "-m", "venv", "--system-site-packages", "/mnt/venv"], INSTALL_S, shares=shares)
-    install = [
-        PYTHON,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-index",
-        "--find-links",
-        "/mnt",
-        f"/mnt/{built.name}[pi]",
-    ]
-    root.run(install, INSTALL_S, shares=shares)
+    # What can be left out under emulation: Debian's pip serves the environment too, and only what is imported is compiled.
+    root.run(
+        ["python3", "-m", "venv", "--without-pip", "--system-site-packages", "/mnt/venv"], INSTALL_S, shares=shares
+    )
+    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--no-compile", "--no-index", "--find-links", "/mnt"]
+    root.run([*pip, f"/mnt/{built.name}[pi]"], INSTALL_S, shares=shares)
     yield Device(root, shares, RUNTIMES[suite])
     shutil.rmtree(shares)
 
@@ -117,14 +114,13 @@ def test_the_wheels_that_a_pi_gets_are_all_there_and_each_runtime_loads(device: 
 
 
 def test_the_play_money_has_the_same_transcript_as_on_this_computer(device: Device) -> None:
-    shutil.copytree(RECORDING, device.shares / "recording", dirs_exist_ok=True)
-    for runtime in device.runtimes:
-        settings = device.shares / "edge.toml"
-        settings.write_text(f'[model]\nbundle = "xts"\nruntime = "{runtime}"\n')
-        there = device.run("-m", "edge", "replay", "/mnt/recording", "--config", "/mnt/edge.toml").splitlines()
-        expected = here("-m", "edge", "replay", RECORDING, "--config", settings).splitlines()
-        assert len(expected) == len(SHOWN)
-        assert [line for line in there if ".jpg: " in line] == expected
+    shutil.copytree(RECORDING, device.shares / "recording")
+    settings = device.shares / "edge.toml"
+    settings.write_text(f'[model]\nbundle = "xts"\nruntime = "{device.runtimes[-1]}"\n')
+    there = device.run("-m", "edge", "replay", "/mnt/recording", "--config", "/mnt/edge.toml").splitlines()
+    expected = here("-m", "edge", "replay", RECORDING, "--config", settings).splitlines()
+    assert len(expected) == len(SHOWN)
+    assert [line for line in there if ".jpg: " in line] == expected
 
 
 def test_an_amount_sounds_as_on_this_computer(device: Device) -> None:
@@ -138,7 +134,7 @@ def test_an_amount_sounds_as_on_this_computer(device: Device) -> None:
 
 
 @pytest.mark.parametrize("bundle", ["inr", "xts"])
-def test_a_bundle_passes_its_self_test_and_its_sums_are_near_those_of_this_computer(
+def test_a_bundle_passes_its_self_test_and_its_sums_are_near_those_of_this_computer_though_not_the_same(
     device: Device, bundle: str
 ) -> None:
     for runtime in device.runtimes:
@@ -158,7 +154,7 @@ def test_a_bundle_passes_its_self_test_and_its_sums_are_near_those_of_this_compu
             f"{device.root.python} {bundle} {runtime}: {equal} of {len(found)} looks bit-equal, "
             f"logits at most {apart:.3f} apart, pixels {pixel}"
         )
-        assert apart <= bundles.read(app.find_bundle(bundle)).manifest.selftest_tolerance
+        assert apart <= MOST_APART[bundle] <= bundles.read(app.find_bundle(bundle)).manifest.selftest_tolerance
         assert (logits[0].argmax(axis=1) == logits[1].argmax(axis=1)).all()
 
 

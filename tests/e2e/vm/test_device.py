@@ -29,7 +29,7 @@ from tests.e2e.vm.workshop import LackingError
 
 pytestmark = [pytest.mark.e2e_device, pytest.mark.timeout(6 * 3600)]
 
-# Of this computer: a second of the device takes it five, and twenty where it has much else to do.
+# Of this computer: a second of the device took it twenty where it had much else to do.
 SAID_S, NOTICED_S, BACK_S = 900.0, 1200.0, 1800.0
 CUTS = 20
 UPDATE_S = 3600.0
@@ -158,7 +158,7 @@ def test_a_daemon_that_wants_too_much_memory_is_ended_alone_and_comes_back(
     person.hears(TEXT.amount("100"), BACK_S)
 
 
-def test_a_device_that_is_switched_on_in_the_past_speaks_and_says_no_time_of_day(
+def test_a_device_that_is_switched_on_in_the_past_speaks_and_delivers(
     device: tuple[Machine, Reader], notes: dict[str, Path], tmp_path: Path
 ) -> None:
     machine, reader = device

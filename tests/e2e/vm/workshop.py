@@ -1,4 +1,4 @@
-"""Owns what the virtual devices are made of: tools, Debian's mirror, and a cache that follows its recipes.
+"""Owns what the virtual devices are made of: tools, Debian's packages, and a cache that follows its recipes.
 
 What is made lies in `build/e2e`, which git ignores. A thing is made under another name and renamed once it is whole, so
 a run that was cut off leaves nothing that a later one takes for good.
@@ -13,12 +13,9 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from tests.e2e.vm.step import StepError, run
+from tests.e2e.pi.rootfs import CACHE, LEFT_OUT, mirror, way_out
+from tests.e2e.pi.step import StepError, run
 
-PROJECT = Path(__file__).resolve().parents[3]
-CACHE = PROJECT / "build" / "e2e"
-SUITES = ("bookworm", "trixie", "stable", "testing", "sid")
-LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 UNPACK_S = 900.0
 
 
@@ -27,23 +24,12 @@ class LackingError(Exception):
 
 
 def need(tools: dict[str, str]) -> None:
-    """Raise LackingError unless we are root and every program is there; `tools` names Debian's package of each."""
+    """Raise LackingError unless we are root and all tools are there: a name or a file each, and Debian's package of it."""
     if os.geteuid() != 0:
         raise LackingError("virtual devices are made by root alone: run this as root")
-    packages = sorted({package for tool, package in tools.items() if shutil.which(tool) is None})
+    packages = sorted({package for tool, package in tools.items() if not (shutil.which(tool) or Path(tool).is_file())})
     if packages:
         raise LackingError(f"virtual devices need more programs: apt-get install --yes {' '.join(packages)}")
-
-
-def mirror() -> str:
-    """Where this machine's apt finds Debian itself."""
-    lines = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"], 60).stdout
-    found = [line.split() for line in lines.splitlines()]
-    for suite in SUITES:
-        for uri, release in found:
-            if release == suite:
-                return uri.rstrip("/")
-    raise LackingError("apt's sources name no mirror of Debian to make virtual devices from")
 
 
 def kept(name: str, recipe: Iterable[object], make: Callable[[Path], None]) -> Path:
@@ -88,7 +74,7 @@ def debian(root: Path, suite: str, architecture: str, packages: Iterable[str], *
     command += ["--aptopt=APT::Install-Recommends false", *(f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT)]
     lines = [f"deb {where} {suite} main"]
     try:
-        run([*command, *more, suite, root, *lines], UNPACK_S)
+        run([*command, *way_out(), *more, suite, root, *lines], UNPACK_S)
     except StepError as error:
         remove(root)
         raise StepError(f"{suite} for {architecture} cannot be made from {where}: {error}") from None
