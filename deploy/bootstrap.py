@@ -129,6 +129,7 @@ NEEDS = (
     Need("systemd-container", "boots a device in a box", BOXES),
     Need("mmdebstrap", "makes its file system", BOXES),
     Need("iproute2", "lays its cable", BOXES),
+    Need("openssh-client", "reaches it", BOXES),
     Need("lintian", "looks at the .deb", BOXES),
     Need("qemu-user", "runs Arm's programs here", ("virtual",)),
     Need("gcc", "and builds what starts and counts them", ("virtual",)),
@@ -137,7 +138,6 @@ NEEDS = (
     Need("qemu-utils", "makes its disk", ("virtual",)),
     Need("e2fsprogs", "and fills it", ("virtual",)),
     Need("cpio", "packs what it boots from", ("virtual",)),
-    Need("openssh-client", "reaches it", ("virtual",)),
 )
 
 
@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         python, version = choose_python(python_candidates(is_raspberry_pi()), run_quietly)
         if is_done(project, goal, version):
             return 0
-        say(f"saynote: setting up for `make {goal}`; the first time this takes some minutes.")
+        say(f"saynote: setting up what the goal '{goal}' needs; the first time this takes some minutes.")
         set_up(project, goal, look_around(python, version), run_shown, say)
     except SetupError as error:
         sys.stderr.write(f"saynote: {error}\n")

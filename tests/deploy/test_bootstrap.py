@@ -7,6 +7,8 @@ import pytest
 
 from deploy import bootstrap
 from deploy.bootstrap import NEEDS, Facts, Result, SetupError
+from tests.e2e.pi import ability
+from tests.e2e.vm import armroot, image
 
 EVERYTHING = frozenset(need.package for need in NEEDS)
 DEBIAN = Facts(
@@ -193,6 +195,21 @@ def test_the_extras_exist() -> None:
     with (bootstrap.Path(bootstrap.__file__).parent.parent / "pyproject.toml").open("rb") as file:
         known = tomllib.load(file)["project"]["optional-dependencies"]
     assert {extra for extras in bootstrap.GOALS.values() for extra in extras} | {"pi"} <= set(known)
+
+
+def test_a_set_up_for_tests_holds_all_that_each_smaller_one_needs() -> None:
+    goals = list(bootstrap.GOALS)
+    for need in NEEDS:
+        first = max(goals.index("test"), goals.index(need.goals[0]))
+        assert set(goals[first:]) <= set(need.goals), need.package
+
+
+@pytest.mark.parametrize(
+    ("goal", "tools"), [("e2e", ability.TOOLS), ("virtual", armroot.TOOLS), ("virtual", image.TOOLS)]
+)
+def test_what_the_suites_of_devices_ask_for_is_installed_by_their_goal(goal: str, tools: dict[str, str]) -> None:
+    everywhere = {"util-linux", "libc-bin"}  # essential in Debian
+    assert set(tools.values()) - everywhere <= {need.package for need in NEEDS if goal in need.goals}
 
 
 def test_the_supported_pythons_are_those_of_the_project() -> None:

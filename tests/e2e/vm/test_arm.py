@@ -92,7 +92,7 @@ def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     for path in fetched.iterdir():
         shutil.copy2(path, shares)
     shutil.copy2(GUEST / "frames.py", shares)
-    # What can be left out under emulation: Debian's pip serves the environment too, and only what is imported is compiled.
+    # Emulation is slow: Debian's pip serves the environment too, and only what is imported is compiled.
     root.run(
         ["python3", "-m", "venv", "--without-pip", "--system-site-packages", "/mnt/venv"], INSTALL_S, shares=shares
     )

@@ -24,7 +24,7 @@ class LackingError(Exception):
 
 
 def need(tools: dict[str, str]) -> None:
-    """Raise LackingError unless we are root and all tools are there: a name or a file each, and Debian's package of it."""
+    """Raise LackingError unless we are root and all tools are there: name or file of each, and its package."""
     if os.geteuid() != 0:
         raise LackingError("virtual devices are made by root alone: run this as root")
     packages = sorted({package for tool, package in tools.items() if not (shutil.which(tool) or Path(tool).is_file())})
