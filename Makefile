@@ -134,7 +134,7 @@ cloud-nats: setup-test ## load a cluster of three NATS nodes, kill one and accou
 e2e-arm: setup-virtual ## the device's part on 64-bit Arm under qemu, as root: wheels, decisions, sums, instructions of a frame
 	@$(VENV)/python -m pytest -q -s -m e2e_arm tests/e2e/vm
 
-e2e-device: setup-virtual ## a device in a virtual machine, as root: camera, sound, pins, unplugging, power cuts
+e2e-device: setup-virtual ## a device in a virtual machine, as root, unfinished: camera, sound, pins, unplugging, power cuts
 	@$(VENV)/python -m pytest -q -s -m e2e_device tests/e2e/vm
 
 clean: ## remove what was built, .venv included

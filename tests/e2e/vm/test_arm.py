@@ -43,7 +43,7 @@ FRAMES = 45
 MOST_APART = {"inr": 0.15, "xts": 0.25}
 PIXEL_STEPS = 1
 INSTALL_S, RUN_S = 900.0, 600.0
-COUNTED = (10, 40)  # frames; the difference leaves start and end out
+COUNTED = (5, 25)  # frames; the difference leaves start and end out
 MOST_MILLIONS = 180  # of a whole frame of rupees: 123 (ai-edge-litert) and 145 (tflite-runtime) when this was written
 
 
@@ -146,7 +146,6 @@ def test_a_bundle_passes_its_self_test_and_its_sums_are_near_those_of_this_compu
         assert pixel <= PIXEL_STEPS
         # What it makes of the same.
         found = device.looks(runtime, bundle, 0, "here.npy")
-        assert found == device.looks(runtime, bundle, 0, "here.npy"), "it does not say the same twice"
         equal = sum(one == other for one, other in zip(found, expected, strict=True))
         logits = np.array([look[0] for look in found]), np.array([look[0] for look in expected])
         apart = float(np.abs(logits[0] - logits[1]).max())
@@ -158,12 +157,14 @@ def test_a_bundle_passes_its_self_test_and_its_sums_are_near_those_of_this_compu
         assert (logits[0].argmax(axis=1) == logits[1].argmax(axis=1)).all()
 
 
-def test_a_frame_takes_no_more_instructions_than_it_did(device: Device) -> None:
+def test_a_frame_takes_no_more_instructions_than_it_did_and_gives_the_same_twice(device: Device) -> None:
     for runtime in device.runtimes:
-        few, many = (
+        (few, first), (many, second) = (
             device.root.counted([PYTHON, "/mnt/frames.py", runtime, "inr", str(count)], RUN_S, shares=device.shares)
             for count in COUNTED
         )
         millions = (many - few) / (COUNTED[1] - COUNTED[0]) / 1e6
         print(f"{device.root.python} {runtime}: {millions:.1f} million instructions a frame")  # noqa: T201
         assert 10 < millions < MOST_MILLIONS
+        assert parsed(first) == parsed(second)[: COUNTED[0]]
+        assert len(parsed(first)) == COUNTED[0]
