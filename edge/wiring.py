@@ -39,7 +39,7 @@ from edge.core.messages import (
     Turn,
     Utterance,
 )
-from edge.core.orders import Command, Done, Response
+from edge.core.orders import SPOKEN, Command, Done, Response
 from edge.core.pocket import labels_of, thresholds_of
 from edge.core.pulsecode import PulseCode, Rhythm
 from edge.core.session import Repeat, Reply, Standing, Total
@@ -193,9 +193,11 @@ def _orders(kit: Kit, post: Post) -> Outlet:
     from edge.outlets.orders import Orders
 
     units = kit.speech.units({bundle.manifest.currency for bundle in kit.bundles})
-    barred = {}
+    barred: dict[str, str] = {}
     if kit.config.voice.driver == "none":
-        barred = dict.fromkeys(("repeat", "say", "identify"), "this device does not speak")
+        barred = dict.fromkeys(SPOKEN, "this device does not speak")
+    if not kit.config.capture.enabled:
+        barred["snapshot"] = "this device keeps no pictures: capture.enabled is false"
     orders = Orders(kit.topics, post, units=units, barred=barred)
     kit.broker.listen(kit.topics.commands(), orders.heard)
     return orders
@@ -222,14 +224,14 @@ def _announcer(kit: Kit, post: Post) -> Outlet:
     return Announcer(kit.speech, kit.phrases, devices.speaker, devices.clock, kit.timings, post=post, tones=tones)
 
 
-def _capture(kit: Kit, _post: Post) -> Outlet:
+def _capture(kit: Kit, post: Post) -> Outlet:
     from edge.outlets.album import CAPTURES, Album
     from edge.outlets.capture import Capture
 
     config = kit.config.capture
     album = Album(kit.state / CAPTURES, max_bytes=config.max_mb * BYTES_PER_MB, keep_days=config.keep_days)
     labels, thresholds = labels_of(kit.bundles), thresholds_of(kit.bundles)
-    return Capture(album, labels, thresholds, kit.bundle_name, kit.digest, kit.devices.clock)
+    return Capture(album, labels, thresholds, kit.bundle_name, kit.digest, kit.devices.clock, post=post)
 
 
 def _web(kit: Kit, _post: Post) -> Outlet:
@@ -254,7 +256,8 @@ TABLE = (
     Row("health", _health, (Turn, Observation, Decision, Reaction, Fault, Recovered)),
     Row("said", lambda kit, _post: kit.said, (Utterance,)),
     Row("announcer", _announcer, (*NEWS, Notice, Edge, Command)),
-    Row("capture", _capture, (Sight, Decision), wanted=lambda kit: kit.config.capture.enabled, extra="captures kept"),
+    Row("capture", _capture, (Sight, Decision, Command), wanted=lambda kit: kit.config.capture.enabled,
+        extra="captures kept"),
     Row("web", _web, (*NEWS, Sight, Health, Edge, Utterance), wanted=lambda kit: kit.config.web.enabled,
         extra="live view"),
 )  # fmt: skip

@@ -3,6 +3,7 @@
     repeat      say the last amount once more
     say         say a text: {"text": "..."}
     identify    sound a tone, so that a helper finds this one
+    snapshot    keep the latest picture on the device
 
 A wrong amount is the worst error, so no text may pass for one: none with a number in it is taken, none with the name of
 a currency's unit, and what is said is framed as a message (`edge.core.speech`).
@@ -20,7 +21,8 @@ from msgspec import Meta
 
 from edge.core.line import brief
 
-VERBS = ("repeat", "say", "identify")
+SPOKEN = ("repeat", "say", "identify")  # what can be heard
+VERBS = (*SPOKEN, "snapshot")
 MAX_BYTES = 2048  # of a command's payload
 MAX_ID = 64
 MAX_TEXT = 200  # characters to be said
@@ -51,6 +53,7 @@ class Done:
 
     id: str
     why: str = ""  # why not; empty when it was done
+    result: str = ""  # what came of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Response:
     verb: str
     ok: bool
     why: str = ""
+    result: str = ""
 
 
 class _Raw(msgspec.Struct):

@@ -175,7 +175,9 @@ def payload(event: Told, source: Source, entry: Entry, moment: Moment, *, taken_
         return RecoveredPayload(part=event.device, **head)
     if isinstance(event, Response):
         head |= {"id": event.id, "verb": event.verb[:64], "ok": event.ok}
-        return ResponsePayload(why=_detail(event.why), **head)
+        # A picture's name counts those of its day.
+        result = _detail(event.result) if source.tells("counts") else ""
+        return ResponsePayload(why=_detail(event.why), result=result, **head)
     assert isinstance(event, Health)
     return _health(event, source, entry, taken_over, head)
 

@@ -54,21 +54,21 @@ class Album:
     def __init__(self, folder: Path, *, max_bytes: int, keep_days: int) -> None:
         self._folder, self._max_bytes, self._keep_days = folder, max_bytes, keep_days
 
-    def add(self, jpeg: bytes, line: bytes, today: datetime.date | None) -> bool:
-        """Keep a picture and its line of JSON; False when it alone is larger than all may be.
+    def add(self, jpeg: bytes, line: bytes, today: datetime.date | None) -> str:
+        """Keep a picture and its line of JSON; the picture's name, "" when it alone is larger than all may be.
 
         `today` is None where the clock was never set.
         """
         self.tidy(today)
         if len(jpeg) + len(line) > self._max_bytes:
-            return False
+            return ""
         self._make_room(len(jpeg) + len(line))
         day = UNDATED if today is None else today.isoformat()
         number = 1 + max((kept.number for kept in _read(self._folder) if kept.day == day), default=0)
         # The line first: a picture is never without it.
         for suffix, data in ((".json", line), (".jpg", jpeg)):
             _write(self._folder / f"{day}-{number:04}{suffix}", data, today)
-        return True
+        return f"{day}-{number:04}.jpg"
 
     def tidy(self, today: datetime.date | None) -> None:
         """Make the folder, if need be, and remove from it what is too old, too much, or was cut off in writing."""

@@ -42,7 +42,7 @@ from edge.core.messages import (
     Utterance,
     Verdict,
 )
-from edge.core.orders import Command, Done
+from edge.core.orders import SPOKEN, Command, Done
 from edge.core.session import Answer, Repeat, Session, Standing, Total
 from edge.core.speech import Speech
 from edge.outlets.inbox import Inbox
@@ -191,7 +191,8 @@ class Announcer:
             if age_s <= STALE_HINT_S:
                 self._say(self._speech.guidance(item), Rank.HINT)
         elif isinstance(item, Command):
-            self._asked(item)
+            if item.verb in SPOKEN:
+                self._asked(item)
         elif isinstance(item, Notice):
             self._say(self._speech.phrase(item.phrase), Rank.NEWS)
         elif isinstance(item, Fault):

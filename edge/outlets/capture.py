@@ -7,7 +7,9 @@ At most one picture of each kind in one presence of a note:
     near      of those that look like a note, the one whose best amount came nearest to its threshold and stayed below
               it (and above half of it); kept once the note has gone
 
-    main loop     offer(): compares a few numbers and holds two frames at most; returns at once
+And the latest picture, whatever is on it, as `snapshot` when it is asked for from afar; that is said aloud each time.
+
+    main loop     offer(): compares a few numbers and holds three frames at most; returns at once
     own thread    encodes and writes; a disk that is full or broken is said once in the log, and nothing else stops
 
     inbox: 4 pictures, a new one is turned away when it is full
@@ -19,7 +21,7 @@ import datetime
 import logging
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -28,7 +30,8 @@ import msgspec
 from edge.core import picture
 from edge.core.bundle import BACKGROUND, RESERVED
 from edge.core.errors import HardwareError, Reason
-from edge.core.messages import NOTE_LIKE, Decision, Frame, Observation, Sight, Verdict
+from edge.core.messages import NOTE_LIKE, Decision, Frame, Notice, Observation, Sight, Verdict
+from edge.core.orders import Command, Done
 from edge.outlets.album import Album
 from edge.outlets.inbox import Inbox
 from edge.outlets.worker import Mishaps, serve
@@ -40,15 +43,18 @@ INBOX_SIZE = 4
 QUALITY = 92
 NEAR_SHARE = 0.5  # of the threshold, from which an amount came near to it
 CLOSE_S = 2.0
+STALE_S = 10.0  # an older picture than that is none of now
+SNAPSHOT = "snapshot"
 REASONS = {Verdict.UNSURE: "unsure", Verdict.SEVERAL: "several"}
 
-Item: TypeAlias = Sight | Decision
+Item: TypeAlias = Sight | Decision | Command
+Posted: TypeAlias = Done | Notice
 
 
 class Line(msgspec.Struct, frozen=True):
     """What is written down with a picture: no time, no device, no amount that was said."""
 
-    reason: str  # unsure, several, near
+    reason: str  # unsure, several, near, snapshot
     bundle: str  # name and version
     digest: str
     scores: dict[str, float]  # probabilities, by label
@@ -62,6 +68,7 @@ class Picked:
     reason: str
     frame: Frame
     observation: Observation
+    id: str = ""  # of the command that asked for it
 
 
 class Capture:
@@ -75,8 +82,12 @@ class Capture:
         bundle: str,
         digest: str,
         clock: Clock,
+        *,
+        post: Callable[[Posted], object] = lambda message: None,
     ) -> None:
         self._album, self._labels, self._bundle, self._digest, self._clock = album, tuple(labels), bundle, digest, clock
+        self._post = post
+        self._latest: tuple[Sight, float] | None = None  # and when it came
         self._background = self._labels.index(BACKGROUND)
         self._thresholds = thresholds
         self._newest: tuple[Frame, Observation] | None = None
@@ -96,7 +107,10 @@ class Capture:
 
     def offer(self, item: Item) -> bool:
         """Pick what is worth keeping; called by the main loop. False when a picture was turned away."""
+        if isinstance(item, Command):
+            return item.verb != SNAPSHOT or self._asked(item.id)
         if isinstance(item, Sight):
+            self._latest = item, self._clock.now_s()
             self._look(item.frame, item.observation)
             return True
         if item.verdict is Verdict.GONE:
@@ -104,6 +118,17 @@ class Capture:
         if item.verdict in REASONS and self._newest is not None and self._newest[1].seq == item.seq:
             return self._inbox.offer(Picked(REASONS[item.verdict], *self._newest))
         return True
+
+    def _asked(self, id_: str) -> bool:
+        latest = self._latest
+        if latest is None or self._clock.now_s() > latest[1] + STALE_S:
+            self._post(Done(id_, "the camera gives no picture"))
+            return True
+        if taken := self._inbox.offer(Picked(SNAPSHOT, latest[0].frame, latest[0].observation, id_)):
+            self._post(Notice("captures kept"))  # nobody is photographed without hearing of it
+        else:
+            self._post(Done(id_, "too many pictures wait to be written"))
+        return taken
 
     def _look(self, frame: Frame, observation: Observation) -> None:
         self._newest = None
@@ -138,23 +163,31 @@ class Capture:
                 self._album.tidy(self._today())
                 return
             line = msgspec.json.encode(self._line(picked)) + b"\n"
-            self._album.add(picture.jpeg(picked.frame.pixels, quality=QUALITY), line, self._today())
+            name = self._album.add(picture.jpeg(picked.frame.pixels, quality=QUALITY), line, self._today())
+            self._answer(picked, "" if name else "the picture is larger than capture.max_mb allows", name)
         except OSError as error:
             log.log(logging.DEBUG if self._failing else logging.WARNING, "pictures cannot be kept just now: %s", error)
             self._failing = True
+            if picked is not None:
+                self._answer(picked, f"it cannot be kept: {error.strerror or error}")
             return
         if self._failing:
             log.info("pictures can be kept again")
         self._failing = False
 
+    def _answer(self, picked: Picked, why: str, name: str = "") -> None:
+        if picked.id:
+            self._post(Done(picked.id, why, name))
+
     def _line(self, picked: Picked) -> Line:
         scores, box = picked.observation.scores, picked.observation.box
-        assert scores is not None  # only such frames are picked
         return Line(
             reason=picked.reason,
             bundle=self._bundle,
             digest=self._digest,
-            scores={n: round(math.exp(float(score)), 4) for n, score in zip(self._labels, scores, strict=True)},
+            scores={}
+            if scores is None
+            else {n: round(math.exp(float(score)), 4) for n, score in zip(self._labels, scores, strict=True)},
             box=None if box is None else (box.centre_x, box.centre_y, box.width, box.height),
         )
 

@@ -131,4 +131,4 @@ class Orders:
     def _answer(self, done: Done) -> None:
         verb, _ = self._open.pop(done.id, ("", 0.0))
         if verb:
-            self._post(Response(done.id, verb, ok=not done.why, why=done.why))
+            self._post(Response(done.id, verb, ok=not done.why, why=done.why, result=done.result))

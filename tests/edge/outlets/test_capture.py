@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.core.messages import Box, Decision, Frame, Look, Observation, Scene, Sight, Verdict
+from edge.core.messages import Box, Decision, Frame, Look, Notice, Observation, Scene, Sight, Verdict
+from edge.core.orders import Command, Done
 from edge.drivers.fake import FakeClock
 from edge.outlets.album import Album
-from edge.outlets.capture import INBOX_SIZE, Capture
+from edge.outlets.capture import INBOX_SIZE, STALE_S, Capture
 
 LABELS = ("50", "500", "background", "several")
 THRESHOLDS = {"50": 0.9, "500": 0.8}
@@ -39,7 +40,8 @@ class Bench:
     def __init__(self, folder: Path, wall_s: float = WALL_S) -> None:
         self.folder = folder / "captures"
         album = Album(self.folder, max_bytes=1_000_000, keep_days=30)
-        self.capture = Capture(album, LABELS, THRESHOLDS, "xts 0.1.0", "ab" * 32, FakeClock(wall_s=wall_s))
+        self.clock, self.posted = FakeClock(wall_s=wall_s), list[object]()
+        self.capture = Capture(album, LABELS, THRESHOLDS, "xts 0.1.0", "ab" * 32, self.clock, post=self.posted.append)
 
     def see(self, seq: int, **shares: float) -> None:
         self.capture.offer(Sight(frame(seq), seen(seq, **shares)))
@@ -172,3 +174,46 @@ def test_a_folder_that_cannot_be_made_is_told_at_start(tmp_path: Path) -> None:
     (tmp_path / "captures").write_text("a file")
     with pytest.raises(OSError, match="captures"):
         Bench(tmp_path).capture.start()
+
+
+def test_what_is_asked_for_is_the_latest_picture_and_the_answer_is_its_name(bench: Bench) -> None:
+    bench.see(1, n50=0.3)
+    bench.capture.offer(Sight(frame(2), Observation(2, 0.2, CLEAR)))  # no inference, so no scores
+    assert bench.capture.offer(Command("c1", "snapshot"))
+    ((reason, seq, line),) = bench.kept()
+    assert (reason, seq, line["scores"], line["box"]) == ("snapshot", 2, {}, None)
+    (name,) = [path.name for path in bench.folder.glob("*.jpg")]
+    assert bench.posted == [Notice("captures kept"), Done("c1", result=name)], "said aloud each time"
+
+
+def test_there_is_no_snapshot_without_a_picture_of_now(bench: Bench) -> None:
+    bench.capture.offer(Command("c1", "snapshot"))
+    bench.see(1, n50=0.3)
+    bench.clock.advance(STALE_S + 0.1)
+    bench.capture.offer(Command("c2", "snapshot"))
+    bench.capture.offer(Command("c3", "repeat"))
+    assert bench.kept() == []
+    assert bench.posted == [Done(id_, "the camera gives no picture") for id_ in ("c1", "c2")]
+
+
+def test_a_snapshot_that_cannot_be_kept_is_answered_with_why(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.see(1, n50=0.3)
+    for number in range(INBOX_SIZE + 1):
+        bench.capture.offer(Command(f"c{number}", "snapshot"))
+    assert bench.posted[-1] == Done(f"c{INBOX_SIZE}", "too many pictures wait to be written")
+    bench.folder.write_text("no folder")
+    bench.capture._keep(bench.capture._inbox.take(0))
+    answer = bench.posted[-1]
+    assert isinstance(answer, Done)
+    assert (answer.id, answer.result) == ("c0", "")
+    assert "cannot be kept" in answer.why
+
+
+def test_a_snapshot_larger_than_all_may_be_is_answered_so(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.capture._album = Album(bench.folder, max_bytes=10, keep_days=30)
+    bench.see(1, n50=0.3)
+    bench.capture.offer(Command("c1", "snapshot"))
+    bench.capture._keep(bench.capture._inbox.take(0))
+    assert bench.posted[-1] == Done("c1", "the picture is larger than capture.max_mb allows")
