@@ -91,3 +91,29 @@ def test_an_answer_may_not_be_of_any_length(ends: tuple[socket.socket, socket.so
     gate.send(CONNECT)
     with pytest.raises(UnaskedError, match=f"{ANSWER_MAX_BYTES} are allowed"):
         through(gate, ends[1], b"\x20" + length(ANSWER_MAX_BYTES + 1))
+
+
+def test_nothing_passes_until_it_is_allowed(ends: tuple[socket.socket, socket.socket]) -> None:
+    message = b"\x32\x05\x00\x01x\x00\x01"
+    closed = greeted(*ends)
+    with pytest.raises(UnaskedError, match="PUBLISH"):
+        through(closed, ends[1], message)
+
+
+def test_what_is_allowed_later_passes_on_the_same_connection(ends: tuple[socket.socket, socket.socket]) -> None:
+    message = b"\x32\x05\x00\x01x\x00\x01"
+    gate = greeted(*ends)
+    gate.allow(300)
+    assert through(gate, ends[1], message) == message
+    assert gate.error is None
+
+
+def test_a_message_that_is_too_long_is_no_uncalled_for_one_and_ends_the_connection_all_the_same(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    gate = greeted(*ends)
+    gate.allow(300)
+    with pytest.raises(TooLongError, match="a message of 301 bytes, and 300 are read"):
+        through(gate, ends[1], b"\x30" + length(301))
+    assert isinstance(gate.error, TooLongError)
+    assert not isinstance(gate.error, UnaskedError)
