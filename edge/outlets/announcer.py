@@ -335,7 +335,8 @@ class Announcer:
             self._post(Done(id_, "nothing can be heard" if self._lost else "there was no silence to be heard in"))
         elif self._idle() and (not text or self._phrases.has(text)):
             self._orders.popleft()
-            heard = self._sound(text, Rank.NEWS) if text else self._call()
+            # No news: what was cut off, or not heard, must not come after an amount that it does not belong to.
+            heard = self._sound(text, Rank.DOUBT) if text else self._call()
             self._post(Done(id_, "" if heard else "nothing can be heard"))
 
     def _call(self) -> bool:

@@ -266,3 +266,19 @@ def test_amounts_of_another_currency_are_said_as_its_own() -> None:
     fixed = RUPEES.fixed(("10",), {"INR": ("10",), "VND": ("50000",)})
     assert fixed[:2] == ["10 rupees", "50000 dong"]
     assert len(set(fixed)) == len(fixed)
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"), [("en", {"rupee", "rupees"}), ("hi", {"rupee", "rupees"}), ("de", {"Rupien"})]
+)
+def test_the_words_that_money_goes_by_are_known_in_the_language_and_in_english(
+    language: str, expected: set[str]
+) -> None:
+    found = Speech(language, "INR").units({"INR"})
+    assert expected | {"rupees"} <= found
+    assert not any(character.isdigit() for word in found for character in word)
+
+
+def test_the_units_of_all_currencies_in_the_pocket_are_known() -> None:
+    found = Speech("en", "INR").units({"INR", "EUR"})
+    assert {"rupees", "euros", "cents"} <= found

@@ -25,10 +25,11 @@ from edge.core.messages import (
     Utterance,
     Verdict,
 )
+from edge.core.orders import Command, Done
 from edge.core.session import Answer, Repeat, Reply, Total
 from edge.core.speech import Speech
 from edge.drivers.fake import FakeButton, FakeClock, FakeSpeaker, FakeSynth
-from edge.outlets.announcer import Announcer, Posted
+from edge.outlets.announcer import ORDERS, STALE_ORDER_S, Announcer, Posted
 from edge.outlets.phrases import Phrases
 
 
@@ -614,3 +615,79 @@ def test_an_amount_that_waited_too_long_is_counted_and_not_said(desk: Desk) -> N
     assert desk.texts == []
     desk.press(1.0)
     assert desk.texts == ["Total: 500 rupees, 1 note"]
+
+
+def done(desk: Desk) -> list[Done]:
+    """What became of commands."""
+    return [message for message in desk.told if isinstance(message, Done)]
+
+
+def order(desk: Desk, id_: str, verb: str, text: str = "") -> None:
+    """Ask from afar, once the voice has had the time to render it."""
+    desk.tell(Command(id_, verb, text))
+    if text:
+        desk.phrases.prepare([desk.announcer._speech.message(text)])
+
+
+def test_a_message_from_afar_is_framed_and_answered_once_it_was_said(desk: Desk) -> None:
+    order(desk, "c1", "say", "Tea is ready")
+    desk.wait(0.1)
+    assert desk.texts == ["Message: Tea is ready"]
+    assert done(desk) == [Done("c1")]
+
+
+def test_a_message_from_afar_waits_until_an_amount_was_heard(desk: Desk) -> None:
+    desk.amount("500")
+    order(desk, "c1", "say", "Tea is ready")
+    assert desk.texts == ["500 rupees"]
+    assert done(desk) == []
+    desk.wait(5)
+    assert desk.texts == ["500 rupees", "Message: Tea is ready"]
+
+
+def test_what_could_not_be_heard_in_time_is_not_said_any_more(desk: Desk) -> None:
+    desk.speaker.fail = HardwareError("speaker", Reason.MISSING, "unplugged")
+    order(desk, "c1", "say", "Tea is ready")
+    desk.wait(STALE_ORDER_S + 1)
+    desk.speaker.fail = None
+    desk.wait(8)
+    assert "Message: Tea is ready" not in [one.text for one in desk.said if one.sounded]
+    assert [(one.id, bool(one.why)) for one in done(desk)] == [("c1", True)]
+
+
+def test_a_repeat_from_afar_says_that_it_is_one(desk: Desk) -> None:
+    desk.phrases.prepare(["Once more: 500 rupees"])
+    desk.amount("500")
+    desk.wait(5)
+    desk.tell(Command("c1", "repeat"))
+    desk.wait(1)
+    assert desk.texts == ["500 rupees", "Once more: 500 rupees"]
+
+
+def test_a_tone_that_nothing_else_sounds_shows_which_device_it_is(desk: Desk) -> None:
+    desk.tell(Command("c1", "identify"))
+    assert desk.tones == [Earcon.HERE]
+    assert done(desk) == [Done("c1")]
+
+
+def test_of_many_commands_those_that_nobody_could_wait_for_are_refused(desk: Desk) -> None:
+    desk.amount("500")
+    for number in range(ORDERS + 1):
+        desk.tell(Command(f"c{number}", "identify"))
+    assert done(desk) == [Done(f"c{ORDERS}", "others wait to be heard")]
+
+
+def test_what_is_asked_of_others_makes_no_sound(desk: Desk) -> None:
+    desk.tell(Command("c1", "snapshot"))
+    desk.wait(1)
+    assert (desk.speaker.heard, done(desk)) == ([], [])
+
+
+def test_what_an_amount_cut_off_of_a_repeat_from_afar_is_not_said_after_that_amount(desk: Desk) -> None:
+    desk.phrases.prepare(["Once more: 500 rupees"])
+    desk.amount("500")
+    desk.wait(5)
+    desk.tell(Command("c1", "repeat"))
+    desk.amount("100")
+    desk.wait(5)
+    assert desk.texts == ["500 rupees", "Once more: 500 rupees", "100 rupees"]
