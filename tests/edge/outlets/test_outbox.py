@@ -241,3 +241,41 @@ def test_killing_the_process_loses_nothing_that_was_confirmed(path: Path) -> Non
         assert kept[: confirmed[-1]] == list(range(1, confirmed[-1] + 1))
         assert outbox.lost() == 0
         outbox.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["UPDATE days SET data = X'00FF' WHERE day = '2025-06-15'",
+     "UPDATE days SET data = 7 WHERE day = '2025-06-15'",
+     "UPDATE days SET checksum = 'x' WHERE day = '2025-06-15'",
+     "UPDATE days SET day = X'FFFE' WHERE day = '2025-06-15'",
+     "UPDATE days SET day = 'someday' WHERE day = '2025-06-15'"],
+)  # fmt: skip
+def test_a_day_that_is_damaged_on_the_disk_costs_that_day_only(path: Path, damage: str) -> None:
+    outbox = Outbox(path, 10)
+    fill(outbox, 2)
+    for day in ("2025-06-14", "2025-06-15"):
+        outbox.change_day(day, lambda data: b"{}")
+    outbox.close()
+    with sqlite3.connect(path) as db:
+        db.execute(damage)
+    db.close()
+    again = Outbox(path, 10)
+    assert again.days() == {"2025-06-14": b"{}"}
+    assert (seqs(again), again.lost()) == ([1, 2], 0)
+    again.change_day("2025-06-15", lambda data: b"new" if data is None else b"old")
+    assert again.days()["2025-06-15"] == b"new"
+
+
+def test_a_file_that_has_lost_its_days_has_lost_nothing_else(path: Path) -> None:
+    outbox = Outbox(path, 10)
+    fill(outbox, 2)
+    outbox.change_day("2025-06-15", lambda data: b"{}")
+    outbox.close()
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE days")
+    db.close()
+    again = Outbox(path, 10)
+    assert (again.days(), seqs(again), again.lost()) == ({}, [1, 2], 0)
+    again.change_day("2025-06-16", lambda data: b"{}")
+    assert again.days() == {"2025-06-16": b"{}"}
