@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,7 @@ def documents() -> dict[str, str]:
 
 def main() -> None:
     """Write them."""
+    argparse.ArgumentParser(prog="python -m deploy.wiredocs", description="Write how telemetry looks.").parse_args()
     for name, text in documents().items():
         (DOCS / name).write_text(text, encoding="utf-8")
 

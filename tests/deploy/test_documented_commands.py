@@ -29,7 +29,18 @@ SPAN = re.compile(r"`((?:make|saynote|sudo|systemctl|journalctl|python -m|\.venv
 NOT_COMMANDS = ("mermaid", "json", "toml", "text")
 # Programs of others, which this project neither ships nor sets up here; what they are told is for people to judge.
 FOREIGN = {
-    *("systemctl", "journalctl", "mosquitto_sub", "install", "nano", "grep", "df", "usermod", "raspi-config"),
+    *(
+        "systemctl",
+        "journalctl",
+        "mosquitto_sub",
+        "mosquitto_pub",
+        "install",
+        "nano",
+        "grep",
+        "df",
+        "usermod",
+        "raspi-config",
+    ),
     *("apt-get", "ssh", "ssh-copy-id", "tar", "date", "aplay", "speaker-test"),
     *("reprepro", "gpg", "tee", "cp"),
 }

@@ -20,7 +20,7 @@ def strongest_hz(pcm: Pcm, from_s: float, seconds: float) -> float:
 def test_a_tone_is_short_soft_at_both_ends_and_quieter_than_speech(earcon: Earcon, rate_hz: int) -> None:
     pcm = sound(earcon, rate_hz)
     samples = pcm.samples.astype(int)
-    assert pcm.seconds < 0.25
+    assert pcm.seconds < (1.1 if earcon is Earcon.HERE else 0.25)  # that one is to be looked for by ear
     assert max(abs(samples[0]), abs(samples[-1])) < 100
     # What clicks is a step: between two samples none is larger than the tone itself makes.
     steepest = max(2 * np.pi * tone_hz / rate_hz for tone_hz, _ in TONES[earcon])

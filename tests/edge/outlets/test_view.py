@@ -150,7 +150,7 @@ def test_offering_never_waits_for_a_slow_terminal() -> None:
     view.start()
     assert view.offer(seen("10"))
     assert entered.wait(30)
-    for _ in range(1000):
-        assert view.offer(seen("10"))
+    taken = [view.offer(seen("10")) for _ in range(1000)]
+    assert taken.count(False) > 900, "the oldest make room"
     stuck.set()
     view.close()
