@@ -44,8 +44,8 @@ test: check ## check, and the tests that start real programs
 	@$(VENV)/python -m pytest -m integration --ignore tests/training
 	@$(VENV)/python -m pytest -m integration -n 2 --dist loadfile tests/training
 
-e2e: setup-e2e ## boot devices in boxes, as root, deploy to them over ssh and break them: [KILLS=10]
-	@$(VENV)/python -m tests.e2e.pi.suite $(call given,--kills,$(KILLS))
+e2e: setup-e2e ## boot devices in boxes, as root, deploy to them over ssh and break them: [KILLS=10] [FILES="tests to run"]
+	@$(VENV)/python -m tests.e2e.pi.suite $(call given,--kills,$(KILLS)) $(FILES)
 
 check: setup-test ## format, lint, types, import rules, fast tests
 	@$(VENV)/ruff format --check .
