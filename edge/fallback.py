@@ -7,14 +7,13 @@ the state folder. It knows no engine: whoever asks tries the candidates.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from pathlib import Path
 
 import msgspec
 
 from edge.core import bundle as bundles
-from edge.core import intake
+from edge.core import intake, whole
 from edge.core.bundle import Bundle
 
 log = logging.getLogger(__name__)
@@ -39,14 +38,9 @@ def remember(state: Path, wanted: str, bundle: Bundle) -> None:
     record = Record(wanted, str(bundle.path.resolve()), about.digest, about.currency, bundle.denominations)
     if record == recall(state):
         return
-    scratch = state / f"{RECORD}.new"
     try:
-        state.mkdir(parents=True, exist_ok=True)
-        scratch.write_bytes(msgspec.json.encode(record))
-        scratch.replace(state / RECORD)
+        whole.write(state / RECORD, msgspec.json.encode(record))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            scratch.unlink()
         log.warning("the bundle in use is not remembered: %s", error)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.core import intake
+from edge.core import intake, whole
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,10 @@ def announce(said: Mapping[str, bytes], folder: Path, keep: Callable[[str, bytes
         keep(topic, payload)
     topics = list(dict.fromkeys([*said, *former]))[:MOST]
     if topics != former:
-        _write(folder / FILE, topics)
+        try:
+            whole.write(folder / FILE, msgspec.json.encode(topics))
+        except OSError as error:
+            log.warning("what was announced is not remembered: %s", error)
 
 
 def _read(file: Path) -> list[str]:
@@ -46,12 +49,3 @@ def _read(file: Path) -> list[str]:
     except (OSError, ValueError) as error:  # msgspec's own, too
         log.warning("%s cannot be read, and what was announced before stays: %s", file, error)
         return []
-
-
-def _write(file: Path, topics: list[str]) -> None:
-    fresh = file.with_suffix(".new")
-    try:
-        fresh.write_bytes(msgspec.json.encode(topics))
-        fresh.replace(file)
-    except OSError as error:
-        log.warning("%s cannot be written: %s", file, error)

@@ -37,7 +37,7 @@ def test_a_memory_that_cannot_be_read_costs_what_was_to_be_taken_back(tmp_path: 
 
 
 def test_a_full_disk_takes_nothing_away(tmp_path: Path) -> None:
-    (tmp_path / FILE).with_suffix(".new").mkdir()
+    (tmp_path / f"{FILE}.new").mkdir()
     assert kept({"a": b"1"}, tmp_path) == {"a": b"1"}
 
 
