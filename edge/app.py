@@ -217,8 +217,8 @@ def run(
         speech = Speech(config.voice.language, chosen[0].manifest.currency)
         phrases = phrases_of(config, devices.synth(), state / "phrases")
         startup.lap("voice")
-        amounts = {bundle.manifest.currency: bundle.denominations for bundle in chosen}
-        rendered = phrases.prepare(speech.fixed(chosen[0].denominations, amounts))
+        others = {bundle.manifest.currency: bundle.denominations for bundle in chosen[1:]}
+        rendered = phrases.prepare(speech.fixed(chosen[0].denominations, others))
         startup.lap("phrases")
         phrases.start(later=speech.ages())
         closing.callback(phrases.close)

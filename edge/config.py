@@ -120,7 +120,8 @@ def _reading(raw: dict[str, Any]) -> Reading:
         return found
     across = _mistakes_across(found.config)
     # A broker that cannot be is one that does not answer: what is told to it waits on the disk.
-    config = _without(found.config, [mistake for mistake in across if mistake not in _unusable_broker(found.config)])
+    waits = _unusable_broker(found.config)
+    config = _without(found.config, [mistake for mistake in across if mistake not in waits])
     return Reading(config, (*found.mistakes, *across), tuple(_remarks(config)))
 
 

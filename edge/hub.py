@@ -35,8 +35,10 @@ class Outlet(Protocol):
         """Begin, once; HardwareError where that cannot be. What was offered before is taken now."""
 
     def offer(self, message: Any, /) -> bool:
-        """Take a message of a kind that it joined for; returns at once, from any thread. False when
-        it is lost, or another that waited for it."""
+        """Take a message of a kind that it joined for; returns at once, from any thread.
+
+        False when it is lost, or another that waited for it.
+        """
 
     def close(self) -> None:
         """Do what was offered, then end; may be called twice, and without a start."""

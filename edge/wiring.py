@@ -85,7 +85,7 @@ class Kit:
         found = [bundle.manifest.digest for bundle in self.bundles]
         return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()
 
-    @property
+    @functools.cached_property  # it may read the machine's id
     def topics(self) -> wire.Topics:
         """Where this device speaks."""
         return wire.Topics(self.config.mqtt.prefix, device_id(self.config))
@@ -153,7 +153,7 @@ def _telemetry(kit: Kit, post: Post) -> Outlet:
     from edge.outlets.telemetry import Telemetry
 
     source = wire.Source(
-        device=device_id(kit.config),
+        device=kit.topics.device,
         run=secrets.token_hex(4),
         daemon=__version__,
         currency=kit.bundles[0].manifest.currency,
@@ -173,11 +173,12 @@ def _telemetry(kit: Kit, post: Post) -> Outlet:
 
 def _announce(kit: Kit, telemetry: Telemetry, source: wire.Source) -> None:
     """Tell Home Assistant of the device, or take back what it was told in former times."""
-    from edge.core import discovery
     from edge.outlets.announced import announce
 
     mqtt, said = kit.config.mqtt, {}
     if mqtt.discovery:
+        from edge.core import discovery
+
         said = discovery.announcements(mqtt.discovery_prefix, kit.topics, source, commands=mqtt.commands)
 
         def heard(_topic: str, payload: bytes, retained: bool) -> None:

@@ -61,7 +61,9 @@ class Pocket:
             found = [(number, one) for number, reader in enumerate(self._readers) for one in reader.step(observation)]
         else:
             number, now = observation.reader, observation.t_s
-            own = replace(observation, scores=observation.scores[self._columns[number]])
+            own = observation
+            if len(self._readers) > 1:
+                own = replace(observation, scores=observation.scores[self._columns[number]])
             found = [(number, one) for one in self._readers[number].step(own, self._contested(number, now))]
             self._turn = number if self._keeps_turn(number, now) else (number + 1) % len(self._readers)
         heard = [one for number, decision in found if (one := self._hear(number, decision)) is not None]
