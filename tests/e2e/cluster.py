@@ -32,9 +32,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
-
 from edge.core import wire
 from edge.core.messages import Decision, Health, Verdict
 from edge.drivers.clock import SystemClock
@@ -42,6 +39,7 @@ from edge.drivers.mqtt import PahoBroker
 from edge.outlets.outbox import Outbox
 from edge.outlets.telemetry import Telemetry
 from edge.settings import MqttConfig
+from tests.e2e.field import Subscriber
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "cloud" / "nats"
 NODES = ("a", "b", "c")
@@ -201,23 +199,14 @@ async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> 
     sink.close()
 
 
-class FleetReader:
-    """A subscriber whose session the cluster keeps, and which counts what it is told by name."""
+class FleetReader(Subscriber):
+    """Counts what it is told by name."""
 
     def __init__(self, port: int) -> None:
         self.payloads: dict[tuple[str, str, int], bytes] = {}
         self.doubled = self.two_payloads = 0
         self.last_s = time.monotonic()
-        self._subscribed = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, "reader", clean_session=False, protocol=paho.MQTTv311)
-        self._client.username_pw_set(FLEET, PASSWORD)
-        self._client.reconnect_delay_set(1, 1)
-        self._client.on_connect = lambda client, *_: client.subscribe(wire.Topics.all_devices("saynote"), qos=1)
-        self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.on_message = lambda _client, _data, message: self._take(message)
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-        assert self._subscribed.wait(PATIENCE_S)
+        super().__init__(port, "reader", (FLEET, PASSWORD), PATIENCE_S)
 
     def _take(self, message: Any) -> None:
         if message.topic.endswith("/availability"):
@@ -236,11 +225,6 @@ class FleetReader:
     def silent_s(self) -> float:
         """Since the last message."""
         return time.monotonic() - self.last_s
-
-    def close(self) -> None:
-        """Leave; the session stays."""
-        self._client.disconnect()
-        self._client.loop_stop()
 
 
 class NumberedOutbox(Outbox):

@@ -66,23 +66,42 @@ class KeepingMosquitto(Mosquitto):
                 process.wait(2)
 
 
-class Reader:
-    """A fleet's dashboard: a subscriber whose session the broker keeps while either of them is away."""
+class Subscriber:
+    """Hears all devices; the broker keeps its session while either of them is away."""
 
-    def __init__(self, port: int) -> None:
-        self.messages: list[tuple[str, bytes, bool]] = []
-        self._changed = threading.Condition()
+    def __init__(
+        self, port: int, name: str, account: tuple[str, str] | None = None, patience_s: float = PATIENCE_S
+    ) -> None:
         self._subscribed = threading.Event()
         self._client = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id="dashboard", clean_session=False, protocol=paho.MQTTv311
+            CallbackAPIVersion.VERSION2, client_id=name, clean_session=False, protocol=paho.MQTTv311
         )
+        if account is not None:
+            self._client.username_pw_set(*account)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda client, *_: client.subscribe(wire.Topics.all_devices("saynote"), qos=1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = lambda _client, _data, message: self._take(message)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        assert self._subscribed.wait(PATIENCE_S)
+        assert self._subscribed.wait(patience_s)
+
+    def _take(self, message: Any) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Leave; the session stays."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+class Reader(Subscriber):
+    """A fleet's dashboard."""
+
+    def __init__(self, port: int) -> None:
+        self.messages: list[tuple[str, bytes, bool]] = []
+        self._changed = threading.Condition()
+        super().__init__(port, "dashboard")
 
     def _take(self, message: Any) -> None:
         with self._changed:
@@ -103,10 +122,6 @@ class Reader:
 
     def availability(self) -> list[bytes]:
         return [data for topic, data, _ in self.messages if topic == TOPICS.availability()]
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
 
 
 class WatchedOutbox(Outbox):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from deploy.pages import PageServer
 from edge.drivers import clock
 from tests.e2e import chromium
 from tests.e2e.chromium import PATIENCE_S, keep, look, sign_in, until
-from tests.ports.standins import Mosquitto
+from tests.ports.standins import Mosquitto, require_mosquitto
 
 pytestmark = pytest.mark.integration
 
@@ -77,8 +76,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def brokers(tmp_path: Path) -> Iterator[Callable[..., Broker]]:
-    if shutil.which("mosquitto") is None and not Path("/usr/sbin/mosquitto").exists():
-        pytest.skip("install mosquitto to run this test")
+    require_mosquitto()
     started: list[Broker] = []
 
     def start(**options: Any) -> Broker:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -14,10 +12,9 @@ from typing import Any
 import pytest
 
 from deploy import demo
-from deploy.bootstrap import SYSTEM_FOLDERS
 from tests.e2e import chromium
 from tests.e2e.homeassistant import HomeAssistant
-from tests.ports.standins import Mosquitto
+from tests.ports.standins import Mosquitto, require_mosquitto
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]  # its environment may have to be made first
 
@@ -55,8 +52,7 @@ class Daemon:
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    if shutil.which("mosquitto", path=f"{os.environ['PATH']}:{SYSTEM_FOLDERS}") is None:
-        pytest.skip("install mosquitto to run this test")
+    require_mosquitto()
     started = Mosquitto(tmp_path_factory.mktemp("broker"), "allow_anonymous true\n")
     yield started
     started.stop()

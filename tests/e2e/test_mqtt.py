@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -18,15 +17,14 @@ from edge.core import wire
 from edge.core.messages import Fault, Health, Recovered
 from tests.e2e import soak, troubles
 from tests.e2e.field import PATIENCE_S, TOPICS, Device, Line, Reader, counts, start_broker
-from tests.ports.standins import Mosquitto, StubBroker
+from tests.ports.standins import Mosquitto, StubBroker, require_mosquitto
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    if shutil.which("mosquitto") is None and not Path("/usr/sbin/mosquitto").exists():
-        pytest.skip("install mosquitto to run this test")
+    require_mosquitto()
     broker = start_broker(tmp_path)
     yield broker
     broker.stop()
@@ -330,8 +328,7 @@ def test_a_broker_that_restarts_again_and_again_costs_nothing(
 
 
 def test_a_small_soak_of_kills_restarts_cuts_jumps_and_full_disks_leaves_nothing_uncounted(tmp_path: Path) -> None:
-    if shutil.which("mosquitto") is None and not Path("/usr/sbin/mosquitto").exists():
-        pytest.skip("install mosquitto to run this test")
+    require_mosquitto()
     account = soak.soak(tmp_path, kills=6, restarts=3)
     assert account.clean, account
     assert account.numbered > 20
@@ -339,8 +336,7 @@ def test_a_small_soak_of_kills_restarts_cuts_jumps_and_full_disks_leaves_nothing
 
 @pytest.mark.parametrize("name", list(troubles.TROUBLES))
 def test_no_trouble_with_a_broker_costs_a_message_that_is_not_counted(tmp_path: Path, name: str) -> None:
-    if shutil.which("mosquitto") is None and not Path("/usr/sbin/mosquitto").exists():
-        pytest.skip("install mosquitto to run this test")
+    require_mosquitto()
     account = troubles.suffer(name, tmp_path)
     assert account.clean, account
     assert account.numbered == troubles.EVENTS + troubles.LATER

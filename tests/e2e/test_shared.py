@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ from edge.outlets.said import Said
 from edge.settings import Config, HealthConfig, ModelConfig, MqttConfig
 from edge.wiring import Kit, Outlets
 from tests.devices import fake_parts
-from tests.ports.standins import Mosquitto
+from tests.ports.standins import Mosquitto, require_mosquitto
 
 pytestmark = pytest.mark.integration
 PATIENCE_S = 90.0
@@ -106,8 +105,7 @@ def device(
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    if shutil.which("mosquitto") is None and not Path("/usr/sbin/mosquitto").exists():
-        pytest.skip("install mosquitto to run this test")
+    require_mosquitto()
     found = Mosquitto(tmp_path)
     yield found
     found.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.ports.standins import FakePicamera2, Mosquitto, StubBroker
+from tests.ports.standins import FakePicamera2, Mosquitto, StubBroker, require_mosquitto
 
 
 @pytest.fixture
@@ -33,8 +32,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, 
 
 @pytest.fixture
 def start_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
-    if shutil.which("mosquitto") is None and not Path("/usr/sbin/mosquitto").exists():
-        pytest.skip("install mosquitto and mosquitto-clients to run this test")
+    require_mosquitto()
     started: list[Mosquitto] = []
 
     def start(settings: str = "allow_anonymous true\n") -> Mosquitto:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,9 @@ from typing import Any, BinaryIO, ClassVar
 
 import cv2
 import numpy as np
+import pytest
 
+from deploy.bootstrap import SYSTEM_FOLDERS
 from edge.core.messages import Frame
 from edge.drivers.v4l import Node
 
@@ -325,6 +328,17 @@ class FakeStream:
         self.settings["finished_callback"]()
 
 
+def mosquitto_program() -> str | None:
+    """Where it is; servers need not be on everybody's PATH."""
+    return shutil.which("mosquitto", path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_FOLDERS}")
+
+
+def require_mosquitto() -> None:
+    """Skip the test where the real broker is not installed."""
+    if mosquitto_program() is None:
+        pytest.skip("install mosquitto and mosquitto-clients to run this test")
+
+
 class Mosquitto:
     """The real broker, on a free port of this machine."""
 
@@ -338,7 +352,7 @@ class Mosquitto:
         self.start()
 
     def start(self) -> None:
-        program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        program = mosquitto_program() or "mosquitto"
         command = [program, "-v", "-c", str(self._file)]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         assert self._process.stderr is not None
