@@ -67,14 +67,21 @@ def _problem(key: str, name: str, parts: tuple[str, ...] = ()) -> Entity:
 
 
 def entities(currency: str) -> tuple[Entity, ...]:
-    """All that may be announced of a device that reads `currency` (ISO 4217)."""
+    """All that may be announced of a device that reads `currency` (ISO 4217).
+
+    An entity has one unit: what a device with several bundles tells of another currency is unknown to it.
+    """
+
+    def of_ours(value: str, known: str = "true") -> str:
+        return f"{{{{ {value} if {known} and value_json.currency == '{currency}' else none }}}}"
+
     money = {"device_class": "monetary", "unit_of_measurement": currency}
     seen = f"{{'seen': {_moment('(value_json.last or {}).wall_s')}}}"
     last = {"json_attributes_topic": Topics.state, "json_attributes_template": f"{{{{ {seen} | tojson }}}}"}
     return (
-        Entity("sensor", "last_amount", "Last amount", Topics.state, "{{ (value_json.last or {}).amount }}",
-               {**money, **last, "icon": "mdi:cash"}, "amounts"),
-        Entity("sensor", "total", "Total", Topics.state, "{{ value_json.total }}",
+        Entity("sensor", "last_amount", "Last amount", Topics.state,
+               of_ours("value_json.last.amount", "value_json.last"), {**money, **last, "icon": "mdi:cash"}, "amounts"),
+        Entity("sensor", "total", "Total", Topics.state, of_ours("value_json.total"),
                {**money, "icon": "mdi:cash-multiple"}, "amounts"),
         Entity("sensor", "notes", "Notes in the total", Topics.state, "{{ value_json.count }}",
                {"icon": "mdi:counter"}, "counts"),

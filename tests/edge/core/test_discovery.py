@@ -62,5 +62,11 @@ def test_what_is_not_shared_is_not_announced(share: Level, missing: set[str]) ->
     assert set(told()) - set(told(share)) == missing
 
 
+def test_an_amount_of_another_currency_is_not_shown_with_this_ones_unit() -> None:
+    for key in ("last_amount", "total"):
+        assert told()[key]["unit_of_measurement"] == "INR"
+        assert "value_json.currency == 'INR' else none" in told()[key]["value_template"]
+
+
 def test_buttons_are_there_only_where_the_device_takes_commands() -> None:
     assert set(told()) - set(told(commands=False)) == {"repeat", "identify"}
