@@ -183,6 +183,10 @@ def test_an_exporter_survives_its_broker_and_says_meanwhile_that_nobody_watches(
     broker.stop()
     eventually(lambda: ("SaynoteExporterBlind", "") in prometheus.firing(), "blind")
     broker.start()
-    publish(broker.port, "saynote/hall/availability", wire.ONLINE, "-r")
-    eventually(lambda: prometheus.value('saynote_online{device="hall"}') == 1, "heard after the broker came back")
+    hall = SimulatedDevice(1, "saynote", time.time())
+    # One that was online and reported nothing would be an alarm of its own, a second later.
+    publish(broker.port, hall.topic("health"), hall.health(1.0), "-r")
+    publish(broker.port, hall.topic("availability"), wire.ONLINE, "-r")
+    online = f'saynote_online{{device="{hall.name}"}}'
+    eventually(lambda: prometheus.value(online) == 1, "heard after the broker came back")
     eventually(lambda: not prometheus.firing(), "no alert")
