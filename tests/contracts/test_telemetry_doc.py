@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,14 @@ EVENTS: dict[str, wire.Told] = {
 }
 
 
+@cache
 def properties(kind: str) -> dict[str, Any]:
     schema = wire.schema()[kind]
     definition = schema["$defs"][schema["$ref"].rsplit("/", 1)[1]]
     return {name: field for name, field in definition["properties"].items() if name != "kind"}
 
 
+@cache
 def shared() -> list[str]:
     """Fields that every payload has."""
     return [name for name in properties(KINDS[0]) if all(name in properties(kind) for kind in KINDS)]

@@ -20,7 +20,7 @@ from edge.core.errors import BundleError
 from tests.pictures import empty_png, heic, not_files
 from training.__main__ import main
 from training.errors import TrainingError
-from training.learn import files
+from training.learn import files, prepare
 from training.learn.prepare import Prepared, labels_for, play_material
 from training.learn.settings import FitSettings, Identity
 from training.playmoney import notes, scenes
@@ -44,6 +44,12 @@ def draw(data: Path) -> Path:
 def save(path: Path, pixels: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), pixels[..., ::-1])
+
+
+@pytest.fixture(autouse=True)
+def few_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing hundreds takes seconds, and nothing here looks at them."""
+    monkeypatch.setattr(prepare, "DRAWN_STRANGERS", 8)
 
 
 @pytest.fixture(scope="module")

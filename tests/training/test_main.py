@@ -10,10 +10,18 @@ import pytest
 
 from edge.core import bundle as bundles
 from training.__main__ import main
+from training.learn import prepare
 from training.playmoney import notes, scenes
 
 Save = Callable[[Path, np.ndarray], Path]
 XTS = Path(__file__).parents[2] / "edge" / "bundles" / "xts"
+
+
+@pytest.fixture(autouse=True)
+def little_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing the usual hundreds takes seconds, and nothing here looks at them."""
+    for number in ("DRAWN_STRANGERS", "PLAY_STRANGERS", "PLAY_SCENES"):
+        monkeypatch.setattr(prepare, number, 8)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str]:

@@ -87,6 +87,10 @@ def from_photos(
     known, unknown = dataset.split(others, dataset.HELD_OUT_SHARE)
     for sentence in dataset.lacking(photos, train, held):
         raise TrainingError(sentence)
+    labels = labels_for(sorted({p.label for p in photos} - {BACKGROUND}))
+    contents = dataset.hashes(photos + others)
+    for one, other in dataset.under_two_labels(photos + others, contents):
+        raise TrainingError(f"{one.path} and {other.path} are the same picture: {one.label} and {other.label}")
     done = 0
 
     def count() -> None:
@@ -98,10 +102,6 @@ def from_photos(
     kept = material.gather([photos[i] for i in held], [others[i] for i in unknown])
     gathered.strangers.extend(_draw_strangers(DRAWN_SEED, DRAWN_STRANGERS))
     kept.strangers.extend(_draw_strangers(DRAWN_SEED + DRAWN_STRANGERS, DRAWN_STRANGERS // 4))
-    labels = labels_for(sorted({p.label for p in photos} - {BACKGROUND}))
-    contents = dataset.hashes(photos + others)
-    for one, other in dataset.under_two_labels(photos + others, contents):
-        raise TrainingError(f"{one.path} and {other.path} are the same picture: {one.label} and {other.label}")
     pictures = []
     for index in held:
         pictures.append(preprocess.to_tensor(dataset.load(photos[index].path), input_)[0])
