@@ -22,7 +22,7 @@ from pathlib import Path
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 VENV = ".venv"
-# Goal -> extras of pyproject.toml. A later goal holds all that an earlier one needs.
+# Goal -> extras of pyproject.toml, from few to many.
 GOALS = {
     "run": (),
     "train": ("training",),
@@ -368,12 +368,16 @@ def stamp_file(project: Path, goal: str) -> Path:
     return project / VENV / f"saynote-{goal}.stamp"
 
 
+def holds(other: str, goal: str) -> bool:
+    """Whether whoever has set up `other` has all that `goal` needs."""
+    return set(GOALS[goal]) <= set(GOALS[other]) and all(other in need.goals for need in NEEDS if goal in need.goals)
+
+
 def is_done(project: Path, goal: str, version: tuple[int, int]) -> bool:
     """Whether this goal, or one that holds it, is set up already."""
     if not (project / VENV / "bin" / "python").exists():
         return False
-    at_least = list(GOALS)[list(GOALS).index(goal) :]
-    for other in at_least:
+    for other in (other for other in GOALS if holds(other, goal)):
         stamp = stamp_file(project, other)
         if stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint(project, other, version):
             return True

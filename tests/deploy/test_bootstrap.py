@@ -258,6 +258,13 @@ def test_new_dependencies_or_another_python_are_set_up_anew(project: Path) -> No
     assert not bootstrap.is_done(project, "run", (3, 11))
 
 
+def test_a_set_up_for_training_is_none_for_trying_the_device_out(project: Path) -> None:
+    """It brings no broker."""
+    set_up(project, "train")
+    assert bootstrap.is_done(project, "train", (3, 11))
+    assert not bootstrap.is_done(project, "run", (3, 11))
+
+
 def test_a_set_up_that_failed_leaves_no_stamp(project: Path) -> None:
     machine = Machine(lambda command: "--editable" in command)
     with pytest.raises(SetupError):
