@@ -25,7 +25,7 @@ def describe(item: Decision | Guidance | Fault | Recovered | Utterance) -> str:
     if isinstance(item, Fault):
         text = f"fault: {item.device} {item.reason} {item.detail}".rstrip()
         return text.encode("utf-8", "replace").decode()  # a file's name need not be Unicode
-    return f"works again: {item.device}"
+    return f"over: {item.device} {item.reason}" if item.reason else f"works again: {item.device}"
 
 
 def sees(observation: Observation | None, labels: tuple[str, ...]) -> str:

@@ -48,9 +48,7 @@ class Care:
                 events.append(Fault(device, reason.value, detail))
         over = self._present - set(troubles)
         self._present -= over
-        still = {device for device, _ in self._present}
-        events += [Recovered(device) for device in sorted({device for device, _ in over} - still)]
-        return events
+        return events + sorted((Recovered(device, reason.value) for device, reason in over), key=lambda one: one.reason)
 
 
 def _troubles(vitals: Vitals) -> dict[tuple[str, Reason], str]:

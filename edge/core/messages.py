@@ -188,6 +188,7 @@ class Recovered:
     """A device that had failed works again."""
 
     device: str
+    reason: str = ""  # which of its troubles is over, where it is one of `edge.core.stands.CONDITIONS`
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,9 @@ class RecoveredPayload(Payload, frozen=True, kw_only=True, tag="recovered"):
     """A part that had failed works again."""
 
     part: Annotated[str, Meta(description="camera, speaker, button ...")]
+    reason: Annotated[
+        str, Meta(description="which trouble is over: too hot, under-voltage, full, not set; empty for any other")
+    ] = ""
 
 
 class HealthPayload(Payload, frozen=True, kw_only=True, tag="health"):

@@ -172,7 +172,7 @@ def payload(event: Told, source: Source, entry: Entry, moment: Moment, *, taken_
     if isinstance(event, Fault):
         return FaultPayload(part=event.device, reason=event.reason, detail=_detail(event.detail), **head)
     if isinstance(event, Recovered):
-        return RecoveredPayload(part=event.device, **head)
+        return RecoveredPayload(part=event.device, reason=event.reason, **head)
     if isinstance(event, Response):
         head |= {"id": event.id, "verb": event.verb[:64], "ok": event.ok}
         # A picture's name counts those of its day.

@@ -15,6 +15,8 @@ import msgspec
 from edge.core import days, wire
 from edge.core.days import Counted, Day
 from edge.core.errors import TransientError
+from edge.core.messages import Fault, Recovered
+from edge.core.stands import Faults
 from edge.outlets.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ class Diary:
         self._outbox, self._source = outbox, source
         self._fresh: dict[str, Day] = {}  # by day: not written yet
         self._lost = 0  # messages, when that was looked at last
+        self._faults = Faults()
 
     def begin(self) -> None:
         """Forget what is not shared any more. Raises TransientError where the disk does not let us."""
@@ -39,8 +42,13 @@ class Diary:
             if msgspec.json.encode(cut) != data:
                 self._outbox.change_day(day, lambda _, cut=cut: msgspec.json.encode(cut))  # type: ignore[misc]
 
-    def note(self, event: Counted, wall_s: float | None) -> None:
-        """Count what happened at `wall_s`."""
+    def note(self, event: Counted | Recovered, wall_s: float | None) -> None:
+        """Count what happened at `wall_s`: of faults, those that begin."""
+        if isinstance(event, Recovered):
+            self._faults.note(event)
+            return
+        if isinstance(event, Fault) and not self._faults.note(event):
+            return
         if today := day_of(wall_s):
             self._fresh.setdefault(today, Day()).note(event, self._source.currency)
 

@@ -30,6 +30,7 @@ from edge.core.messages import (
     Verdict,
 )
 from edge.core.span import Span
+from edge.core.stands import Faults
 from edge.outlets.worker import Mishaps
 from edge.ports import Board, Clock, Supervisor
 
@@ -81,7 +82,7 @@ class HealthMonitor:
         self._lock = threading.Lock()
         self._frames = self._inferences = self._announced = 0
         self._seen, self._seen_s = 0, clock.now_s()  # frames, and when, at the status before
-        self._wrong: dict[str, str] = {}  # by device, what is wrong with it now
+        self._faults = Faults()  # those that stand now
         self._since_report, self._since_stretch = Span(self._began_s), Span(self._began_s)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
@@ -108,10 +109,7 @@ class HealthMonitor:
 
     def _note(self, event: Fault | Recovered) -> None:
         with self._lock:
-            if isinstance(event, Fault):
-                self._wrong[event.device] = event.detail or event.reason
-            else:
-                self._wrong.pop(event.device, None)
+            self._faults.note(event)
 
     def _turned(self, thread: str) -> None:
         now_s = self._clock.now_s()
@@ -184,7 +182,8 @@ class HealthMonitor:
         """Tell the supervisor in one line how many pictures a second came since the last time, and what is wrong."""
         now_s = self._clock.now_s()
         with self._lock:
-            frames, wrong = self._frames, [f"{device}: {detail}" for device, detail in self._wrong.items()]
+            frames, faults = self._frames, [stood.fault for stood in self._faults.standing]
+        wrong = [f"{fault.device}: {fault.detail or fault.reason}" for fault in faults]
         if now_s > self._seen_s:
             rate = (frames - self._seen) / (now_s - self._seen_s)
             self._supervisor.status("; ".join([f"{rate:.1f} pictures/s", *wrong])[:STATUS_MOST])

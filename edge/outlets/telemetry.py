@@ -144,7 +144,7 @@ class Telemetry:
             self._bulletin.note(event, noted.moment)
         if noted.ours:
             return
-        if isinstance(event, Decision | Guidance | Fault | Stretch):
+        if isinstance(event, Decision | Guidance | Fault | Recovered | Stretch):
             self._diary.note(event, noted.moment.wall_s)
         if isinstance(event, Stretch):
             self._minute_has_passed(noted.moment)

@@ -176,6 +176,17 @@ def test_faults_are_followed_from_events_where_a_device_lists_none(browser: Any)
     assert device(browser, [*begun, ("event", over, False, NOW_MS)])["need"] == "well"
 
 
+def test_each_trouble_of_a_part_stands_once_and_what_is_measured_ends_by_itself(browser: Any) -> None:
+    told = [("fault", "camera", "missing"), ("fault", "camera", "busy"), ("fault", "board", "too hot"),
+            ("fault", "board", "under-voltage"), ("recovered", "board", "too hot")]  # fmt: skip
+    messages = [
+        ("event", {"kind": kind, **HEAD, "seq": 5 + number, "part": part, "reason": reason}, False, NOW_MS)
+        for number, (kind, part, reason) in enumerate(told)
+    ]
+    found = device(browser, [("availability", "online", True, NOW_MS), *messages])["faults"]
+    assert [(one["part"], one["reason"]) for one in found] == [("camera", "busy"), ("board", "under-voltage")]
+
+
 def test_a_restarted_daemon_begins_without_the_faults_of_the_run_before(browser: Any) -> None:
     fault = {"kind": "fault", **HEAD, "part": "camera", "reason": "stopped", "detail": ""}
     messages = [("event", fault, False, NOW_MS), ("health", health(run="bb", seq=9), False, NOW_MS)]

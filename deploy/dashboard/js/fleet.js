@@ -85,6 +85,10 @@ function beginRun(device, message) {
   device.seq = message.seq ?? 0;
 }
 
+// A part has one failure at a time; what is measured stands by itself (edge/core/stands.py).
+const CONDITIONS = ["too hot", "under-voltage", "full", "not set"];
+const apart = (reason) => (CONDITIONS.includes(reason) ? reason : "");
+
 const NEWS = { detection: 1, unsure: 1, fault: 1, recovered: 1, hint: 1 };
 
 const KEEP = {
@@ -115,8 +119,8 @@ function note(device, message, { at_ms, retained }) {
     device.last = { amount: message.amount, currency: message.currency, at_ms };
   }
   if (message.kind === "fault" || message.kind === "recovered") {
-    const others = device.faults.filter(({ part }) => part !== message.part);
     const { part, reason, detail } = message;
+    const others = device.faults.filter((one) => one.part !== part || apart(one.reason) !== apart(reason));
     device.faults = message.kind === "fault" ? [...others, { part, reason, detail, since_ms: at_ms }].slice(-32) : others;
   }
 }

@@ -80,7 +80,7 @@ const BODIES = {
   detection: (raw) => ({ amount: amount(raw.amount), currency: currency(raw.currency), today: count(raw.today) }),
   unsure: (raw) => ({ reason: raw.reason === "several" ? "several" : "unsure" }),
   fault,
-  recovered: (raw) => ({ part: words(raw.part, 32) || "unnamed part" }),
+  recovered: (raw) => ({ part: words(raw.part, 32) || "unnamed part", reason: words(raw.reason, 48) }),
   hint: (raw) => ({ hint: words(raw.hint, 32) }),
   health: (raw) => ({
     uptime_s: number(raw.uptime_s, 0, MANY),

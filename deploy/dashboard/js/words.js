@@ -85,7 +85,7 @@ export function happened(event) {
       return { what: "Not sure", words, detail: "" };
     }
     case "fault": return { what: "Fault", words: faultLine(event), detail: event.detail };
-    case "recovered": return { what: "Works again", words: event.part, detail: "" };
+    case "recovered": return { what: event.reason ? "Over" : "Works again", words: faultLine(event), detail: "" };
     default: return { what: "Hint", words: event.hint, detail: "" };
   }
 }

@@ -40,6 +40,7 @@ def seen(label: str | None, look: Look = Look.CLEAR, box: Box | None = None) -> 
         (Fault("camera", "stopped", "unplugged"), "fault: camera stopped unplugged"),
         (Fault("camera", "stopped"), "fault: camera stopped"),
         (Recovered("camera"), "works again: camera"),
+        (Recovered("board", "too hot"), "over: board too hot"),
         (Utterance("10 rupees", Rank.AMOUNT, 1.0, True), "“10 rupees”"),
         (Utterance("10 rupees", Rank.AMOUNT, 1.0, False), "“10 rupees” (not heard: no sound card)"),
     ],

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from edge.core.messages import Decision, Fault, Recovered, Verdict
 from edge.core.session import Standing, Total
-from edge.core.stands import MOST_FAULTS, Last, Stands, Stood
+from edge.core.stands import MOST_FAULTS, Faults, Last, Stands, Stood
 
 CAMERA = Fault("camera", "stopped", "no new picture")
 
@@ -20,8 +20,32 @@ def test_a_fault_stands_from_when_it_was_first_told_until_its_part_works_again()
         ("too hot", 30.0),
         ("under-voltage", 40.0),
     ]
-    stands.note(Recovered("board"), 50.0, None)
+    stands.note(Recovered("board", "too hot"), 50.0, None)
+    stands.note(Recovered("board", "under-voltage"), 51.0, None)
     assert stands.faults == (Stood(Fault("camera", "stopped", "another detail"), 10.0),)
+
+
+def test_a_camera_that_was_missing_and_is_busy_now_has_one_trouble_since_the_first() -> None:
+    faults = Faults()
+    assert faults.note(Fault("camera", "missing"), 10.0)
+    assert not faults.note(Fault("camera", "busy"), 20.0)
+    assert faults.standing == (Stood(Fault("camera", "busy"), 10.0),)
+    faults.note(Recovered("camera"))
+    assert faults.standing == ()
+
+
+def test_what_is_measured_stands_beside_a_failure_of_the_same_part_and_ends_by_itself() -> None:
+    faults = Faults()
+    for fault in (Fault("board", "too hot"), Fault("board", "under-voltage"), Fault("disk", "broken")):
+        assert faults.note(fault)
+    assert faults.note(Fault("disk", "full"))
+    faults.note(Recovered("board", "too hot"))
+    faults.note(Recovered("disk", "full"))
+    faults.note(Recovered("board"))
+    assert [(stood.fault.device, stood.fault.reason) for stood in faults.standing] == [
+        ("board", "under-voltage"),
+        ("disk", "broken"),
+    ]
 
 
 def test_repairs_of_what_never_failed_change_nothing() -> None:
@@ -45,5 +69,5 @@ def test_the_last_amount_and_the_total_are_the_newest() -> None:
 def test_faults_without_end_take_a_bounded_room() -> None:
     stands = Stands()
     for number in range(1000):
-        stands.note(Fault("camera", f"reason {number}"), float(number), None)
+        stands.note(Fault(f"part {number}", "missing"), float(number), None)
     assert len(stands.faults) == MOST_FAULTS

@@ -181,9 +181,9 @@ def test_what_is_wrong_with_the_computer_is_told_and_the_end_of_it() -> None:
     bench.monitor.look()
     bench.board.is_hot, bench.board.is_weak, bench.board.free = False, None, 1 << 30
     bench.monitor.look()
-    assert [(event.device, getattr(event, "reason", "over")) for event in bench.told] == [
-        *(("board", "too hot"), ("board", "under-voltage"), ("disk", "full")),
-        *(("board", "over"), ("disk", "over")),
+    assert [(type(event), event.device, event.reason) for event in bench.told] == [
+        *((Fault, "board", "too hot"), (Fault, "board", "under-voltage"), (Fault, "disk", "full")),
+        *((Recovered, "disk", "full"), (Recovered, "board", "too hot"), (Recovered, "board", "under-voltage")),
     ]
 
 
@@ -242,6 +242,24 @@ def test_the_line_for_systemd_says_what_is_wrong_until_it_is_over() -> None:
     first, second = bench.supervisor.statuses
     assert first.startswith("0.0 pictures/s; camera: no picture for 3 s; board: ")
     assert "camera" not in second
+
+
+def test_each_trouble_is_in_the_line_once() -> None:
+    bench = Bench()
+    bench.monitor.offer(Fault("camera", "missing"))
+    bench.monitor.offer(Fault("camera", "busy"))
+    bench.board.is_weak = bench.board.is_hot = True
+    bench.monitor.look()
+    bench.clock.advance(1.0)
+    bench.monitor.tell()
+    bench.board.is_hot = False
+    bench.monitor.look()
+    bench.clock.advance(1.0)
+    bench.monitor.tell()
+    first, second = bench.supervisor.statuses
+    heat, weak = "board: the processor is slowed down by heat", "board: the voltage is below what the board needs"
+    assert first == f"0.0 pictures/s; camera: busy; {heat}; {weak}"
+    assert second == f"0.0 pictures/s; camera: busy; {weak}"
 
 
 def test_systemd_hears_it_without_being_asked() -> None:

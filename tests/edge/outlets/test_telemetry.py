@@ -33,7 +33,7 @@ from edge.core.session import Standing, Total
 from edge.core.spread import Spread
 from edge.drivers.fake import FakeBroker, FakeClock, Message
 from edge.outlets.outbox import Outbox
-from edge.outlets.telemetry import INBOX, Telemetry
+from edge.outlets.telemetry import INBOX, SUMMARY_S, Telemetry
 
 WALL_S = 1_750_000_000.0
 SOURCE = wire.Source("pi-1", "a1b2c3d4", "0.1.0", "INR", "inr 1.0.0", "ab" * 32)
@@ -567,6 +567,27 @@ def test_state_is_said_at_the_start_on_change_and_with_each_health(bench: Bench)
     bench.telemetry.offer(HEALTH)
     bench.broker.wait_until(lambda: len(bench.broker.latest(TOPICS.state())) == said + 1)
     assert all(message.retain for message in bench.broker.messages if message.topic == TOPICS.state())
+
+
+def test_each_trouble_stands_once_in_state_and_counts_once_in_its_day(bench: Bench) -> None:
+    bench.clock.set_wall(WALL_S)
+    bench.telemetry.start()
+    for fault in ("camera missing", "camera busy", "board too hot", "board under-voltage"):
+        bench.telemetry.offer(Fault(*fault.split(maxsplit=1)))
+
+    def standing() -> list[tuple[str, str]]:
+        return [(fault["part"], fault["reason"]) for fault in bench.broker.latest(TOPICS.state())[-1]["faults"]]
+
+    def faults_of_the_day() -> list[int]:
+        return [day["faults"] for day in bench.broker.latest(TOPICS.summary())[-1]["days"]]
+
+    weak = ("board", "under-voltage")
+    bench.broker.wait_until(lambda: bool(bench.broker.latest(TOPICS.state())) and weak in standing())
+    assert standing() == [("camera", "busy"), ("board", "too hot"), weak]
+    bench.telemetry.offer(Recovered("board", "too hot"))
+    bench.broker.wait_until(lambda: standing() == [("camera", "busy"), weak])
+    bench.telemetry.offer(minute(bench.clock, SUMMARY_S))
+    bench.broker.wait_until(lambda: faults_of_the_day() == [3])
 
 
 def test_while_the_disk_takes_nothing_state_says_so(tmp_path: Path) -> None:
