@@ -26,6 +26,7 @@ from edge.core.guide import Guide, Mount
 from edge.core.line import shown
 from edge.core.messages import Fault, Notice, Sight, Utterance
 from edge.core.pocket import Pocket, labels_of
+from edge.core.pulsecode import PulseCode
 from edge.core.speech import Speech
 from edge.devices import Parts
 from edge.hub import Hub
@@ -37,7 +38,7 @@ from edge.pipeline import Pipeline
 from edge.ports import Engine, Synth
 from edge.settings import Config
 from edge.startup import Startup
-from edge.wiring import Kit, Outlets
+from edge.wiring import Kit, Outlets, Renewal
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,14 @@ def find_bundle(name: str) -> Path:
 def _bundle_folder(name: str) -> Path:
     shipped = BUNDLES / name
     return shipped if "/" not in name and intake.is_folder(shipped) else Path(name)
+
+
+def look(config: Config) -> None:
+    """Raises ConfigError or BundleError where a run with `config` would end for good at its start; runs no model."""
+    found = [bundles.read(find_bundle(wanted)) for wanted in config.model.bundles]
+    _each_of_its_own(found)
+    if config.pulses.driver != "none":
+        PulseCode(found[0].denominations, config.pulses.codes)
 
 
 def load(config: Config, open_engine_: Callable[[Bundle], Engine]) -> list[Loaded]:
@@ -93,11 +102,16 @@ def _each(config: Config, take: Callable[[str, int], Loaded]) -> list[Loaded]:
         for place, wanted in enumerate(config.model.bundles):
             bundle, engine = take(wanted, place)
             closing.callback(engine.close)
-            if bundle.manifest.currency in [other.manifest.currency for other, _ in found]:
-                raise ConfigError([f"model.bundle names two bundles of {bundle.manifest.currency}: name one of them"])
             found.append((bundle, engine))
+            _each_of_its_own([one for one, _ in found])
         closing.pop_all()
     return found
+
+
+def _each_of_its_own(chosen: Sequence[Bundle]) -> None:
+    currencies = [bundle.manifest.currency for bundle in chosen]
+    if twice := [currency for currency in currencies if currencies.count(currency) > 1]:
+        raise ConfigError([f"model.bundle names two bundles of {twice[0]}: name one of them"])
 
 
 def _load_or_stand_in(
@@ -189,11 +203,13 @@ def run(
     state: Path | None = None,
     stand_in: bool = False,
     mistakes: Sequence[str] = (),
+    renewal: Renewal | None = None,
 ) -> list[Utterance]:
     """Run the daemon until `stop` is set or a recording has ended; what was said, the last thousand of it.
 
     `screen`: where to show what it sees, if anywhere. `stand_in`: another bundle of the same currency may take the
-    place of one that is refused. `mistakes`: in the settings, of extras that it does without.
+    place of one that is refused. `mistakes`: in the settings, of extras that it does without. `renewal`: how it may be
+    asked to end and begin anew.
     Raises ConfigError for pulse codes that do not fit the bundle; BundleError and HardwareError for what cannot be
     repaired while running.
     """
@@ -224,7 +240,9 @@ def run(
         closing.callback(phrases.close)
         memory, notices = Said(speech.phrase("not genuine"), state), _first_notices(config, first_words, state)
         hub = Hub()
-        kit = Kit(config, devices, chosen, speech, phrases, memory, state, closing, screen, dropped=lambda: hub.dropped)
+        kit = Kit(
+            config, devices, chosen, speech, phrases, memory, state, closing, screen, lambda: hub.dropped, renewal
+        )
         outlets = Outlets(kit, hub)
         _log_start(config, loaded, rendered)
         outlets.start()

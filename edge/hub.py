@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeAlias
 
 from edge.core.messages import Edge, Event, Holding, Observation, Reaction, Sight, Stretch, Turn, Utterance
-from edge.core.orders import Command, Done, Response
+from edge.core.orders import Answered, Command, Done, Response
 from edge.core.session import Answer, Standing
 
 log = logging.getLogger(__name__)
 
-Order: TypeAlias = Command | Done | Response
+Order: TypeAlias = Command | Done | Response | Answered
 Message: TypeAlias = (
     Turn | Observation | Sight | Event | Edge | Holding | Answer | Standing | Utterance | Reaction | Stretch | Order
 )

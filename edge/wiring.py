@@ -14,7 +14,7 @@ import logging
 import platform
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -39,7 +39,7 @@ from edge.core.messages import (
     Turn,
     Utterance,
 )
-from edge.core.orders import SPOKEN, Command, Done, Response
+from edge.core.orders import RELOAD, SNAPSHOT, SPOKEN, Answered, Command, Done, Response
 from edge.core.pocket import labels_of, thresholds_of
 from edge.core.pulsecode import PulseCode, Rhythm
 from edge.core.session import Repeat, Reply, Standing, Total
@@ -60,6 +60,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Renewal:
+    """How this run may end in order to begin anew, where somebody starts it again."""
+
+    mistakes: Callable[[], Sequence[str]]  # in the settings as the next run would read them, a sentence each
+    end: Callable[[], None]
+
+
+@dataclass(frozen=True)
 class Kit:
     """What outlets are made of; all of it lives for one run."""
 
@@ -73,6 +81,8 @@ class Kit:
     closing: contextlib.ExitStack  # closes at the end; what is opened for an outlet goes here and closes after it
     screen: TextIO | None = None  # a terminal to show on
     dropped: Callable[[], int] = lambda: 0  # messages that an outlet had no room for
+    renewal: Renewal | None = None
+    absent: dict[str, str] = field(default_factory=dict)  # extras that could not start, by their row's name: why
 
     @property
     def bundle_name(self) -> str:
@@ -198,10 +208,28 @@ def _orders(kit: Kit, post: Post) -> Outlet:
     if kit.config.voice.driver == "none":
         barred = dict.fromkeys(SPOKEN, "this device does not speak")
     if not kit.config.capture.enabled:
-        barred["snapshot"] = "this device keeps no pictures: capture.enabled is false"
-    orders = Orders(kit.topics, post, units=units, barred=barred)
+        barred[SNAPSHOT] = "this device keeps no pictures: capture.enabled is false"
+    if kit.renewal is None:
+        barred[RELOAD] = "nobody would start it again: it does not run as a service of systemd"
+
+    def why_not(verb: str) -> str:
+        absent = kit.absent.get("capture", "") if verb == SNAPSHOT else ""
+        return barred.get(verb) or (f"this device keeps no pictures: {absent}" if absent else "")
+
+    orders = Orders(kit.topics, post, units=units, barred=why_not)
     kit.broker.listen(kit.topics.commands(), orders.heard)
     return orders
+
+
+def _reload(kit: Kit, post: Post) -> Outlet:
+    from edge.outlets.reload import Reload
+
+    assert kit.renewal is not None  # else it is not wanted
+    return Reload(kit.renewal.mistakes, kit.renewal.end, kit.devices.clock, post=post)
+
+
+def _takes_commands(kit: Kit) -> bool:
+    return kit.config.mqtt.enabled and kit.config.mqtt.commands
 
 
 def _health(kit: Kit, post: Post) -> Outlet:
@@ -253,7 +281,9 @@ TABLE = (
     Row("pulses", _pulses, (*NEWS, *ANSWERS, Notice, Holding), wanted=lambda kit: kit.devices.pulser is not None),
     Row("telemetry", _telemetry, (*NEWS, Health, Stretch, Standing, Response),
         wanted=lambda kit: kit.config.mqtt.enabled),
-    Row("orders", _orders, (Done,), wanted=lambda kit: kit.config.mqtt.enabled and kit.config.mqtt.commands),
+    Row("orders", _orders, (Done,), wanted=_takes_commands),
+    Row("reload", _reload, (Command, Answered, Decision),
+        wanted=lambda kit: _takes_commands(kit) and kit.renewal is not None),
     Row("health", _health, (Turn, Observation, Decision, Reaction, Fault, Recovered)),
     Row("said", lambda kit, _post: kit.said, (Utterance,)),
     Row("announcer", _announcer, (*NEWS, Notice, Edge, Command)),
@@ -269,7 +299,7 @@ class Outlets:
 
     def __init__(self, kit: Kit, hub: Hub, table: Sequence[Row] = TABLE) -> None:
         """Raises ConfigError and HardwareError for what cannot be repaired while running."""
-        self._hub, self._closing = hub, kit.closing
+        self._hub, self._closing, self._absent = hub, kit.closing, kit.absent
         self._made: list[tuple[Row, Outlet]] = []
         for row in table:
             if row.wanted(kit):
@@ -302,6 +332,7 @@ class Outlets:
             log.log(
                 logging.ERROR, "%s cannot start: %s", row.name, error, exc_info=not isinstance(error, HardwareError)
             )
+            self._absent[row.name] = str(error)
             self._hub.leave(row.name)
             outlet.close()
             if isinstance(error, HardwareError):

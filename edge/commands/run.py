@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -10,12 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge import app
-from edge.commands.shell import add_bundle, configured_to_run, put
-from edge.core.errors import EXIT_OK, HardwareError, Reason
+from edge.commands.shell import add_bundle, configured, configured_to_run, put
+from edge.core.errors import EXIT_AGAIN, EXIT_OK, ConfigError, EdgeError, HardwareError, Reason
 from edge.devices import once, open_camera, open_speaker, open_synth, parts
 from edge.drivers.clock import SystemClock
 from edge.ports import Camera
 from edge.settings import Config, changed
+from edge.wiring import Renewal
 
 ABSENT = (Reason.MISSING, Reason.NOT_INSTALLED)  # there is none; anything else its owner must hear of
 
@@ -35,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Look, decide and speak until stopped."""
-    stop = threading.Event()
+    stop, again = threading.Event(), threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     config, mistakes = configured_to_run(options)
@@ -49,8 +51,38 @@ def run(options: argparse.Namespace) -> int:
     words = "demonstration" if config.camera.driver == "files" else "ready"
     screen = sys.stdout if options.view else None
     # Whoever names a bundle by hand is there to read why it is refused; whoever holds the device is not.
-    app.run(config, devices, stop, screen=screen, first_words=words, stand_in=options.bundle is None, mistakes=mistakes)
-    return EXIT_OK
+    app.run(
+        config,
+        devices,
+        stop,
+        screen=screen,
+        first_words=words,
+        stand_in=options.bundle is None,
+        mistakes=mistakes,
+        renewal=_renewal(options, stop, again),
+    )
+    return EXIT_AGAIN if again.is_set() else EXIT_OK
+
+
+def _renewal(options: argparse.Namespace, stop: threading.Event, again: threading.Event) -> Renewal | None:
+    """How this run may end to be started anew; None where no systemd would do that."""
+    if "NOTIFY_SOCKET" not in os.environ:
+        return None
+
+    def end() -> None:
+        again.set()
+        stop.set()
+
+    def mistakes() -> list[str]:
+        try:
+            app.look(configured(options))
+        except ConfigError as error:
+            return error.problems
+        except EdgeError as error:
+            return [str(error)]
+        return []
+
+    return Renewal(mistakes, end)
 
 
 def _choose_camera(config: Config, options: argparse.Namespace) -> tuple[Config, Callable[[], Camera] | None]:

@@ -9,8 +9,9 @@ EdgeError
     ├── UnansweredError          it has the message and does not say that it took it
     └── RefusedError             it says that it does not take this one
 
-`systemd/saynote.service` does not restart on the permanent ones: `PERMANENT_EXIT_CODES` is compared
-with the unit by a test. The numbers are those of `sysexits.h`.
+`systemd/saynote.service` does not restart on the permanent ones, and does after `EXIT_AGAIN`, which is no failure: the
+daemon ended to be started anew. Both are compared with the unit by a test. The numbers of failures are those of
+`sysexits.h`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ EXIT_BUNDLE = 65
 EXIT_HARDWARE = 69
 EXIT_TRANSIENT = 75
 EXIT_CONFIG = 78
+EXIT_AGAIN = 80
 PERMANENT_EXIT_CODES = (EXIT_USAGE, EXIT_BUNDLE, EXIT_CONFIG)
 
 

@@ -4,6 +4,7 @@
     say         say a text: {"text": "..."}
     identify    sound a tone, so that a helper finds this one
     snapshot    keep the latest picture on the device
+    reload      end, so that systemd starts it anew with the settings as they stand now
 
 A wrong amount is the worst error, so no text may pass for one: none with a number in it is taken, none with the name of
 a currency's unit, and what is said is framed as a message (`edge.core.speech`).
@@ -22,7 +23,8 @@ from msgspec import Meta
 from edge.core.line import brief
 
 SPOKEN = ("repeat", "say", "identify")  # what can be heard
-VERBS = (*SPOKEN, "snapshot")
+SNAPSHOT, RELOAD = "snapshot", "reload"
+VERBS = (*SPOKEN, SNAPSHOT, RELOAD)
 MAX_BYTES = 2048  # of a command's payload
 MAX_ID = 64
 MAX_TEXT = 200  # characters to be said
@@ -65,6 +67,13 @@ class Response:
     ok: bool
     why: str = ""
     result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The broker has acknowledged the answer to the command `id`."""
+
+    id: str
 
 
 class _Raw(msgspec.Struct):

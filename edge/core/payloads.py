@@ -186,7 +186,7 @@ class ResponsePayload(Payload, frozen=True, kw_only=True, tag="response"):
     """What became of a command."""
 
     id: Annotated[str, Meta(description="the command's; empty where it had none that could be read", max_length=64)]
-    verb: Annotated[str, Meta(description="repeat, say, identify, snapshot", max_length=64)]
+    verb: Annotated[str, Meta(description="repeat, say, identify, snapshot, reload", max_length=64)]
     ok: Annotated[bool, Meta(description="whether it was done")]
     why: Annotated[str, Meta(description="why not; empty when it was done", max_length=MAX_DETAIL)]
     result: Annotated[

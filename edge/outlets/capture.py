@@ -31,7 +31,7 @@ from edge.core import picture
 from edge.core.bundle import BACKGROUND, RESERVED
 from edge.core.errors import HardwareError, Reason
 from edge.core.messages import NOTE_LIKE, Decision, Frame, Notice, Observation, Sight, Verdict
-from edge.core.orders import Command, Done
+from edge.core.orders import SNAPSHOT, Command, Done
 from edge.outlets.album import Album
 from edge.outlets.inbox import Inbox
 from edge.outlets.worker import Mishaps, serve
@@ -44,7 +44,6 @@ QUALITY = 92
 NEAR_SHARE = 0.5  # of the threshold, from which an amount came near to it
 CLOSE_S = 2.0
 STALE_S = 10.0  # an older picture than that is none of now
-SNAPSHOT = "snapshot"
 REASONS = {Verdict.UNSURE: "unsure", Verdict.SEVERAL: "several"}
 
 Item: TypeAlias = Sight | Decision | Command

@@ -15,7 +15,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -55,10 +55,10 @@ class Orders:
         post: Callable[[Posted], object],
         *,
         units: Collection[str] = (),
-        barred: Mapping[str, str] | None = None,
+        barred: Callable[[str], str] = lambda verb: "",
     ) -> None:
-        """`units`: names that money goes by, in no text to be said; `barred`: verbs that are not done here, and why."""
-        self._topics, self._post, self._units, self._barred = topics, post, tuple(units), dict(barred or {})
+        """`units`: names that money goes by, in no text to be said; `barred`: why a verb is not done here, or ""."""
+        self._topics, self._post, self._units, self._barred = topics, post, tuple(units), barred
         self._open: dict[str, tuple[str, float]] = {}  # by id: verb, and until when it is waited for
         self._known: OrderedDict[str, None] = OrderedDict()  # ids that were read
         self._inbox: Inbox[_Heard | Done] = Inbox(INBOX_SIZE, drop="newest")
@@ -116,7 +116,7 @@ class Orders:
         self._remember(command.id)
         log.info("asked from afar: %s", command.verb)
         self._open[command.id] = (command.verb, time.monotonic() + PATIENCE_S)
-        if why := self._barred.get(command.verb):
+        if why := self._barred(command.verb):
             self._answer(Done(command.id, why))
         else:
             self._post(command)

@@ -65,8 +65,10 @@ class Publisher:
         report: Callable[[Fault | Recovered], object],
         delays: Delays,
         barred: Callable[[Row], bool] = lambda row: False,
+        acknowledged: Callable[[Row], object] = lambda row: None,
     ) -> None:
-        """`barred`: a row that must not leave the device any more; it is given up."""
+        """`barred`: a row that must not leave the device any more; it is given up. `acknowledged`: hears of each row
+        that the broker has."""
         self._outbox = outbox
         self._broker = broker
         self._availability = topics.availability()
@@ -75,7 +77,7 @@ class Publisher:
         self._saying = threading.Lock()  # over the two
         self._report = report
         self._delays = delays
-        self._barred = barred
+        self._barred, self._acknowledged = barred, acknowledged
         self._waits = delays()  # begun anew with every answer
         self._said = ""  # why telemetry waits, as it stands in the log; empty while it does not
         self._reported = False  # that the broker does not answer, to all others
@@ -176,6 +178,7 @@ class Publisher:
             self._give_up(row, error)
         else:
             self._outbox.delete(row.seq)
+            self._acknowledged(row)
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
         """Publish, and learn from it how the broker does."""

@@ -19,7 +19,7 @@ from typing import TypeAlias
 from edge.core import wire
 from edge.core.errors import Reason, TransientError
 from edge.core.messages import Decision, Event, Fault, Guidance, Health, Recovered, Stretch, Verdict
-from edge.core.orders import Response
+from edge.core.orders import RELOAD, Answered, Response
 from edge.core.session import Standing
 from edge.core.wire import Moment
 from edge.outlets.bulletin import Bulletin
@@ -51,7 +51,8 @@ class _Noted:
 class Telemetry:
     """The outlet that tells the owner's broker; the main loop only offers.
 
-    `report` hears of a disk or a broker that fails or works again, from a thread of telemetry's.
+    `report` hears of a disk or a broker that fails or works again, and that an answer on which the end of the run waits
+    has arrived, from a thread of telemetry's.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Telemetry:
         topics: wire.Topics,
         source: wire.Source,
         *,
-        report: Callable[[Fault | Recovered], object] = lambda event: None,
+        report: Callable[[Fault | Recovered | Answered], object] = lambda event: None,
         delays: Delays = default_delays,
     ) -> None:
         self._outbox, self._broker = outbox, broker
@@ -78,7 +79,15 @@ class Telemetry:
         self._mishaps = Mishaps("telemetry")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
-        self._publisher = Publisher(outbox, broker, topics, report=self._tell, delays=delays, barred=self._is_unshared)
+        self._publisher = Publisher(
+            outbox,
+            broker,
+            topics,
+            report=self._tell,
+            delays=delays,
+            barred=self._is_unshared,
+            acknowledged=self._has_arrived,
+        )
         self._bulletin = Bulletin(source, lambda payload: self._publisher.keep(topics.state(), payload))
         self._diary = Diary(outbox, source)
         self._cut = False  # what is not shared any more was removed from the disk
@@ -188,6 +197,12 @@ class Telemetry:
             return not wire.may_wait(wire.decode(row.payload), self._source)
         except ValueError:  # of another release
             return True
+
+    def _has_arrived(self, row: Row) -> None:
+        if row.topic == self._topics.response(RELOAD):
+            told = wire.decode(row.payload)
+            if isinstance(told, wire.ResponsePayload):
+                self._report(Answered(told.id))
 
     def _keep(self, event: Event | Response, moment: Moment) -> None:
         try:

@@ -7,8 +7,9 @@ import pytest
 
 from edge import credentials
 from edge.app import SERVICE_STATE
-from edge.core.errors import PERMANENT_EXIT_CODES
+from edge.core.errors import EXIT_AGAIN, PERMANENT_EXIT_CODES
 from edge.outlets.health import FEED_EVERY_S, STALE_AFTER_S
+from edge.outlets.reload import LEAST_S
 from edge.settings import Config
 
 PROJECT = Path(__file__).parents[2]
@@ -39,6 +40,18 @@ def help_of(*command: str) -> str:
 def test_it_is_not_restarted_after_what_trying_again_cannot_mend() -> None:
     assert tuple(map(int, value(SERVICE, "RestartPreventExitStatus").split())) == PERMANENT_EXIT_CODES
     assert value(SERVICE, "Restart") == "on-failure"
+
+
+def test_an_end_to_begin_anew_is_no_failure_and_it_is_started_again() -> None:
+    assert value(SERVICE, "SuccessExitStatus") == value(SERVICE, "RestartForceExitStatus") == str(EXIT_AGAIN)
+    assert EXIT_AGAIN not in PERMANENT_EXIT_CODES
+
+
+def test_settings_are_not_loaded_anew_while_a_release_is_on_trial_nor_so_often_that_systemd_gives_up() -> None:
+    trial_s, look_s = (int(INSTALLER.partition(mark)[2].split()[0]) for mark in (" trial_s=", "LOOK_S="))
+    assert trial_s + int(value(SERVICE, "TimeoutStartSec")) // 4 + look_s < LEAST_S
+    starts = int(value(SERVICE, "StartLimitIntervalSec")) // LEAST_S + 1
+    assert 2 * starts < int(value(SERVICE, "StartLimitBurst")), "what fails besides may be tried again as well"
 
 
 def test_the_watchdog_is_patient_with_a_camera_that_has_stopped() -> None:

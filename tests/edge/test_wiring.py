@@ -19,11 +19,13 @@ from edge.core import bundle as bundles
 from edge.core import wire
 from edge.core.errors import HardwareError, Reason
 from edge.core.messages import Decision, Edge, Fault, Notice, Pcm, Recovered, Sight, Utterance, Verdict
+from edge.core.orders import Command, Response
 from edge.core.session import Reply
 from edge.core.speech import Speech
 from edge.drivers.clock import SystemClock
 from edge.drivers.fake import FakeBroker, FakePulser, FakeSpeaker, FakeSynth
 from edge.hub import Hub, Message, Outlet, Post
+from edge.outlets.album import CAPTURES
 from edge.outlets.outbox import Outbox
 from edge.outlets.phrases import Phrases
 from edge.outlets.said import Said
@@ -37,7 +39,7 @@ from edge.settings import (
     VoiceConfig,
     WebConfig,
 )
-from edge.wiring import TABLE, Kit, Outlets, Row
+from edge.wiring import TABLE, Kit, Outlets, Renewal, Row
 from tests.devices import fake_parts
 
 EVERYTHING = Config(
@@ -101,7 +103,7 @@ class Bench:
         self.said = Said(self.speech.phrase("not genuine"), folder)
         self.kit = Kit(
             config, fake_parts(**(devices | changes)), [bundle], self.speech, phrases, self.said, folder, self.closing,
-            self.screen,
+            self.screen, renewal=Renewal(lambda: [], lambda: None),
         )  # fmt: skip
         self.outlets = Outlets(self.kit, self.hub)
 
@@ -243,6 +245,20 @@ def test_an_extra_that_cannot_start_is_told_hears_nothing_more_and_the_rest_goes
     assert "first hears Notice(phrase='captures kept')" not in notes
     assert "shows starts" in notes
     assert notes.count("keeps ends") >= 1
+
+
+def test_a_snapshot_is_answered_at_once_with_why_captures_could_not_start(
+    bench: Callable[..., Bench], tmp_path: Path
+) -> None:
+    (tmp_path / CAPTURES).write_text("a file where the folder should be")
+    broker = FakeBroker()
+    found = bench(broker=lambda topics: broker)
+    found.outlets.start_extras()
+    broker.listeners[found.kit.topics.commands()](found.kit.topics.command("snapshot"), b'{"id": "c1"}', False)
+    found.hub.until(lambda: any(isinstance(message, Response) for _, message in found.hub.posted))
+    (answer,) = [message for _, message in found.hub.posted if isinstance(message, Response)]
+    assert answer.why.startswith("this device keeps no pictures: disk broken: pictures cannot be kept")
+    assert not any(isinstance(message, Command) for _, message in found.hub.posted), "nobody is asked for it"
 
 
 def test_a_mistake_in_an_extra_is_logged_and_the_device_goes_on(
