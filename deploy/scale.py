@@ -26,10 +26,9 @@ INTERVAL_S = HealthConfig().interval_s
 KEEPALIVE_S = 30.0
 # A device that is always on, in the hands of somebody who pays often.
 AMOUNTS_A_DAY, UNSURE_A_DAY, HINTS_A_DAY, FAULTS_A_DAY = 40, 10, 60, 1
+KINDS = ("health", "state", "summary", "fault", "unsure", "hint", "detection")
 SHARES: dict[str, tuple[str, ...]] = {
-    "health": ("health", "state", "summary", "fault"),
-    "counts": ("health", "state", "summary", "fault", "unsure", "hint"),
-    "amounts": ("health", "state", "summary", "fault", "unsure", "hint", "detection"),
+    share: tuple(kind for kind in KINDS if wire.tells(share, wire.LEVEL_OF[kind])) for share in wire.LEVELS
 }
 ACKNOWLEDGED_BYTES, PING_BYTES = 4, 2  # PUBACK; PINGREQ or PINGRESP
 IP_BYTES, RECORD_BYTES = 40, 22  # headers of TCP and IP; what TLS 1.3 adds to a record

@@ -67,6 +67,18 @@ __all__ = [
 ]
 
 LEVELS: tuple[Level, ...] = ("health", "counts", "amounts")  # each tells all that the one before it tells
+# From which level on each kind of message travels; what in it travels from a higher one only is null below that.
+LEVEL_OF: dict[str, Level] = {
+    "health": "health",
+    "state": "health",
+    "summary": "health",
+    "fault": "health",
+    "recovered": "health",
+    "response": "health",
+    "unsure": "counts",
+    "hint": "counts",
+    "detection": "amounts",
+}
 
 
 class Worth(enum.IntEnum):
@@ -77,6 +89,11 @@ class Worth(enum.IntEnum):
     UNSURE = 2
     FAULT = 3
     AMOUNT = 4
+
+
+def tells(share: Level, level: Level) -> bool:
+    """Whether whoever shares `share` tells what belongs to `level`."""
+    return LEVELS.index(level) <= LEVELS.index(share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +110,7 @@ class Source:
 
     def tells(self, level: Level) -> bool:
         """Whether what belongs to `level` may leave the device."""
-        return LEVELS.index(level) <= LEVELS.index(self.share)
+        return tells(self.share, level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,25 +125,25 @@ class Entry:
 
 def level_of(event: Told) -> Level | None:
     """From which level on `event` travels; None for what never does: notices, a presence's beginning and its end."""
+    kind = _kind_of(event)
+    return None if kind is None else LEVEL_OF[kind]
+
+
+def _kind_of(event: Told) -> str | None:
     if isinstance(event, Decision):
-        if event.verdict in (Verdict.SEEN, Verdict.GONE):
-            return None
-        return "amounts" if event.verdict is Verdict.AMOUNT else "counts"
-    if isinstance(event, Guidance):
-        return "counts"
-    return "health" if isinstance(event, Fault | Recovered | Health | Response) else None
+        unsure = {Verdict.UNSURE: "unsure", Verdict.SEVERAL: "unsure"}
+        return "detection" if event.verdict is Verdict.AMOUNT else unsure.get(event.verdict)
+    kinds: dict[type, str] = {
+        Guidance: "hint", Fault: "fault", Recovered: "recovered", Health: "health", Response: "response",
+    }  # fmt: skip
+    return kinds.get(type(event))
 
 
 def may_wait(payload: Payload, source: Source) -> bool:
     """Whether a message may stand in the outbox: one from days of a higher level must go."""
     if isinstance(payload, HealthPayload):
         return source.tells("counts") or (payload.announced is None and payload.speech_ms is None)
-    levels: dict[type[Payload], Level] = {
-        DetectionPayload: "amounts",
-        UnsurePayload: "counts",
-        HintPayload: "counts",
-    }
-    return source.tells(levels.get(type(payload), "health"))
+    return source.tells(LEVEL_OF[str(payload.__struct_config__.tag)])
 
 
 def worth(event: Told) -> Worth:

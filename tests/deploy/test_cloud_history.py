@@ -81,6 +81,7 @@ SQL_WORDS = {
         "interval",
         "count",
         "sum",
+        "concat",
     ),
     *("max", "min", "avg", "now", "coalesce", "to_timestamp", "device", "time"),
 }
@@ -190,6 +191,17 @@ def test_a_panel_asks_for_columns_that_telegraf_writes(panel: dict[str, Any]) ->
     words = {word.lower() for word in re.findall(r"[A-Za-z_]\w*", sql)}
     assert words - SQL_WORDS - own_names - {table} <= columns()[table]
     assert target["format"] == ("time_series" if panel["type"] == "timeseries" else "table")
+
+
+def test_amounts_of_two_currencies_are_never_counted_as_one() -> None:
+    asked = [target["rawSql"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+    counting = [sql for sql in asked if "FROM detection" in sql]
+    assert len(counting) == 2
+    for sql in counting:
+        told, _, rest = sql.partition(" FROM ")
+        assert "currency" in told, "it is shown"
+        assert "GROUP BY 1" in rest, "and counted apart: it stands in the first columns"
+    assert "currency" in object_of(next(one for one in READERS if topic_of(one) == "detection"))["included_keys"]
 
 
 def test_panels_have_names_of_their_own_and_do_not_cover_each_other() -> None:

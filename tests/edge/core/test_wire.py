@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core import wire
+from edge.core import payloads, wire
 from edge.core.days import MOST_AMOUNTS, MOST_STAGES, Day
 from edge.core.errors import ConfigError
 from edge.core.messages import (
@@ -285,6 +285,11 @@ def full_day() -> Day:
 def test_the_fullest_summary_is_far_from_what_a_broker_may_refuse() -> None:
     days = {f"2026-11-{number:02}": full_day() for number in range(1, 31)}
     assert len(wire.encode(wire.summary(days, SOURCE, wire.Moment(1.0, WALL_S)))) < 48_000
+
+
+def test_every_kind_of_message_has_a_level() -> None:
+    assert set(wire.LEVEL_OF) == set(payloads.KINDS)
+    assert set(wire.LEVEL_OF.values()) == set(wire.LEVELS)
 
 
 @pytest.mark.parametrize("share", wire.LEVELS)
