@@ -79,7 +79,7 @@ def drop(client: Any) -> None:
     sock = client.socket()
     if sock is not None:
         sock.close()
-    client.on_connect = client.on_disconnect = client.on_publish = client.on_message = None
+    client.on_connect = client.on_disconnect = client.on_publish = client.on_message = client.on_subscribe = None
     vars(client).pop("_create_socket", None)
 
 

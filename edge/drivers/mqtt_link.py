@@ -72,6 +72,7 @@ class Link:
         self._left_because = "the connection is given back"
         self._limits: dict[str, int] = {}  # what the broker allows, by MQTT 5's names
         self._gate: Gate | None = None
+        self._asked: dict[int | None, list[str]] = {}  # by message number: topics to listen to
         self._greet: Callable[[], None] = lambda: None
         self._client: Any = None  # while `run` runs
 
@@ -83,6 +84,7 @@ class Link:
             self._client = client = make_client(self._account, self._patience_s, self._guard)
             client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
             client.on_publish, client.on_message = self._on_publish, self._on_message
+            client.on_subscribe = self._on_subscribe
             connect(client, self._account)
             ending = self._serve(client)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is this connection's and ends with it
@@ -122,7 +124,14 @@ class Link:
         if client is None or gate is None or self._up_s is None or not topics:
             return
         gate.allow(ANSWER_MAX_BYTES)
-        client.subscribe([(topic, QOS) for topic in topics])
+        _, number = client.subscribe([(topic, QOS) for topic in topics])
+        self._asked[number] = topics
+
+    def _on_subscribe(self, _client: Any, _data: Any, number: int, reasons: Any, _properties: Any) -> None:
+        for topic, reason in zip(self._asked.pop(number, ()), reasons, strict=False):
+            if reason.is_failure:
+                why = words.plain(str(reason).lower())
+                log.warning("broker %s does not let this device hear %s: %s", self._where, words.plain(topic), why)
 
     def _on_message(self, client: Any, _data: Any, message: Any) -> None:
         try:

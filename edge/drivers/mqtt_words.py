@@ -113,7 +113,11 @@ def silent(config: MqttConfig) -> str:
 
 def closed_at_once(config: MqttConfig) -> str:
     """Something takes the connection and ends it before it has answered."""
-    return f"it ends the connection before it has answered: {_tls_advice(config)}"
+    other = {"3.1.1": "5", "5": "3.1.1"}[config.protocol]
+    return (
+        f"it ends the connection before it has answered: {_tls_advice(config)} "
+        f'Or it does not take MQTT {config.protocol}: try mqtt.protocol = "{other}"'
+    )
 
 
 def _tls_advice(config: MqttConfig) -> str:

@@ -148,6 +148,13 @@ def test_a_device_is_alive_late_or_gone(browser: Any, online: str, age_s: int, s
     assert device(browser, messages)["standing"] == standing
 
 
+def test_who_speaks_on_is_there_whatever_an_old_message_says(browser: Any) -> None:
+    gone = [("availability", "online", False, NOW_MS), ("availability", "offline", True, NOW_MS)]
+    assert device(browser, [*gone, ("health", health(seq=2), False, NOW_MS + 1000)])["standing"] == "gone"
+    assert device(browser, [*gone, ("health", health(seq=2), True, NOW_MS + 9000)])["standing"] == "gone"
+    assert device(browser, [*gone, ("health", health(seq=2), False, NOW_MS + 9000)])["standing"] == "alive"
+
+
 def test_a_device_that_reports_seldom_is_not_late_for_that(browser: Any) -> None:
     hour_ms = 3_600_000
     messages = [

@@ -384,6 +384,7 @@ class StubBroker:
     def __init__(self) -> None:
         self.connack: bytes | None = b"\x20\x02\x00\x00"
         self.greeting = b""  # sent once somebody has come in
+        self.granted: bytes | None = None  # what is said to who wants to listen; None: nothing
         self.acknowledge = False
         self.answer: Callable[[str, bytes, bytes], bytes] = self._acknowledge  # topic, payload and message number
         self.received: list[bytes] = []  # whole PUBLISH packets
@@ -460,6 +461,9 @@ class StubBroker:
         if kind == 3:
             self.received.append(packet)
             return self.answer(*self.parse(packet))
+        if kind == 8 and self.granted is not None:
+            body = packet[2:4] + (b"\x00" if self.protocol == 5 else b"") + self.granted
+            return bytes([0x90, len(body)]) + body
         return b"\xd0\x00" if kind == 12 else b""
 
     @staticmethod

@@ -682,6 +682,118 @@ def test_that_a_broker_takes_only_the_other_version_stands_in_the_log(
     stub_broker.wait_until(lambda: words in caplog.text)
 
 
+@pytest.fixture
+def only_mqtt_5(tmp_path: Path) -> Iterator[int]:
+    """The port of rumqttd with no other listener than that for MQTT 5; to all else it hangs up."""
+    pytest.importorskip("iotcore", reason="it comes with the extra dev")
+    port = free_port()
+    settings = tmp_path / "rumqttd.toml"
+    settings.write_text(RUMQTTD.format(port=port))
+    code = f"from iotcore.iotcore import IotCoreBroker; IotCoreBroker(config_path={str(settings)!r}).run_forever()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        deadline_s = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            assert process.poll() is None
+            assert time.monotonic() < deadline_s, "it never listened"
+            time.sleep(0.1)
+        yield port
+        process.kill()
+
+
+RUMQTTD = """
+id = 0
+[router]
+id = 0
+max_connections = 10
+max_outgoing_packet_count = 200
+max_segment_size = 1000000
+max_segment_count = 10
+[v5.1]
+name = "only"
+listen = "127.0.0.1:{port}"
+next_connection_delay_ms = 1
+[v5.1.connections]
+connection_timeout_ms = 60000
+max_payload_size = 20480
+max_inflight_count = 100
+"""
+
+
+@pytest.mark.integration
+def test_a_real_broker_that_takes_only_mqtt_5_gets_a_clear_word_and_with_it_works(
+    only_mqtt_5: int, closing: Callable[[PahoBroker], PahoBroker]
+) -> None:
+    with pytest.raises(TransientError, match=r'does not take MQTT 3\.1\.1: try mqtt\.protocol = "5"'):
+        probe(MqttConfig(enabled=True, host="127.0.0.1", port=only_mqtt_5), None)
+    probe(MqttConfig(enabled=True, host="127.0.0.1", port=only_mqtt_5, protocol="5"), None)
+    closing(paho(only_mqtt_5, protocol="5")).publish("saynote/test/event", b"1")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+def test_what_is_listened_to_is_heard_also_when_asked_late_and_after_the_broker_came_back(
+    start_mosquitto: Callable[..., Mosquitto],
+    closing: Callable[[PahoBroker], PahoBroker],
+    protocol: Literal["3.1.1", "5"],
+) -> None:
+    mosquitto = start_mosquitto()
+    broker = closing(paho(mosquitto.port, protocol=protocol))
+    heard: list[tuple[str, bytes]] = []
+    changed = threading.Condition()
+
+    def hear(topic: str, payload: bytes, _retained: bool) -> None:
+        with changed:
+            heard.append((topic, payload))
+            changed.notify_all()
+
+    def comes(topic: str, payload: bytes) -> None:
+        """Said again until it is heard: a subscription has no answer that can be waited for here."""
+        for _ in range(120):
+            broker.publish(topic, payload)
+            with changed:
+                if changed.wait_for(lambda: (topic, payload) in heard, 0.5):
+                    return
+        raise AssertionError(f"{topic} was never heard")
+
+    broker.listen("saynote/test/command/+", hear)  # before it is connected, likely
+    comes("saynote/test/command/say", b"1")
+    broker.listen("homes/status", hear)  # on the connection that is there
+    comes("homes/status", b"online")
+    comes("saynote/test/command/say", b"2")
+    mosquitto.stop()
+    mosquitto.start()
+    comes("homes/status", b"again")
+    comes("saynote/test/command/say", b"3")
+    broker.publish("saynote/test/other", b"x")
+    assert "saynote/test/other" not in {topic for topic, _ in heard}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "code", "why"), [("3.1.1", b"\x80", "unspecified error"), ("5", b"\x87", "not authorized")]
+)
+def test_a_subscription_that_is_refused_stands_in_the_log_and_costs_no_message(
+    stub_broker: StubBroker,
+    closing: Callable[[PahoBroker], PahoBroker],
+    caplog: pytest.LogCaptureFixture,
+    protocol: Literal["3.1.1", "5"],
+    code: bytes,
+    why: str,
+) -> None:
+    stub_broker.granted, stub_broker.acknowledge = code, True
+    if protocol == "5":
+        stub_broker.connack = b"\x20\x03\x00\x00\x00"
+    broker = closing(paho(stub_broker.port, protocol=protocol))
+    broker.listen("saynote/test/command/+", lambda *_: None)
+    words = f"does not let this device hear saynote/test/command/+: {why}"
+    stub_broker.wait_until(lambda: words in caplog.text)
+    broker.publish("saynote/test/event", b"1")
+    assert stub_broker.topics() == ["saynote/test/event"]
+
+
 ODD_PASSWORDS = [
     "p@ss:wörd \"'$#",
     "#begins with a hash",

@@ -3,6 +3,7 @@
 
 export const LATE_AFTER_S = 180; // three of the usual reports
 const REPORTS_MISSED = 2.5; // of a device that reports less often
+const SPEAKS_ON_MS = 5000; // after "offline": what still comes was not on its way
 const EVENTS = 50; // kept of each device
 const DEVICES = 5000;
 
@@ -17,8 +18,12 @@ export class Fleet {
     if (device === null) return this.#ignore();
     if (message.kind === "cleared") return this.#clear(device, message.part);
     if (message.kind === "foreign") device.foreign = true;
-    else if (message.kind === "availability") device.online = message.online;
-    else if (!take(device, message, retained, now_ms)) return device;
+    else if (message.kind === "availability") {
+      device.online = message.online;
+      device.told_ms = now_ms;
+    } else if (!take(device, message, retained, now_ms)) return device;
+    // A cluster of brokers may tell a newcomer of an old "offline" after the "online" that is newer: who speaks on is there.
+    if (!retained && device.online === false && now_ms - device.told_ms >= SPEAKS_ON_MS) device.online = true;
     if (!retained && device.online !== false) device.heard_ms = now_ms;
     return device;
   }
@@ -28,6 +33,7 @@ export class Fleet {
     const device = {
       name: message.device,
       online: null, // what the broker says of it
+      told_ms: 0, // and when
       first_ms: now_ms, // when this page first heard of it
       heard_ms: 0, // last sign of life as far as known
       interval_s: 0, // between its reports, as seen
