@@ -3,6 +3,8 @@
     make cloud-nats                 500 devices with the project's own outbox and publisher, and a node is killed
     make cloud-nats DEVICES=50
 
+The dashboard's page looks on, in a headless Chromium that is connected to the very node that is killed.
+
 Nodes run with deploy/cloud/nats/loopback.conf and the rights of users.conf. Devices and the reader come in through a
 balancer, as they would in front of a real cluster; each device has a user, a disk and a connection of its own.
 """
@@ -27,6 +29,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -40,6 +43,7 @@ from edge.outlets.outbox import Outbox
 from edge.outlets.telemetry import Telemetry
 from edge.settings import MqttConfig
 from tests.e2e.field import Subscriber
+from tests.e2e.onlooker import Onlooker
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "cloud" / "nats"
 NODES = ("a", "b", "c")
@@ -47,10 +51,16 @@ FLEET, PASSWORD = "fleet", "secret-of-the-fleet"
 TEMPLATE = "hall-pi"  # the device that users.conf shows
 PATIENCE_S = 120.0
 DRAIN_S = 900.0
-MESSAGES = 20  # of each device
+MESSAGES = 20  # of each device, its reports while the page is looked at aside
 SPREAD_S = 60.0  # within which a device says them
 AT_ONCE = 125  # devices of one process
 QUIET_S = 3.0  # after which no double comes any more
+LOOKS = (
+    "it was opened",
+    "its node was killed, with what they said since",
+    "the last amount was said, with the node back",
+)
+REPORT_S = 5.0  # between reports of a device while the page is looked at
 SILENT_S = 90.0  # after which nothing comes any more: the cluster sends again after 30 s
 
 
@@ -252,9 +262,11 @@ class LoadDevice:
         self.telemetry.start()
 
     def say(self, number: int) -> None:
-        """A report at first, then amounts."""
+        """A report at first, then amounts that count up."""
         event = (
-            Health(1.0, 1, 1, 1, {}) if number == 0 else Decision(Verdict.AMOUNT, number, 1.0, number, "500", 0.9, 6)
+            Health(1.0, 1, 1, 1, {})
+            if number == 0
+            else Decision(Verdict.AMOUNT, number, 1.0, number, str(number), 0.9, 6)
         )
         assert self.telemetry.offer(event)
 
@@ -276,6 +288,7 @@ class Load:
     two_payloads: int
     given_up: int  # counted by the devices as lost
     took_s: float
+    seen: tuple[float, ...] = ()  # seconds until the page showed all: opened, the node killed, brought back
 
     @property
     def lost(self) -> int:
@@ -303,17 +316,17 @@ def running(folder: Path, count: int) -> Iterator[tuple[Cluster, Balancer]]:
 
 
 def speak(numbers: range, port: int, folder: Path, told: Connection) -> None:
-    """A process with these devices, one turn for each word from `told`; afterwards, how many messages were given up.
+    """A process with these devices, a turn for each number from `told`; after None, how many messages were given up.
 
     A process of its own, for no more than `AT_ONCE` of them: paho waits with select(), which knows 1024 files.
     """
     logging.disable()  # each of them says that a node has gone
     devices = [LoadDevice(names(number)[-1], port, folder) for number in numbers]
-    for number in range(MESSAGES):
-        told.recv()
+    written = 0
+    while (number := told.recv()) is not None:
         for device in devices:
             device.say(number)
-    written = len(devices) * MESSAGES
+        written += len(devices)
     wait_until(lambda: sum(device.outbox.numbered() for device in devices) == written, "all is written down")
     wait_until(lambda: not any(device.outbox.waiting() for device in devices), "all outboxes are empty", DRAIN_S)
     told.send(sum(device.outbox.lost() for device in devices))
@@ -340,28 +353,54 @@ def speaking(folder: Path, count: int, port: int) -> Iterator[list[Connection]]:
             process.kill()
 
 
-def load(folder: Path, count: int, cluster: Cluster, port: int, spread_s: float = SPREAD_S) -> Load:
+def load(
+    folder: Path, count: int, cluster: Cluster, port: int, spread_s: float = SPREAD_S, page: Onlooker | None = None
+) -> Load:
     """Let them speak; kill a node after a third of the time, and bring it back after two thirds."""
     reader = FleetReader(port)
     victim = cluster.nodes[NODES[0]]
-    began_s = time.monotonic()
-    with contextlib.closing(reader), speaking(folder, count, port) as pipes:
+    began_s, rounds = time.monotonic(), 0
+    seen: list[float] = []
+    with contextlib.closing(reader), speaking(folder, count, port) as pipes, ThreadPoolExecutor(1) as pool:
+
+        def say(number: int) -> None:
+            nonlocal rounds
+            rounds += 1
+            for pipe in pipes:
+                pipe.send(number)
+
+        def look(least: int, name: str) -> None:
+            """Until the page shows it, devices report, as they do all day."""
+            if page is None:
+                return
+            found = pool.submit(page.shows, count, least, DRAIN_S, f"nats-{count}-{name}")
+            while not wait([found], REPORT_S).done:
+                say(0)
+            seen.append(found.result())
+
         for number in range(MESSAGES):
             if number == MESSAGES // 3:
+                if page is not None:
+                    page.sign_in(FLEET, PASSWORD)
+                look(1, "before")
                 victim.kill()
             if number == 2 * MESSAGES // 3:
                 victim.start()
-            for pipe in pipes:
-                pipe.send(number)
+            say(number)
+            if number == MESSAGES // 3:
+                look(number, "killed")  # only what was said since then counts
             time.sleep(spread_s / MESSAGES)
+        look(MESSAGES - 1, "back")
+        for pipe in pipes:
+            pipe.send(None)
         given_up = sum(pipe.recv() for pipe in pipes)
-        acknowledged = count * MESSAGES - given_up
+        acknowledged = count * rounds - given_up
         wait_until(lambda: len(reader.payloads) >= acknowledged or reader.silent_s() > SILENT_S, "it ends", DRAIN_S)
         took_s = time.monotonic() - began_s
         cluster.wait_until_well()
         wait_until(lambda: reader.silent_s() > QUIET_S, "no double comes any more")
         arrived = len(reader.payloads)
-        return Load(count, acknowledged, arrived, reader.doubled, reader.two_payloads, given_up, took_s)
+        return Load(count, acknowledged, arrived, reader.doubled, reader.two_payloads, given_up, took_s, tuple(seen))
 
 
 def main() -> int:
@@ -371,13 +410,19 @@ def main() -> int:
     count = parser.parse_args().devices
     with tempfile.TemporaryDirectory(prefix="saynote-nats-") as name:
         folder = Path(name)
-        with running(folder, count) as (cluster, balancer):
-            found = load(folder, count, cluster, balancer.port)
+        with running(folder, count) as (cluster, balancer), contextlib.ExitStack() as closing:
+            # Its first connection goes to the first node, which is the one that is killed.
+            pages = Balancer([node.websocket for node in cluster.nodes.values()])
+            closing.callback(pages.close)
+            page = Onlooker(folder / "chromium", pages.port)
+            closing.callback(page.close)
+            found = load(folder, count, cluster, balancer.port, page=page)
     print(  # noqa: T201 -- this is what it is for
         f"{found.devices} devices, one of three nodes killed and brought back: {found.acknowledged} messages "
         f"acknowledged in {found.took_s:.0f} s, {found.arrived} arrived, {found.lost} acknowledged and lost, "
         f"{found.doubled} arrived again, {found.two_payloads} names with two payloads, "
-        f"{found.given_up} given up by devices"
+        f"{found.given_up} given up by devices\nThe page showed all {found.devices} "
+        + "; ".join(f"{took_s:.1f} s after {what}" for took_s, what in zip(found.seen, LOOKS, strict=True))
     )
     return 0 if found.lost == found.two_payloads == found.given_up == 0 else 1
 

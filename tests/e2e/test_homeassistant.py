@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from deploy import demo
+from edge.core import discovery, wire
+from edge.core.messages import Fault, Recovered
+from edge.core.stands import Stands
 from tests.e2e import chromium
 from tests.e2e.homeassistant import HomeAssistant
 from tests.ports.standins import Mosquitto, require_mosquitto
@@ -150,6 +153,37 @@ def test_a_press_on_the_page_repeats_and_is_answered_once(
     answers = [json.loads(line.split(" ", 2)[2]) for line in said.splitlines()]
     assert [(answer["verb"], answer["ok"]) for answer in answers] == [("repeat", True)] * 2
     assert len({answer["id"] for answer in answers}) == 2
+
+
+def test_each_trouble_of_a_part_is_told_once_by_its_problem_entity(home: HomeAssistant, broker: Mosquitto) -> None:
+    topics, stands = wire.Topics("saynote", "porch"), Stands()
+    source = wire.Source("porch", "5e1f09ab", "0.2.0", "XTS", "play 1.0.0", "ab" * 32)
+
+    def say(topic: str, payload: bytes) -> None:
+        command = ["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-r", "-t", topic, "-s"]
+        subprocess.run(command, input=payload, check=True, timeout=60)
+
+    def is_told(key: str, *reasons: str) -> bool:
+        found = home.states().get(f"binary_sensor.saynote_porch_{key}", {"state": "", "attributes": {}})
+        told = [fault["reason"] for fault in found["attributes"].get("faults", ())]
+        return (found["state"], told) == ("on" if reasons else "off", list(reasons))
+
+    for topic, payload in discovery.announcements("homeassistant", topics, source, commands=False).items():
+        say(topic, payload)
+    for event in (Fault("camera", "missing"), Fault("board", "too hot"), Fault("board", "under-voltage"),
+                  Fault("camera", "busy")):  # fmt: skip
+        stands.note(event, 1.0, None)
+    say(topics.availability(), wire.ONLINE)
+    say(topics.state(), wire.encode(wire.state(stands, source, wire.Moment(2.0, None))))
+    home.until(lambda: is_told("camera", "busy"))
+    home.until(lambda: is_told("power_and_heat", "too hot", "under-voltage"))
+    home.until(lambda: is_told("problem", "busy", "too hot", "under-voltage"))
+    stands.note(Recovered("board", "too hot"), 3.0, None)
+    stands.note(Recovered("camera"), 4.0, None)
+    say(topics.state(), wire.encode(wire.state(stands, source, wire.Moment(5.0, None))))
+    home.until(lambda: is_told("camera"))
+    home.until(lambda: is_told("power_and_heat", "under-voltage"))
+    assert is_told("sound")
 
 
 def test_what_is_not_shared_is_not_announced_and_what_was_is_taken_back(home: HomeAssistant, daemon: Daemon) -> None:
