@@ -29,6 +29,7 @@ INBOX_SIZE = 8
 LEAST_S = 360.0  # of a run's age
 ANSWER_S = 10.0  # for the answer to be acknowledged; it goes with the next run otherwise
 HELD_S = 30.0  # longest wait for a note to leave
+JUDGED_S = 10.0  # whoever asked is told by then that it was not done in time, or soon after
 LOOK_S = 0.1
 CLOSE_S = 1.0
 
@@ -105,7 +106,8 @@ class Reload:
         """One sentence, or "" where nothing is against it."""
         if self._agreed is not None:
             return "it is about to begin anew already"
-        age_s = self._clock.now_s() - self._began_s
+        now_s = self._clock.now_s()
+        age_s = now_s - self._began_s
         if age_s < LEAST_S:
             return (
                 f"it began {age_s:.0f} s ago, and a new start is on trial for {LEAST_S:.0f} s: "
@@ -116,5 +118,7 @@ class Reload:
         except Exception as error:  # whatever it is: this run goes on
             log.exception("the settings could not be looked at")
             return f"the settings cannot be looked at: {type(error).__name__}: {error}"
+        if self._clock.now_s() - now_s > JUDGED_S:
+            return "the disk is too slow: the settings could not be looked at in time"
         more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
         return f"{mistakes[0]}{more}" if mistakes else ""

@@ -116,6 +116,18 @@ def test_what_nobody_foresaw_about_the_settings_is_answered_too() -> None:
     assert posted == [Done("c1", "the settings cannot be looked at: RuntimeError: the card is gone")]
 
 
+def test_what_was_found_too_late_ends_nothing_since_somebody_was_told_that_it_was_not_done() -> None:
+    bench = Bench()
+    slow = Reload(lambda: bench.clock.advance(11.0) or (), bench._end, bench.clock, post=bench.posted.append)
+    bench.clock.advance(LEAST_S)
+    slow.turn(ASKED)
+    bench.clock.advance(1000.0)
+    slow.turn(None)
+    assert (bench.posted, bench.ends) == (
+        [Done("c1", "the disk is too slow: the settings could not be looked at in time")], 0,
+    )  # fmt: skip
+
+
 def test_other_commands_are_others_affair_and_the_thread_ends() -> None:
     bench = Bench()
     bench.reload.start()
