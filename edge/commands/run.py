@@ -74,8 +74,13 @@ def _renewal(options: argparse.Namespace, stop: threading.Event, again: threadin
         stop.set()
 
     def mistakes() -> list[str]:
+        from edge.drivers import mqtt_tls  # only now: it delays the first word
+
         try:
-            app.look(configured(options))
+            found = configured(options)
+            app.look(found)
+            if found.mqtt.enabled:
+                mqtt_tls.context(found.mqtt)  # else it would be out of reach, and nobody could mend it from afar
         except ConfigError as error:
             return error.problems
         except EdgeError as error:

@@ -128,6 +128,10 @@ def test_a_mistake_is_refused_and_mended_settings_are_taken_by_the_run_that_syst
     assert service.process is not None
     assert service.process.poll() is None, "it goes on with the settings it has"
     service.change('bundle = "nowhere"', 'bundle = "xts"')
+    unreachable = '[mqtt]\ntls = true\nca_file = "/nowhere.pem"'
+    service.change("[mqtt]", unreachable)
+    assert "mqtt.ca_file" in answer(ear, "c2b")["why"], "nor one that could not be asked any more"
+    service.change(unreachable, "[mqtt]")
     service.change("[mqtt]", '[mqtt]\nshare = "counts"')
     done = answer(ear, "c3")
     assert (done["ok"], done["why"]) == (True, "")
@@ -141,7 +145,7 @@ def test_a_mistake_is_refused_and_mended_settings_are_taken_by_the_run_that_syst
     is_well(ear, runs=2)
     ear.until(lambda: ear.of("state")[-1]["share"] == "counts")
     ear.until(lambda: [one for one in ear.heard if "avail" in one[0]][-1] == ("saynote/t1/availability", b"online"))
-    assert [one["id"] for one in ear.of("response/reload")] == ["c1", "c2", "c3"], "each is answered once"
+    assert [one["id"] for one in ear.of("response/reload")] == ["c1", "c2", "c2b", "c3"], "each is answered once"
     numbers = sorted(
         {one["seq"] for part in ("event", "detection", "health", "response/reload") for one in ear.of(part)}
     )
