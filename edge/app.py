@@ -226,7 +226,8 @@ def run(
             closing.callback(engine.close)
         chosen = [bundle for bundle, _ in loaded]
         faults = [Fault("config", Reason.REFUSED.value, "; ".join(mistakes))] if mistakes else []
-        faults += refused
+        if refused:  # one part, so one fault stands, whatever the number of bundles
+            faults.append(replace(refused[0], detail="; ".join(fault.detail for fault in refused)))
         if refused and (unfelt := _unfelt(config, devices, chosen[0], state)):
             devices, faults = replace(devices, pulser=None), [*faults, unfelt]
         startup.lap("bundle")

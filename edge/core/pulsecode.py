@@ -69,7 +69,8 @@ class PulseCode:
             return CHANGE
         if isinstance(event, Notice):
             return NOTICES.get(event.phrase, "")
-        if event.device in UNFELT:
+        # What is measured may be over while another trouble of the part stands; its end is not spoken either.
+        if event.device in UNFELT or (isinstance(event, Recovered) and event.reason):
             return ""
         return FAULT if isinstance(event, Fault) else READY
 

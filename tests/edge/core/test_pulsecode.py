@@ -46,7 +46,7 @@ def test_that_nothing_can_be_heard_is_felt() -> None:
 
 
 def test_what_concerns_no_hand_is_not_felt() -> None:
-    quiet = [Fault("broker", "stopped"), Recovered("outbox"), Notice("not genuine")]
+    quiet = [Fault("broker", "stopped"), Recovered("outbox"), Recovered("board", "too hot"), Notice("not genuine")]
     seen = [Decision(verdict, 1, 1.0, 1) for verdict in (Verdict.SEEN, Verdict.GONE)]
     assert {CODE.event(event) for event in [*quiet, *seen]} == {""}
 
