@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge.core.bundle import BACKGROUND, RESERVED, SEVERAL, DecisionSpec
+from edge.core.evidence import Glimpse, gathered
 from edge.core.messages import NOTE_LIKE, ROUNDING_S, Decision, Look, Observation, Scores, Verdict
 
 SEVERAL_AT = 0.6  # fused probability from which two notes are taken for two
@@ -35,7 +36,7 @@ class Decider:
         self._labels = tuple(labels)
         self._spec = spec
         self._background = self._labels.index(BACKGROUND)
-        self._recent: deque[tuple[float, Scores, float]] = deque()  # with the visible share of a note
+        self._recent: deque[Glimpse] = deque()
         self._seen: deque[tuple[float, bool]] = deque()
         self._presence = 0
         self._since_s: float | None = None  # start of the presence, None while nothing is in view
@@ -115,16 +116,16 @@ class Decider:
         # A blurred frame says nothing for or against; every other frame without scores says "no note".
         if observation.scores is not None:
             visible = 1.0 if observation.box is None else observation.box.visible
-            self._recent.append((now, observation.scores, visible))
+            self._recent.append(Glimpse(now, observation.scores, visible, observation.near))
         if observation.scene.look is not Look.BLURRED:
             self._seen.append((now, note))
-        while self._recent and now - self._recent[0][0] > self._spec.window_s:
+        while self._recent and now - self._recent[0].t_s > self._spec.window_s:
             self._recent.popleft()
         while self._seen and now - self._seen[0][0] > self._spec.unsure_after_s:
             self._seen.popleft()
 
     def _judge(self, observation: Observation, contested: bool) -> Decision | None:
-        rows = np.stack([row for _, row, _ in self._recent])
+        rows = np.stack([glimpse.scores for glimpse in self._recent])
         fused = fuse(rows)
         best = int(fused.argmax())
         label, confidence = self._labels[best], float(fused[best])
@@ -143,15 +144,22 @@ class Decider:
         agree = float(saying.mean())
         # In this form a NaN is never enough.
         enough = confidence >= self._spec.thresholds[label] and agree >= self._spec.agree
-        whole = sum(visible for _, _, visible in self._recent) / len(rows) >= self._spec.least_visible
-        times_s = [t_s for (t_s, _, _), says in zip(self._recent, saying, strict=True) if says]
-        span_s = times_s[-1] - times_s[0] if times_s else float("-inf")
-        lasts = span_s >= self._spec.span_s - ROUNDING_S
-        if not (enough and whole and lasts) or len(rows) < self._spec.min_frames:
+        whole = sum(glimpse.visible for glimpse in self._recent) / len(rows) >= self._spec.least_visible
+        if not (enough and whole) or len(rows) < self._spec.min_frames:
             return False
-        if self._sure_of in (None, label) or len(rows) >= CHANGE_FACTOR * self._spec.min_frames:
-            return True
-        return agree == 1 and span_s >= CHANGE_SPAN * self._spec.window_s
+        times_s = [glimpse.t_s for glimpse, says in zip(self._recent, saying, strict=True) if says]
+        span_s = times_s[-1] - times_s[0] + ROUNDING_S if times_s else float("-inf")
+        lasts = span_s >= self._spec.span_s
+        if self._sure_of in (None, label):
+            return lasts or self._soon(best)
+        if len(rows) >= CHANGE_FACTOR * self._spec.min_frames:
+            return lasts
+        return lasts and agree == 1 and span_s >= CHANGE_SPAN * self._spec.window_s
+
+    def _soon(self, best: int) -> bool:
+        """Whether there is evidence enough for label `best` before it has lasted."""
+        soon = self._spec.soon
+        return soon is not None and gathered(self._recent, best, soon.most) >= soon.evidence
 
     def _amount(self, observation: Observation, label: str, confidence: float, frames: int) -> Decision | None:
         if self._said == label:

@@ -47,6 +47,13 @@ class InputSpec(Record, frozen=True):
         return len(self.turns) * (2 if self.near else 1)
 
 
+class SoonSpec(Record, frozen=True):
+    """What lets an amount be said before `DecisionSpec.span_s` has passed (decisions/0019, edge/core/evidence.py)."""
+
+    evidence: Annotated[float, Meta(gt=0, le=1000)]  # nats for the amount against all else, at least
+    most: Annotated[float, Meta(gt=0, le=1000)]  # nats that one look gives, at most
+
+
 class DecisionSpec(Record, frozen=True):
     """What it takes to say an amount with these weights."""
 
@@ -60,6 +67,7 @@ class DecisionSpec(Record, frozen=True):
     span_s: Annotated[float, Meta(ge=0, le=60)] = 0.0  # so far apart the first and the last that say it must be
     # Least share of the note that the model says it sees, mean of the window. 0: it was not taught what nothing is.
     least_visible: Share = 0.0
+    soon: SoonSpec | None = None  # None, as in older bundles: no amount before span_s has passed
 
     @property
     def visible_known(self) -> bool:

@@ -79,6 +79,7 @@ class Observation:
     ms: dict[str, float] = field(default_factory=dict)  # milliseconds per stage, by its name
     name: str = ""
     reader: int = 0  # which of several bundles looked
+    near: bool = False  # it looked at the note's place alone
 
 
 class Verdict(enum.Enum):

@@ -57,7 +57,7 @@ class Observer:
         ended = self._timer_s()
         spans_s = (ready - gated, inferred - ready, ended - inferred)
         ms |= {stage: span_s * 1e3 for stage, span_s in zip(STAGES[1:], spans_s, strict=True)}
-        return Observation(frame.seq, frame.t_s, seen, scores, box, ms, frame.name)
+        return Observation(frame.seq, frame.t_s, seen, scores, box, ms, frame.name, near=area != WHOLE)
 
     def _next_look(self, now_s: float) -> tuple[int, Box]:
         """Degrees by which the next look is turned, and the part of the frame that it sees."""
