@@ -18,6 +18,8 @@ COMMANDS = (
     measuring.card,
     looking.synth,
     measuring.guidance,
+    measuring.reels,
+    measuring.haste,
     looking.recording,
 )
 

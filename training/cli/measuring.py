@@ -16,12 +16,18 @@ from training.cli.options import (
     Background,
     BundleFolder,
     Data,
+    EmptyFrames,
     FiguresFile,
+    FramesPerS,
     HeldOut,
     HoldOutSource,
+    Notes,
+    Scenes,
+    Seconds,
     Seed,
     SequencesFile,
     Series,
+    Several,
     SourcesFile,
     require_file,
     require_folder,
@@ -31,10 +37,15 @@ from training.errors import TrainingError
 from training.learn.settings import USUAL
 from training.measure import compare as comparing
 from training.measure import figures, films, hints, pocket, specimens, stills
+from training.measure import haste as hastes
+from training.measure import reels as filmed
 from training.measure.specimens import Specimen
+from training.measure.stories import Plan
 from training.show import card as cards
 from training.show import drawings
 from training.show import report as pages
+
+SHOWN = Plan()  # what films show unless something else is asked for
 
 
 def _chooser(
@@ -83,27 +94,71 @@ def sequences(
     bundle: BundleFolder,
     data: Data,
     background: Background = None,
-    several: Annotated[Path | None, typer.Option(help="Folder of photographs with several notes in view.")] = None,
+    several: Several = None,
     held_out: HeldOut = False,
     hold_out_source: HoldOutSource = None,
     series: Series = None,
-    notes: Annotated[int, typer.Option(min=0, help="Most notes to show, evenly of each amount; 0: all.")] = 0,
-    seconds: Annotated[float, typer.Option(min=1.0, max=30.0, help="How long a note is in view.")] = 2.5,
-    empty_frames: Annotated[int, typer.Option(min=0, help="Frames without a note; ten are one second.")] = 36_000,
-    scenes: Annotated[int, typer.Option(min=0, help="Scenes of each kind with more than one note.")] = 40,
+    notes: Notes = SHOWN.notes,
+    seconds: Seconds = SHOWN.seconds,
+    empty_frames: EmptyFrames = SHOWN.empty_frames,
+    scenes: Scenes = SHOWN.scenes,
+    frames_per_s: FramesPerS = SHOWN.frames_per_s,
     seed: Seed = USUAL.seed,
     json_: FiguresFile = None,
 ) -> None:
     """Score a bundle on films: photographs moved, turned, blurred and lit as a hand would."""
     require_file(json_)
     say_passed_over(data, background, several)
-    plan = films.Plan(seed, seconds, notes, empty_frames, scenes)
+    plan = Plan(seed, seconds, notes, empty_frames, scenes, frames_per_s)
     choose = _chooser(data, background, held_out, hold_out_source, series)
     with stages("looking for photographs") as tick:
         found = films.measure(bundle, choose, plan, several, tick)
     if json_ is not None:
         figures.write(json_, asdict(found))
     tables.print_sequences(found)
+
+
+def reels(
+    bundle: BundleFolder,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="File to keep what was seen in, .npz.")],
+    background: Background = None,
+    several: Several = None,
+    held_out: HeldOut = False,
+    hold_out_source: HoldOutSource = None,
+    series: Series = None,
+    notes: Notes = SHOWN.notes,
+    seconds: Seconds = SHOWN.seconds,
+    empty_frames: EmptyFrames = SHOWN.empty_frames,
+    scenes: Scenes = SHOWN.scenes,
+    frames_per_s: FramesPerS = SHOWN.frames_per_s,
+    seed: Seed = USUAL.seed,
+) -> None:
+    """Keep what a bundle sees in the films of `sequences`, for `haste`."""
+    require_file(out)
+    say_passed_over(data, background, several)
+    plan = Plan(seed, seconds, notes, empty_frames, scenes, frames_per_s)
+    choose = _chooser(data, background, held_out, hold_out_source, series)
+    with stages("looking for photographs") as tick:
+        found, labels = filmed.keep(bundle, choose, plan, several, tick)
+    filmed.write(out, found, labels)
+    console.print(f"{len(found)} films in {out}", soft_wrap=True)
+
+
+def haste(
+    bundle: BundleFolder,
+    films: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files that `reels` kept of this bundle.")],
+    json_: FiguresFile = None,
+) -> None:
+    """Compare rules of decision on kept films: how soon an amount is said, against wrong and false ones."""
+    require_file(json_)
+    read = bundles.read(bundle)
+    found = [reel for file in films for reel in filmed.read(file, read.labels)]
+    with counting("deciding") as tick:
+        rows = hastes.compare(found, read.labels, hastes.rules(read.manifest.decision), tick)
+    if json_ is not None:
+        figures.write(json_, [asdict(row) for row in rows])
+    tables.print_haste(rows, hastes.alike(found, read.labels))
 
 
 def guidance(

@@ -13,6 +13,8 @@ from training.check.findings import KINDS
 from training.check.findings import Report as Findings
 from training.measure.compare import Comparison
 from training.measure.films import Sequences
+from training.measure.haste import Alike
+from training.measure.haste import Row as Haste
 from training.measure.hints import Row
 from training.measure.pocket import Said
 from training.measure.rates import rate as rate_of
@@ -117,6 +119,31 @@ def print_sequences(found: Sequences) -> None:
     for presence in found.mistakes:
         out.print(f"shown {presence.truth}, said {', '.join(presence.said)}: {presence.path}", soft_wrap=True)
     _print_left_out(out, found.broken)
+
+
+def print_haste(rows: Sequence[Haste], likeness: Sequence[Alike]) -> None:
+    """Rules side by side, and what their bounds rest on."""
+    out = Console()
+    table = Table(
+        "rule", "right", "wrong", "median s", "95 % s", "swaps: both", "wrong", "several: an amount", "nothing"
+    )
+    for row in rows:
+        table.add_row(
+            row.rule,
+            f"{row.right} of {row.notes}",
+            str(row.wrong),
+            f"{row.median_s:.3f}",
+            f"{row.p95_s:.3f}",
+            f"{row.swaps_right} of {row.swaps}",
+            str(row.swaps_wrong),
+            f"{row.several_said} of {row.several}",
+            f"{row.false} in {row.empty_frames}",
+        )
+    out.print(table)
+    table = Table("two looks, seconds apart", *(f"{pair.apart_s:g}" for pair in likeness))
+    table.add_row("alike, both whole or both near", *(f"{pair.same:.2f}" for pair in likeness))
+    table.add_row("alike, one of each", *(f"{pair.other:.2f}" for pair in likeness))
+    out.print(table)
 
 
 def print_hints(rows: Sequence[Row]) -> None:

@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from edge.core.bundle import RESERVED
+from edge.core.manifest import SoonSpec
 
 FLOOR, CEILING, STEP = 0.80, 0.995, 0.005
 PRIOR = 1000  # announcements of all denominations that weigh in on each one's rate
 BUDGET = 0.003  # wrong announcements allowed, weighted by cost, as a share of all announcements of a label
+
+# What is said before it has lasted may add no more than a tenth of that; and one look errs once in a thousand times at
+# least, however sure of itself: docs/decisions/0019. Wald's bound for an error rate is the logarithm of its odds.
+SOON_BUDGET, LOOK_ERRS = BUDGET / 10, 0.001
 
 # A note of which half is covered can still be read: what silences more than ghosts of notes is not asked for.
 MOST_ASKED, MOST_SILENCED = 0.55, 0.005
@@ -96,6 +101,15 @@ def _least(
         if (prices[mine].sum() + PRIOR * overall) / (counts[mine].sum() + PRIOR) <= BUDGET:
             return round(float(threshold), 3)
     return CEILING
+
+
+def soon() -> SoonSpec:
+    """The evidence that lets an amount be said before it has lasted, by the same budget as the thresholds."""
+    return SoonSpec(evidence=_log_odds(SOON_BUDGET), most=_log_odds(LOOK_ERRS))
+
+
+def _log_odds(errs: float) -> float:
+    return round(float(np.log((1 - errs) / errs)), 1)
 
 
 def calibration_error(probs: NDArray[np.float32], truth: NDArray[np.int64], bins: int = 15) -> float:

@@ -155,4 +155,5 @@ def decision_spec(temperature: float, thresholds: dict[str, float], least_visibl
         unsure_after_s=1.5,
         rearm_s=0.7,
         least_visible=least_visible,
+        soon=calibrate.soon(),
     )

@@ -2,49 +2,33 @@
 
 A presence is one note carried into view, held and taken away: it ends right, wrong, unsure or missed. Beside
 presences there is a walk past things that are no note, where nothing may be said, and scenes with more than one
-note. `film` makes the pictures, `observe` and `decide` judge them.
+note. `stories` makes the films, `observe` and `decide` judge them.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.random import Generator
 
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.messages import Decision, Frame, Verdict
 from edge.core.observe import Invoke
 from training.errors import TrainingError
+from training.measure import stories
 from training.measure.device import Watcher, amounts, running
 from training.measure.rates import Pace, Rate, pace, rate
 from training.measure.specimens import Specimen
 from training.measure.stock import Stock, Tick, gather
-from training.photos import cutout, dataset
-from training.photos.cutout import Patch
-from training.synth import film, paper
+from training.measure.stories import Plan
 
-BEFORE_S = 0.4  # of bare ground before a note comes
-AFTER_REARM_S = 0.5  # of bare ground after the device has forgotten it
-TIGHT_SHARE = 0.7  # of a photograph in the hand: the middle, which is note
 RIGHT, WRONG, UNSURE, MISSED = "right", "wrong", "unsure", "missed"
 EVENTS = (RIGHT, WRONG, UNSURE, MISSED)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much is shown."""
-
-    seed: int = 1
-    seconds: float = 2.5  # from a note's first edge in the frame to its last
-    notes: int = 0  # most presences, drawn evenly from the denominations; 0: every photograph
-    empty_frames: int = 36_000  # an hour
-    scenes: int = 40  # of each kind with more than one note
 
 
 @dataclass(frozen=True)
@@ -141,78 +125,24 @@ def judge(specimen: Specimen, decisions: Sequence[Decision], seen_from_s: float)
     return Presence(str(specimen.path), specimen.truth, event, said, Verdict.SEVERAL in told, seconds)
 
 
-def _rng(plan: Plan, what: int, number: int) -> Generator:
-    return np.random.default_rng((plan.seed, what, number))
-
-
-def _ground(stock: Stock, rng: Generator) -> film.Ground:
-    return film.Ground(stock.grounds[rng.integers(len(stock.grounds))], rng)
-
-
-def _length_s(bundle: Bundle, end_s: float) -> float:
-    return end_s + bundle.manifest.decision.rearm_s + AFTER_REARM_S
-
-
 def _presence(bundle: Bundle, invoke: Invoke, specimen: Specimen, stock: Stock, plan: Plan, number: int) -> Presence:
-    rng = _rng(plan, 0, number)
-    patch = specimen.patch()
-    end_s = BEFORE_S + plan.seconds
-    carried = film.Carried(patch, film.hold(patch, BEFORE_S, end_s, rng), rng)
-    shown = film.Film(_ground(stock, rng), [carried], film.Light(rng), _length_s(bundle, end_s))
-    return judge(specimen, read(bundle, invoke, shown.frames()), shown.seen_from_s())
-
-
-def _pairs(stock: Stock, plan: Plan, count: int, what: int) -> Iterator[tuple[list[tuple[str, Patch]], Generator]]:
-    """For each scene as many different amounts as asked for, each as a patch that is note and little else."""
-    by_truth: dict[str, list[Specimen]] = defaultdict(list)
-    for specimen in stock.notes:
-        by_truth[specimen.truth].append(specimen)
-    if len(by_truth) < count:
-        return
-    truths = sorted(by_truth)
-    for number in range(plan.scenes):
-        rng = _rng(plan, what, number)
-        chosen = [truths[i] for i in rng.choice(len(truths), count, replace=False)]
-        try:
-            yield [(truth, _tight(_cut_out(by_truth[truth], rng))) for truth in chosen], rng
-        except TrainingError:  # a broken file: it was named among the presences
-            continue
-
-
-def _cut_out(specimens: Sequence[Specimen], rng: Generator) -> Patch:
-    """Any of them, one whose note could be cut out where there is one."""
-    boxed = [specimen for specimen in specimens if specimen.box] or specimens
-    return boxed[int(rng.integers(len(boxed)))].patch()
-
-
-def _tight(patch: Patch) -> Patch:
-    if patch.exact:
-        return patch
-    height, width = patch.mask.shape
-    cut = round(height * (1 - TIGHT_SHARE) / 2), round(width * (1 - TIGHT_SHARE) / 2)
-    window = slice(cut[0], height - cut[0]), slice(cut[1], width - cut[1])
-    return Patch(np.ascontiguousarray(patch.pixels[window]), np.ascontiguousarray(patch.mask[window]), exact=False)
+    told = stories.one_note(specimen, stock, plan, number, bundle.manifest.decision.rearm_s)
+    return judge(specimen, read(bundle, invoke, told.frames()), told.seen_from_s)
 
 
 def swaps(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick: Tick = lambda what, i, n: None) -> Scene:
     """One note, and another laid over it before it has gone."""
     counts: Counter[str] = Counter()
-    for number, (pair, rng) in enumerate(_pairs(stock, plan, 2, 1)):
+    for number, told in enumerate(stories.swaps(stock, plan, bundle.manifest.decision.rearm_s)):
         tick("one note after another", number + 1, plan.scenes)
-        swap_s = BEFORE_S + plan.seconds
-        end_s = swap_s + plan.seconds
-        first = film.hold(pair[0][1], BEFORE_S, swap_s + 1.5 * film.CARRY_S, rng)
-        second = film.hold(pair[1][1], swap_s, end_s, rng)
-        things = [film.Carried(pair[0][1], first, rng), film.Carried(pair[1][1], second, rng)]
-        shown = film.Film(_ground(stock, rng), things, film.Light(rng), _length_s(bundle, end_s))
-        counts[judge_swap((pair[0][0], pair[1][0]), amounts(read(bundle, invoke, shown.frames())))] += 1
+        counts[judge_swap(told.truths, amounts(read(bundle, invoke, told.frames())))] += 1
     return _scene("two notes, one straight after the other", counts, SWAP_OUTCOMES)
 
 
 SWAP_OUTCOMES = ("both said in order", "one said", "none said", "a wrong amount")
 
 
-def judge_swap(shown: tuple[str, str], said: Sequence[str]) -> str:
+def judge_swap(shown: Sequence[str], said: Sequence[str]) -> str:
     """One of SWAP_OUTCOMES; said out of order is wrong: by then the first note was no longer there."""
     once = [label for i, label in enumerate(said) if i == 0 or said[i - 1] != label]
     if once == list(shown):
@@ -238,30 +168,10 @@ def together(
 ) -> Scene:
     """Different notes in the hand at once, beside or above each other."""
     counts: Counter[str] = Counter()
-    for number, (several, rng) in enumerate(_pairs(stock, plan, count, count)):
+    for number, told in enumerate(stories.together(stock, plan, count, bundle.manifest.decision.rearm_s)):
         tick(f"{count} notes at once", number + 1, plan.scenes)
-        end_s = BEFORE_S + plan.seconds
-        side, stacked = float(rng.uniform(0, 360)), rng.random() < 0.6
-        things = []
-        for place, (_, patch) in enumerate(several):
-            hold = _beside(patch, (place + 0.5) / count, stacked, side, end_s, count, rng)
-            things.append(film.Carried(patch, hold, rng))
-        shown = film.Film(_ground(stock, rng), things, film.Light(rng), _length_s(bundle, end_s))
-        counts[judge_several(read(bundle, invoke, shown.frames()))] += 1
+        counts[judge_several(read(bundle, invoke, told.frames()))] += 1
     return _scene(f"{count} different notes at once", counts, SEVERAL_OUTCOMES)
-
-
-def _beside(
-    patch: Patch, along: float, stacked: bool, side_deg: float, end_s: float, count: int, rng: Generator
-) -> film.Hold:
-    """Lengthwise across the row, no wider than its place in it and a little: others hide little of it."""
-    height, width = patch.mask.shape
-    place_px = (film.HEIGHT_PX if stacked else film.WIDTH_PX) / count
-    size = min(film.WIDTH_PX * rng.uniform(0.5, 0.75), 1.15 * place_px * max(height, width) / min(height, width))
-    angle = rng.normal(0, 8) + 180 * rng.integers(2) + (90 if stacked == (height > width) else 0)
-    across = 0.5 + rng.normal(0, 0.04)
-    centre = (float(across), along) if stacked else (along, float(across))
-    return film.Hold(BEFORE_S, end_s, float(size), centre, float(angle), side_deg)
 
 
 def _photographs(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick: Tick) -> Scene:
@@ -269,11 +179,8 @@ def _photographs(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick:
     counts: Counter[str] = Counter()
     for number, path in enumerate(stock.several):
         tick("photographs of several notes", number + 1, len(stock.several))
-        rng, end_s = _rng(plan, 4, number), BEFORE_S + plan.seconds
-        patch = cutout.whole(dataset.load_to_compose(path))
-        carried = film.Carried(patch, film.hold(patch, BEFORE_S, end_s, rng), rng)
-        shown = film.Film(_ground(stock, rng), [carried], film.Light(rng), _length_s(bundle, end_s))
-        counts[judge_several(read(bundle, invoke, shown.frames()))] += 1
+        told = stories.photograph(path, stock, plan, number, bundle.manifest.decision.rearm_s)
+        counts[judge_several(read(bundle, invoke, told.frames()))] += 1
     return _scene("photographs of several notes", counts, SEVERAL_OUTCOMES)
 
 
@@ -287,46 +194,17 @@ def walk(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick: Tick = 
     watcher = Watcher(bundle, invoke)
     done, said = 0, Counter[str]()
     frames_of, false_of = Counter[str](), Counter[str]()
-    for number in range(plan.empty_frames):
-        if done >= plan.empty_frames:
-            break
-        kind, shown = _nothing(stock, _rng(plan, 9, number))
-        for frame in shown.frames(done, done / film.FRAMES_PER_S)[: plan.empty_frames - done]:
+    for stretch in stories.walk(stock, plan):
+        for frame in stretch.frames:
             found = amounts(watcher.see(frame))
             said.update(found)
-            frames_of[kind] += 1
-            false_of[kind] += len(found)
-            done += 1
+            frames_of[stretch.kind] += 1
+            false_of[stretch.kind] += len(found)
+        done += len(stretch.frames)
         tick("past things that are no note", done, plan.empty_frames)
-    by_kind = {kind: pace(false_of[kind], _hours(count)) for kind, count in sorted(frames_of.items())}
-    return Walk(done, pace(said.total(), _hours(done)), by_kind, dict(said))
-
-
-def _hours(frames: int) -> float:
-    return frames / film.FRAMES_PER_S / 3600
-
-
-def _nothing(stock: Stock, rng: Generator) -> tuple[str, film.Film]:
-    """Some seconds without a note: what is in view, and its film."""
-    length_s = float(rng.uniform(3, 8))
-    chance = rng.random()
-    if chance < 0.35:
-        kind, patch = "background", None
-    elif chance < 0.65:
-        kind, patch = "other money", stock.strangers[rng.integers(len(stock.strangers))]
-    elif chance < 0.85 and stock.hands:
-        kind, patch = "a hand", stock.hands[rng.integers(len(stock.hands))]
-    else:
-        kind, patch = "a thing held like money", _strip(stock, rng)
-    things = []
-    if patch is not None:
-        hold = film.hold(patch, BEFORE_S, length_s - BEFORE_S, rng)
-        things.append(film.Carried(patch, hold, rng))
-    return kind, film.Film(_ground(stock, rng), things, film.Light(rng), length_s)
-
-
-def _strip(stock: Stock, rng: Generator) -> Patch:
-    return paper.strip(cutout.whole(stock.grounds[rng.integers(len(stock.grounds))]), rng, 0.35, 0.8)
+    per_hour = plan.frames_per_s * 3600
+    by_kind = {kind: pace(false_of[kind], count / per_hour) for kind, count in sorted(frames_of.items())}
+    return Walk(done, pace(said.total(), done / per_hour), by_kind, dict(said))
 
 
 def summary(
@@ -347,7 +225,7 @@ def summary(
         bundle={"name": manifest.name, "version": manifest.version, "digest": manifest.digest},
         plan=plan,
         drawn_grounds=drawn_grounds,
-        frames_per_s=film.FRAMES_PER_S,
+        frames_per_s=plan.frames_per_s,
         presences=total,
         events=_events(shown),
         wrong_of_spoken=rate(len(wrong), sum(bool(p.said) for p in shown)),

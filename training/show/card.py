@@ -225,9 +225,12 @@ def _card(title: str, currency: str, decision: DecisionSpec, figures: Mapping[st
 
 def _decides(decision: DecisionSpec) -> str:
     least = ", ".join(f"{label}: {decision.thresholds[label]:g}" for label in sorted(decision.thresholds, key=float))
+    soon = ""
+    if decision.soon is not None:
+        soon = f", or {decision.soon.evidence:g} nats for it, at most {decision.soon.most:g} of one look"
     return _filled(
         f"Temperature {decision.temperature:g}; least probabilities {least}; at least {decision.min_frames} frames "
-        f"within {decision.window_s:g} s, the first and the last of them {decision.span_s:g} s apart; "
+        f"within {decision.window_s:g} s, the first and the last of them {decision.span_s:g} s apart{soon}; "
         f"at least {decision.least_visible:.0%} of a note seen."
     )
 

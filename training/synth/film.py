@@ -19,7 +19,7 @@ from training.photos.cutout import Patch
 from training.pixels import as_pixels
 from training.synth.photometry import blend, times
 
-FRAMES_PER_S = 10
+FRAMES_PER_S = 10  # unless something else is asked for
 HEIGHT_PX, WIDTH_PX = 240, 320
 EXPOSURE_S = 1 / 30  # as long as a small camera exposes in a room
 CARRY_S = 0.4  # to bring a note into view, and to take it out
@@ -171,10 +171,9 @@ class Film:
     def __init__(self, ground: Ground, things: Sequence[Carried], light: Light, length_s: float) -> None:
         self._ground, self.things, self._light, self.length_s = ground, things, light, length_s
 
-    def frames(self, first_seq: int = 0, start_s: float = 0.0) -> list[Frame]:
+    def frames(self, first_seq: int = 0, start_s: float = 0.0, frames_per_s: int = FRAMES_PER_S) -> list[Frame]:
         """All frames in order, counted from `first_seq`, the first taken at `start_s`."""
-        count = round(self.length_s * FRAMES_PER_S)
-        times = [(number, number / FRAMES_PER_S) for number in range(count)]
+        times = [(number, number / frames_per_s) for number in range(round(self.length_s * frames_per_s))]
         return [Frame(first_seq + number, start_s + t_s, self.picture(t_s)) for number, t_s in times]
 
     def picture(self, t_s: float) -> Pixels:
@@ -184,10 +183,9 @@ class Film:
             canvas = thing.draw(canvas, t_s)
         return self._light.on(canvas, t_s)
 
-    def seen_from_s(self, thing: int = 0) -> float:
-        """When half of a thing is first in the frame; the film's length if it never is."""
-        steps = range(round(self.length_s * FRAMES_PER_S))
-        times = (number / FRAMES_PER_S for number in steps)
+    def seen_from_s(self, thing: int = 0, frames_per_s: int = FRAMES_PER_S) -> float:
+        """When half of a thing is first in a frame; the film's length if it never is."""
+        times = (number / frames_per_s for number in range(round(self.length_s * frames_per_s)))
         return next((t_s for t_s in times if self.things[thing].seen(t_s) >= SEEN), self.length_s)
 
 

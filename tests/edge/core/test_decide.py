@@ -10,6 +10,8 @@ from msgspec.structs import replace
 
 from edge.core.bundle import DecisionSpec
 from edge.core.decide import Decider
+from edge.core.evidence import Glimpse, gathered
+from edge.core.manifest import SoonSpec
 from edge.core.messages import Box, Decision, Look, Observation, Scene, Verdict
 
 LABELS = ("10", "100", "200", "background", "several")
@@ -80,6 +82,107 @@ def test_what_is_taken_for_a_note_for_a_moment_is_no_amount_at_any_frame_rate(ra
 
     assert said(0.39) == []
     assert said(0.6) == ["100"]
+
+
+PATIENT = replace(SPEC, span_s=0.4)
+SOON = replace(PATIENT, soon=SoonSpec(evidence=8.1, most=6.9))
+
+
+def looked(rate: float, share: float, spec: DecisionSpec = SOON, others: dict[int, str] | None = None) -> Decision:
+    """The amount that a decider says to looks which are whole, whole, near, near, and so on; `others` say others."""
+    decider = Decider(LABELS, spec)
+    for number in range(round(2 * rate)):
+        label = (others or {}).get(number, "100")
+        frame = dataclasses.replace(seen(number / rate, label, share), near=number % 4 > 1)
+        if found := [one for one in decider.step(frame) if one.verdict is Verdict.AMOUNT]:
+            return found[0]
+    raise AssertionError("it said no amount")
+
+
+@pytest.mark.parametrize("rate", [8, 10, 15, 24, 30, 60])
+def test_a_plain_note_is_said_before_it_has_lasted_and_a_doubtful_one_when_it_has(rate: float) -> None:
+    plain, doubtful = looked(rate, 0.999), looked(rate, 0.92)
+    assert plain.frames >= SOON.min_frames
+    assert plain.t_s < 0.27
+    assert doubtful.t_s >= 0.4 - 1e-6
+
+
+@pytest.mark.parametrize("rate", [10, 30])
+def test_without_the_evidence_that_it_takes_in_the_manifest_every_note_has_to_last(rate: float) -> None:
+    assert looked(rate, 0.9999, PATIENT).t_s >= 0.4 - 1e-6
+
+
+@pytest.mark.parametrize("rate", [10, 15, 30, 60])
+def test_a_look_that_says_another_amount_makes_a_plain_note_later(rate: float) -> None:
+    plain = looked(rate, 0.999)
+    assert all(looked(rate, 0.999, others={number: "200"}).t_s > plain.t_s for number in range(1, 3))
+
+
+def test_more_frames_a_second_are_no_more_evidence() -> None:
+    first_s = [looked(rate, 0.999).t_s for rate in (15, 30, 60, 120)]
+    assert max(first_s) - min(first_s) <= 2 / 15
+
+
+def test_another_note_without_a_gap_is_said_no_sooner_than_by_the_rule_of_time_alone() -> None:
+    def second(spec: DecisionSpec) -> float:
+        decider = Decider(LABELS, spec)
+        shown = [seen(n / 30, "100" if n < 45 else "10", 0.999) for n in range(90)]
+        found = [one for frame in shown for one in decider.step(frame) if one.verdict is Verdict.AMOUNT]
+        assert amounts(found) == ["100", "10"]
+        return found[1].t_s
+
+    assert second(SOON) == second(PATIENT)
+
+
+seen_frame = st.tuples(st.sampled_from([*LABELS, None]), st.floats(0.3, 0.9999), st.floats(0.005, 0.3), st.booleans())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(seen_frame, min_size=1, max_size=80))
+def test_whatever_comes_what_is_said_soon_keeps_every_rule_but_that_of_time(
+    frames: list[tuple[str | None, float, float, bool]],
+) -> None:
+    decider, now, told = Decider(LABELS, SOON), 0.0, []
+    recent: list[tuple[float, Observation]] = []
+    for label, share, step, near in frames:
+        now += step
+        frame = dataclasses.replace(seen(now, label, share), near=near)
+        recent = [(t_s, one) for t_s, one in recent if now - t_s <= SOON.window_s]
+        recent += [(now, frame)] if frame.scores is not None else []
+        for decision in decider.step(frame):
+            if decision.verdict is not Verdict.AMOUNT:
+                continue
+            assert decision.confidence >= SOON.thresholds[decision.label]
+            assert len(recent) >= decision.frames >= SOON.min_frames
+            index = LABELS.index(decision.label)
+            glimpses = [Glimpse(t_s, one.scores, 1.0, one.near) for t_s, one in recent if one.scores is not None]
+            saying = [one.t_s for one in glimpses[-decision.frames :] if int(one.scores.argmax()) == index]
+            soon = gathered(glimpses[-decision.frames :], index, 6.9) >= 8.1
+            assert soon or saying[-1] - saying[0] >= SOON.span_s - 1e-5
+            assert (decision.presence, decision.label) not in told
+            told.append((decision.presence, decision.label))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(seen_frame, min_size=1, max_size=60))
+def test_the_first_amount_is_never_later_for_the_evidence(frames: list[tuple[str | None, float, float, bool]]) -> None:
+    patient, soon = Decider(LABELS, PATIENT), Decider(LABELS, SOON)
+    now, said = 0.0, False
+    for label, share, step, near in frames:
+        now += step
+        frame = dataclasses.replace(seen(now, label, share), near=near)
+        said = said or bool(amounts(soon.step(frame)))
+        if amounts(patient.step(frame)):
+            assert said
+            return
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(2, 60), st.floats(0.5, 1 - 1e-7))
+def test_one_look_is_no_amount_at_any_frame_rate(rate: int, share: float) -> None:
+    decider = Decider(LABELS, SOON)
+    frames = [seen(0.0, "100", share)] + [seen(n / rate, "background", 0.99) for n in range(1, 3 * rate)]
+    assert amounts([decision for frame in frames for decision in decider.step(frame)]) == []
 
 
 def test_a_glimpse_of_a_whole_note_does_not_make_up_for_the_frames_around_it() -> None:

@@ -82,3 +82,15 @@ def test_every_key_must_be_there_unless_it_came_later() -> None:
 )
 def test_the_currency_is_known_of_what_is_refused_for_anything_else(raw: bytes, currency: str) -> None:
     assert manifest.claimed_currency(raw) == currency
+
+
+@pytest.mark.parametrize(
+    ("name", "later", "before"), [("inr", ["soon"], "a9235b4f5504"), ("xts", ["soon", "span_s"], "582d52808ebd")]
+)
+def test_what_came_later_changes_no_digest_of_a_bundle_that_lacks_it(name: str, later: list[str], before: str) -> None:
+    bundle = bundles.read(app.BUNDLES / name)
+    raw = json.loads((bundle.path / bundles.MANIFEST).read_bytes())
+    for key in later:
+        del raw["decision"][key]
+    then = manifest.decode(json.dumps(raw).encode())
+    assert manifest.digest(bundle.model, bundle.labels, then.currency, then.input, then.decision)[:12] == before
