@@ -227,7 +227,7 @@ def _decides(decision: DecisionSpec) -> str:
     least = ", ".join(f"{label}: {decision.thresholds[label]:g}" for label in sorted(decision.thresholds, key=float))
     soon = ""
     if decision.soon is not None:
-        soon = f", or {decision.soon.evidence:g} nats for it, at most {decision.soon.most:g} of one look"
+        soon = f", or {decision.soon.evidence:g} nats of evidence, at most {decision.soon.most:g} of one look"
     return _filled(
         f"Temperature {decision.temperature:g}; least probabilities {least}; at least {decision.min_frames} frames "
         f"within {decision.window_s:g} s, the first and the last of them {decision.span_s:g} s apart{soon}; "

@@ -117,7 +117,9 @@ def test_every_other_round_of_looks_sees_the_place_of_the_note_alone() -> None:
     bundle = looking(turns=(0, 180), near=0.25)
     model = NoteAt(bundle, (0.5, 0.25, 0.4, 0.2))
     observer = Observer(bundle, model, lambda: 0.0)
-    boxes = [observer.observe(Frame(number, number / 10, NOTE)).box for number in range(5)]
+    looks = [observer.observe(Frame(number, number / 10, NOTE)) for number in range(5)]
+    boxes = [look.box for look in looks]
+    assert [look.near for look in looks] == [False, False, True, True, False]
     height, width = NOTE.shape[:2]
     # The first look was upright, the second upside down: the place is that of the latter, turned back.
     part = NOTE[round(0.625 * height) : round(0.875 * height), round(0.25 * width) : round(0.75 * width)]

@@ -74,3 +74,9 @@ def test_what_must_be_seen_of_a_note_silences_hardly_any_that_is_read(
     thresholds = {"5": 0.9, "50": 0.9}
     assert calibrate.least_visible(visible, probs, truth, labels, thresholds) == pytest.approx(least, abs=0.011)
     assert calibrate.least_visible(visible, 0.5 * probs, truth, labels, thresholds) == 0.0
+
+
+def test_what_is_said_soon_takes_a_tenth_of_the_budget_by_more_than_one_look() -> None:
+    soon = calibrate.soon()
+    assert 1 / (1 + np.exp(soon.evidence)) == pytest.approx(calibrate.BUDGET / 10, rel=0.05)
+    assert soon.most < soon.evidence
