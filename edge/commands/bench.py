@@ -36,6 +36,7 @@ from edge.ports import Engine, Synth
 from edge.settings import VoiceConfig
 
 CAMERA_SIZE = (480, 640)  # the default camera's height and width
+PLACES = 8  # of what moves
 SILENT_AFTER_S = 10.0  # no sound for so long: something is broken
 INSTANT = Timings(debounce_s=0.001, double_within_s=0.001, long_after_s=0.002, very_long_after_s=4.0)
 STARTS = 3  # with everything kept on disk; one before them has to render the phrases
@@ -80,15 +81,15 @@ def measure(bundle: Bundle, engine: Engine, frames: int) -> Iterator[str]:
     """Lines with medians over `frames` frames; bare and whole take turns, so that a slow moment hits both."""
     observer = Observer(bundle, engine.invoke, time.perf_counter)
     decider = Decider(bundle.labels, bundle.manifest.decision)
-    pixels = _picture(bundle)
-    tensor = preprocess.to_tensor(pixels, bundle.manifest.input)
+    pictures = _pictures(bundle)
+    tensor = preprocess.to_tensor(pictures[0], bundle.manifest.input)
     stages: dict[str, list[float]] = {}
     bare, whole = [], []
     for number in range(frames + 20):
         started = time.perf_counter()
         engine.invoke(tensor)
         between = time.perf_counter()
-        observation = observer.observe(Frame(number, number / 15, pixels))
+        observation = observer.observe(Frame(number, number / 15, pictures[number % PLACES]))
         looked = time.perf_counter()
         decider.step(observation)
         ended = time.perf_counter()
@@ -106,14 +107,14 @@ def measure(bundle: Bundle, engine: Engine, frames: int) -> Iterator[str]:
     yield f"{'ratio':12} {ratio:8.3f} (median of whole over bare, pair by pair, {frames} frames)"
 
 
-def _picture(bundle: Bundle) -> Pixels:
-    """The first self-test picture that the scene gate lets pass, enlarged to the camera's size."""
+def _pictures(bundle: Bundle) -> list[Pixels]:
+    """The first self-test picture that the scene gate lets pass, in the camera's size and moving: no frame of it rests."""
     for drawn in bundle.selftest_pictures:
         rows = np.linspace(0, drawn.shape[0] - 1, CAMERA_SIZE[0]).astype(int)
         columns = np.linspace(0, drawn.shape[1] - 1, CAMERA_SIZE[1]).astype(int)
-        pixels: Pixels = np.ascontiguousarray(drawn[rows][:, columns])
+        pixels = np.ascontiguousarray(drawn[rows][:, columns])
         if scene.assess(pixels).look is Look.CLEAR:
-            return pixels
+            return [np.roll(pixels, step, axis=1) for step in range(0, CAMERA_SIZE[1], CAMERA_SIZE[1] // PLACES)]
     raise BundleError(f"{bundle.path}: {SELFTEST} holds no picture that the scene gate lets pass")
 
 

@@ -3,7 +3,8 @@
 One look after the other sees its picture turned as the bundle says: what the network takes a note for depends a little
 on how it lies, so two turns err less often together than one does twice. Where the bundle says so, every other round of
 turns looks near, at the note's own place alone: the frame has more to show of it than the model's small picture of all
-the frame can hold. Its only memory is whose turn it is and where the note was last.
+the frame can hold. Where nothing moves and no note is, the last look holds for a while. Its only memory is whose turn it
+is, where the note was last, and what `still` remembers.
 Time is measured with a timer that is handed in: a stage reads no clock.
 """
 
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from edge.core import classify, preprocess, scene
 from edge.core.bundle import BACKGROUND, Bundle
-from edge.core.messages import NOTE_LIKE, WHOLE, Box, Frame, Look, Observation, Scores
+from edge.core.messages import NOTE_LIKE, WHOLE, Box, Frame, Look, Observation, Scene, Scores
+from edge.core.still import Still
 
 Invoke: TypeAlias = Callable[[NDArray[np.uint8]], Sequence[NDArray[np.float32]]]  # as edge.ports.Engine.invoke
 
@@ -37,15 +39,28 @@ class Observer:
         self._background = bundle.labels.index(BACKGROUND)
         self._looks = 0
         self._place: tuple[float, Box] | None = None  # where a note was seen last, and when
+        self._still = Still(self._background, len(self._input.turns))
 
     def observe(self, frame: Frame) -> Observation:
-        """What `frame` says; without scores where the scene gate stopped it."""
+        """What `frame` says; without scores where the scene gate stopped it, with those of the last look where no note is
+        and nothing has changed since.
+        """
         started = self._timer_s()
-        seen = scene.assess(frame.pixels)
+        small = scene.small(frame.pixels)
+        seen = scene.judge(small)
+        known = self._still.answer(frame.t_s, seen.sharpness, small) if seen.look is Look.CLEAR else None
         gated = self._timer_s()
         ms = {STAGES[0]: (gated - started) * 1e3}
+        if known is not None:
+            return Observation(frame.seq, frame.t_s, seen, known.scores, known.box, ms, frame.name)
         if seen.look is not Look.CLEAR:
             return Observation(frame.seq, frame.t_s, seen, ms=ms, name=frame.name)
+        look = self._look(frame, seen, ms, gated)
+        self._still.heed(look, small)
+        return look
+
+    def _look(self, frame: Frame, seen: Scene, ms: dict[str, float], gated: float) -> Observation:
+        """The way through the model, begun at `gated`."""
         turn, area = self._next_look(frame.t_s)
         tensor = preprocess.turned(preprocess.to_tensor(preprocess.cut(frame.pixels, area), self._input), turn)
         ready = self._timer_s()

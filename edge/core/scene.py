@@ -5,9 +5,15 @@ It must let every picture through on which a note could be read: what it stops i
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from edge.core.messages import Look, Pixels, Scene
+
+Luma: TypeAlias = NDArray[np.uint8]  # (height, width), brightness 0..255
 
 SMALL_PX = (96, 72)  # width, height: enough to see structure, 0.1 ms to make from 640 x 480
 # The limits were set on the training photographs: each lets all but the unreadable few of them pass
@@ -20,13 +26,25 @@ LEAST_SHARPNESS = 20.0
 
 def assess(pixels: Pixels) -> Scene:
     """What can be said of a (height, width, 3) RGB picture without inference."""
+    return judge(small(pixels))
+
+
+def small(pixels: Pixels) -> Luma:
+    """SMALL_PX of a picture's brightness: what is judged of it, and by what two pictures are compared."""
     # Every n-th pixel is enough to average: all of a camera's picture would cost as much as the inference.
     step = max(1, min(pixels.shape[1] // (2 * SMALL_PX[0]), pixels.shape[0] // (2 * SMALL_PX[1])))
-    small = cv2.cvtColor(cv2.resize(pixels[::step, ::step], SMALL_PX, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-    (mean,), (deviation,) = cv2.meanStdDev(small)
-    luma, detail = float(mean[0]), float(deviation[0])
-    sharpness = float(cv2.meanStdDev(cv2.Laplacian(small, cv2.CV_32F))[1][0, 0] ** 2)
-    return Scene(_look(luma, detail, sharpness), luma, detail, sharpness)
+    some = cv2.resize(pixels, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_NEAREST) if step > 1 else pixels
+    grey = cv2.cvtColor(some, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, SMALL_PX, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def judge(luma: Luma) -> Scene:
+    """What can be said of a picture by what `small` made of it."""
+    (mean,), (deviation,) = cv2.meanStdDev(luma)
+    # Sums of five bytes fit in 16 bits.
+    sharpness = float(cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))[1][0, 0] ** 2)
+    brightness, detail = float(mean[0]), float(deviation[0])
+    return Scene(_look(brightness, detail, sharpness), brightness, detail, sharpness)
 
 
 def _look(luma: float, detail: float, sharpness: float) -> Look:

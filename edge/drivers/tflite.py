@@ -71,6 +71,8 @@ class TfliteEngine:
         self._shape = _check_input(inputs)
         _check_tensors(interpreter)
         self._table = _input_table(inputs[0])
+        # With the usual scale, 1/127.5, an int8 is the pixel less 128: one bit.
+        self._shifts = self._table.dtype == np.int8 and np.array_equal(self._table, np.arange(-128, 128))
         interpreter.allocate_tensors()
         self._interpreter: Any = interpreter
         self._input = interpreter.tensor(inputs[0]["index"])
@@ -87,12 +89,18 @@ class TfliteEngine:
         if tensor.shape != self._shape or tensor.dtype != np.uint8:
             raise ValueError(f"the tensor must be {self._shape} uint8, not {tensor.shape} {tensor.dtype}")
         try:
-            # Straight into the interpreter's memory: a mode other than "raise" is what keeps numpy from a buffer.
-            np.take(self._table, tensor, out=self._input(), mode="clip")
+            self._fill(tensor)
             self._interpreter.invoke()
             return [output.read() for output in self._outputs]
         except DAMAGE as error:
             raise HardwareError("engine", Reason.BROKEN, f"the model does not run: {_sentence(error)}") from error
+
+    def _fill(self, tensor: NDArray[np.uint8]) -> None:
+        """Straight into the interpreter's memory."""
+        if self._shifts:
+            np.bitwise_xor(tensor, 0x80, out=self._input().view(np.uint8))
+        else:  # a mode other than "raise" is what keeps numpy from a buffer
+            np.take(self._table, tensor, out=self._input(), mode="clip")
 
     def close(self) -> None:
         """Let the interpreter and its memory go."""

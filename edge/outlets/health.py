@@ -29,6 +29,7 @@ from edge.core.messages import (
     Turn,
     Verdict,
 )
+from edge.core.observe import STAGES
 from edge.core.span import Span
 from edge.core.stands import Faults
 from edge.outlets.worker import Mishaps
@@ -133,7 +134,7 @@ class HealthMonitor:
     def _count(self, observation: Observation) -> None:
         with self._lock:
             self._frames += 1
-            self._inferences += observation.scores is not None
+            self._inferences += STAGES[-1] in observation.ms  # scores may be those of an earlier look
             self._since_stretch.count(observation.ms)
 
     def measure(self) -> Health:

@@ -50,6 +50,13 @@ from training.playmoney import notes
 
 CONFIG = Config(model=ModelConfig(bundle="xts"))
 PICTURE = notes.draw(50, "front", 1, 320)
+
+
+def moved(number: int) -> np.ndarray:
+    """The picture as a hand that is never still shows it: the device rests at what does not move."""
+    return np.roll(PICTURE, 8 * number, axis=1)
+
+
 LABELS = ("5", "10", "20", "50", "100", "500", "background", "several")
 
 
@@ -58,7 +65,7 @@ def logits(label: str) -> list[list[float]]:
 
 
 def devices(shown: list[str], **changes: object) -> Parts:
-    frames = [Frame(n, n / 10, PICTURE) for n in range(len(shown))]
+    frames = [Frame(n, n / 10, moved(n)) for n in range(len(shown))]
     values: dict[str, object] = {
         "camera": lambda: FakeCamera(frames),
         "engine": lambda bundle: fake_engine(bundle, *map(logits, shown)),
@@ -200,7 +207,7 @@ def test_a_synthesiser_that_is_missing_ends_it_and_nothing_is_left_open(tmp_path
 def test_an_engine_that_dies_while_running_closes_everything(tmp_path: Path) -> None:
     clock = FakeClock()
     speaker, button, broken = FakeSpeaker(clock), FakeButton(clock), HardwareError("engine", Reason.BROKEN, "heat")
-    cameras = [FakeCamera([Frame(n, n / 10, PICTURE) for n in range(20)])]
+    cameras = [FakeCamera([Frame(n, n / 10, moved(n)) for n in range(20)])]
 
     def dying(bundle: Bundle) -> FakeEngine:
         return fake_engine(bundle, logits("background"), broken)
@@ -220,7 +227,7 @@ def test_a_press_repeats_what_was_said(tmp_path: Path) -> None:
     clock = FakeClock()
     button = FakeButton(clock)
 
-    frames = [Frame(n, n / 10, PICTURE) for n in range(len(SHOWN))]
+    frames = [Frame(n, n / 10, moved(n)) for n in range(len(SHOWN))]
     parts = devices(SHOWN, camera=lambda: Pressing(frames, button, clock), button=lambda: button, clock=clock)
     said = [text for text in spoken(parts, tmp_path) if text != "Ready"]
     assert said[:3] == ["50 play crowns", "500 play crowns", "500 play crowns"]
@@ -228,7 +235,7 @@ def test_a_press_repeats_what_was_said(tmp_path: Path) -> None:
 
 def test_a_camera_lost_and_found_is_said_once_each(tmp_path: Path) -> None:
     lost = HardwareError("camera", Reason.STOPPED, "unplugged")
-    cameras = [FakeCamera([Frame(0, 0.0, PICTURE), lost]), FakeCamera([Frame(n, n / 10, PICTURE) for n in range(40)])]
+    cameras = [FakeCamera([Frame(0, 0.0, PICTURE), lost]), FakeCamera([Frame(n, n / 10, moved(n)) for n in range(40)])]
     said = spoken(devices(["50"] * 41, camera=lambda: cameras.pop(0)), tmp_path)
     assert sorted(set(said)) == sorted(
         ["Ready", "The camera has stopped, I keep trying", "The camera works again", "50 play crowns"]
@@ -417,7 +424,7 @@ def test_a_wanted_end_is_said_and_the_end_of_a_recording_is_not(tmp_path: Path) 
             stop.set()
             return super().read(timeout_s)
 
-    parts = devices(SHOWN, camera=lambda: Stopping([Frame(n, n / 10, PICTURE) for n in range(50)]))
+    parts = devices(SHOWN, camera=lambda: Stopping([Frame(n, n / 10, moved(n)) for n in range(50)]))
     assert app.run(CONFIG, parts, stop, state=tmp_path)[-1].text == "Goodbye"
     assert "Goodbye" not in spoken(devices(SHOWN), tmp_path)
 
@@ -433,7 +440,7 @@ def test_without_a_voice_amounts_and_answers_are_felt(tmp_path: Path) -> None:
     clock = FakeClock()
     button, pulser = FakeButton(clock), FakePulser(clock)
 
-    frames = [Frame(n, n / 10, PICTURE) for n in range(len(SHOWN))]
+    frames = [Frame(n, n / 10, moved(n)) for n in range(len(SHOWN))]
     parts = devices(
         SHOWN,
         camera=lambda: Pressing(frames, button, clock),
