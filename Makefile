@@ -82,9 +82,8 @@ xts: setup-train ## draw the play money and train its bundle anew: [OUT=folder]
 replay: need-FOLDER setup ## play a recording through the device, faster than life: FOLDER=recording [BUNDLE=xts]
 	@$(VENV)/python -m edge replay "$(FOLDER)" $(call given,--bundle,$(BUNDLE))
 
-bench: setup ## how long a frame takes here, from decision to sound, and the start: [BUNDLE=xts]
-	@$(VENV)/python -m edge bench $(call given,--bundle,$(BUNDLE))
-	@$(VENV)/python -m edge bench --start $(call given,--bundle,$(BUNDLE))
+bench: setup ## how long a frame takes here, from decision to sound, and the start; into docs/benchmarks.md: [BUNDLE=xts]
+	@$(VENV)/python -m edge bench --start --page docs/benchmarks.md $(call given,--bundle,$(BUNDLE))
 
 translations: setup ## bring the catalogues of what is spoken up to date: [NEW=code of another language]
 	@$(VENV)/python -m deploy.translations $(NEW)

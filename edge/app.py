@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, TypeAlias
@@ -37,7 +38,7 @@ from edge.outlets.said import Said
 from edge.pipeline import Pipeline
 from edge.ports import Engine, Synth
 from edge.settings import Config
-from edge.startup import Startup
+from edge.startup import Startup, settle
 from edge.wiring import Kit, Outlets, Renewal
 
 log = logging.getLogger(__name__)
@@ -218,6 +219,8 @@ def run(
     state = state or state_folder()
     startup = Startup()
     with contextlib.ExitStack() as closing:  # whatever fails: the extras go first, then the button, the engine last
+        # What it waits for is another program, while the bundle is tried.
+        synth = closing.enter_context(ThreadPoolExecutor(1)).submit(devices.synth)
         if stand_in:
             loaded, refused = load_or_stand_in(config, devices.engine, state)
         else:
@@ -232,14 +235,15 @@ def run(
             devices, faults = replace(devices, pulser=None), [*faults, unfelt]
         startup.lap("bundle")
         speech = Speech(config.voice.language, chosen[0].manifest.currency)
-        phrases = phrases_of(config, devices.synth(), state / "phrases")
+        phrases = phrases_of(config, synth.result(), state / "phrases")
         startup.lap("voice")
-        others = {bundle.manifest.currency: bundle.denominations for bundle in chosen[1:]}
-        rendered = phrases.prepare(speech.fixed(chosen[0].denominations, others))
-        startup.lap("phrases")
-        phrases.start(later=speech.ages())
-        closing.callback(phrases.close)
         memory, notices = Said(speech.phrase("not genuine"), state), _first_notices(config, first_words, state)
+        rendered = phrases.prepare(map(speech.phrase, notices))
+        startup.lap("phrases")
+        # Before a note is read the rest is there, too; what is asked for before is made then.
+        others = {bundle.manifest.currency: bundle.denominations for bundle in chosen[1:]}
+        phrases.start(later=[*speech.fixed(chosen[0].denominations, others), *speech.ages()])
+        closing.callback(phrases.close)
         hub = Hub()
         kit = Kit(
             config, devices, chosen, speech, phrases, memory, state, closing, screen, lambda: hub.dropped, renewal
@@ -259,6 +263,7 @@ def run(
         outlets.start_extras()
         startup.lap("outlets")
         log.info("%s", startup)
+        settle()
         _pipeline(config, devices, loaded, hub).run(stop)
         if stop.is_set():
             hub.post(Notice("goodbye"))

@@ -1,11 +1,15 @@
-"""Owns the speed figures: each stage, the whole over the bare inference, from decision to sound, and the start."""
+"""Owns the speed figures: a frame beside the bare inference, from decision to sound, the start and the memory.
+
+They are printed as a table, as JSON, or written into a page between its two marks.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import platform
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -13,18 +17,18 @@ import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 
-from edge import app
+from edge import __version__, app
+from edge.commands.measurement import Figures, frames, spread
 from edge.commands.shell import add_bundle, configured, put
-from edge.core import preprocess, scene
-from edge.core.bundle import SELFTEST, Bundle
-from edge.core.decide import Decider
-from edge.core.errors import EXIT_OK, BundleError, HardwareError, Reason
+from edge.core.bundle import Bundle
+from edge.core.errors import EXIT_OK, ConfigError, HardwareError, Reason
 from edge.core.gestures import Timings
-from edge.core.messages import Decision, Edge, Frame, Look, Pixels, Verdict
-from edge.core.observe import Observer
+from edge.core.messages import Decision, Edge, Verdict
 from edge.core.speech import Speech
 from edge.devices import open_engine, open_synth
 from edge.drivers.audio import LATENCY_S, AudioSpeaker
@@ -32,23 +36,24 @@ from edge.drivers.clock import SystemClock
 from edge.drivers.fake import FakeCard
 from edge.outlets.announcer import Announcer
 from edge.outlets.phrases import Phrases
-from edge.ports import Engine, Synth
+from edge.ports import Synth
 from edge.settings import VoiceConfig
 
-CAMERA_SIZE = (480, 640)  # the default camera's height and width
-PLACES = 8  # of what moves
 SILENT_AFTER_S = 10.0  # no sound for so long: something is broken
 INSTANT = Timings(debounce_s=0.001, double_within_s=0.001, long_after_s=0.002, very_long_after_s=4.0)
 STARTS = 3  # with everything kept on disk; one before them has to render the phrases
 PATIENCE_S = 60.0
 READY = re.compile(r"ready after \d+ ms: (.*)")
+BEGIN, END = "<!-- measured: make bench -->", "<!-- end of what was measured -->"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What it takes."""
     add_bundle(parser)
     parser.add_argument("--frames", type=_count, default=300)
-    parser.add_argument("--start", action="store_true", help="how long the start takes, instead")
+    parser.add_argument("--start", action="store_true", help="how long the start takes, too")
+    parser.add_argument("--json", action="store_true", help="as JSON, on one line")
+    parser.add_argument("--page", type=Path, help=f"write the table into this file, between {BEGIN} and {END}")
 
 
 def _count(text: str) -> int:
@@ -59,67 +64,103 @@ def _count(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Measure here and now."""
-    if options.start:
-        given = [("--config", options.config), *(("--bundle", name) for name in options.bundle or ())]
-        for line in measure_starts([word for key, value in given if value for word in (key, str(value))]):
+    found = measure(options)
+    if options.page:
+        write(options.page, list(table(found)))
+    if options.json:
+        put(json.dumps(found))
+    else:
+        for line in table(found):
             put(line)
-        return EXIT_OK
-    config = configured(options)
-    loaded = app.load(config, lambda bundle: open_engine(config, bundle))
-    for bundle, engine in loaded:
-        if len(loaded) > 1:  # each frame is looked at by one of them
-            put(f"{bundle.manifest.name} {bundle.manifest.version}")
-        for line in measure(bundle, engine, options.frames):
-            put(line)
-    bundle = loaded[0][0]
-    for line in measure_sound(bundle, open_synth(config.voice), config.voice, times=40):
-        put(line)
     return EXIT_OK
 
 
-def measure(bundle: Bundle, engine: Engine, frames: int) -> Iterator[str]:
-    """Lines with medians over `frames` frames; bare and whole take turns, so that a slow moment hits both."""
-    observer = Observer(bundle, engine.invoke, time.perf_counter)
-    decider = Decider(bundle.labels, bundle.manifest.decision)
-    pictures = _pictures(bundle)
-    tensor = preprocess.to_tensor(pictures[0], bundle.manifest.input)
-    stages: dict[str, list[float]] = {}
-    bare, whole = [], []
-    for number in range(frames + 20):
-        started = time.perf_counter()
-        engine.invoke(tensor)
-        between = time.perf_counter()
-        observation = observer.observe(Frame(number, number / 15, pictures[number % PLACES]))
-        looked = time.perf_counter()
-        decider.step(observation)
-        ended = time.perf_counter()
-        if number < 20:  # caches warm up
-            continue
-        bare.append((between - started) * 1e3)
-        whole.append((ended - between) * 1e3)
-        for stage, ms in {**observation.ms, "decide": (ended - looked) * 1e3}.items():
-            stages.setdefault(stage, []).append(ms)
-    for stage, values in stages.items():
-        yield f"{stage:12} {statistics.median(values):8.3f} ms"
-    ratio = statistics.median(w / b for w, b in zip(whole, bare, strict=True))
-    yield f"{'whole frame':12} {statistics.median(whole):8.3f} ms"
-    yield f"{'bare invoke':12} {statistics.median(bare):8.3f} ms"
-    yield f"{'ratio':12} {ratio:8.3f} (median of whole over bare, pair by pair, {frames} frames)"
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """All figures, as they stand in the JSON."""
+    config = configured(options)
+    loaded = app.load(config, lambda bundle: open_engine(config, bundle))
+    found: dict[str, Any] = {"saynote": __version__, "machine": machine(), "threads": config.model.threads}
+    found["runtime"] = getattr(loaded[0][1], "runtime", "unknown")
+    found["bundles"] = {}
+    for bundle, engine in loaded:
+        found["bundles"][f"{bundle.manifest.name} {bundle.manifest.version}"] = frames(bundle, engine, options.frames)
+        engine.close()
+    found["sound"] = measure_sound(loaded[0][0], open_synth(config.voice), config.voice, times=40)
+    found["sound"]["card's own buffer"] = {"most": LATENCY_S * 1e3}
+    if options.start:
+        given = [("--config", options.config), *(("--bundle", name) for name in options.bundle or ())]
+        found["start"] = measure_starts([word for key, value in given if value for word in (key, str(value))])
+    return found
 
 
-def _pictures(bundle: Bundle) -> list[Pixels]:
-    """The first self-test picture that the scene gate lets pass, in the camera's size and moving: no frame of it rests."""
-    for drawn in bundle.selftest_pictures:
-        rows = np.linspace(0, drawn.shape[0] - 1, CAMERA_SIZE[0]).astype(int)
-        columns = np.linspace(0, drawn.shape[1] - 1, CAMERA_SIZE[1]).astype(int)
-        pixels = np.ascontiguousarray(drawn[rows][:, columns])
-        if scene.assess(pixels).look is Look.CLEAR:
-            return [np.roll(pixels, step, axis=1) for step in range(0, CAMERA_SIZE[1], CAMERA_SIZE[1] // PLACES)]
-    raise BundleError(f"{bundle.path}: {SELFTEST} holds no picture that the scene gate lets pass")
+def machine() -> dict[str, str | int]:
+    """What it was measured on, and with."""
+    model = ""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        names = re.findall(r"^(?:Model|model name)\s*:\s*(.+)$", told, re.MULTILINE)
+        model = names[-1] if names else ""
+    except OSError:
+        pass
+    return {
+        "processor": model or platform.processor() or platform.machine(),
+        "kind": platform.machine(),
+        "cores": os.cpu_count() or 1,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+    }
 
 
-def measure_sound(bundle: Bundle, synth: Synth, voice: VoiceConfig, times: int) -> Iterator[str]:
-    """Lines with the milliseconds to the first sample that can be heard, from a decision and from a press.
+def table(found: dict[str, Any]) -> Iterator[str]:
+    """The figures as Markdown, which is read in a terminal as well."""
+    about = found["machine"]
+    yield f"saynote {found['saynote']}, {found['runtime']}, {found['threads']} threads"
+    yield (
+        f"{about['processor']}, {about['cores']} cores, {about['kind']}; Python {about['python']}, "
+        f"numpy {about['numpy']}, OpenCV {about['opencv']}"
+    )
+    for name, figures in found["bundles"].items():
+        yield from _frames_table(name, figures)
+    yield from ("", "| to the first sample, ms | median | 95 % | worst |", "|---|--:|--:|--:|")
+    for what, ms in found["sound"].items():
+        yield f"| {what} | {ms.get('p50', ms.get('most', 0)):.1f} | {ms.get('p95', 0):.1f} | {ms.get('worst', 0):.1f} |"
+    if "start" in found:
+        yield from (
+            "",
+            "| start | seconds to the first word | CPU s | resident MB | ms by stage |",
+            "|---|--:|--:|--:|---|",
+        )
+        for what, start in found["start"].items():
+            yield f"| {what} | {start['s']:.2f} | {start['cpu_s']:.2f} | {start['mb']:.0f} | {start['stages']} |"
+
+
+def _frames_table(name: str, figures: dict[str, Figures]) -> Iterator[str]:
+    yield from ("", f"| a frame of 640 x 480 with {name}, ms | p50 | p95 | p99 |", "|---|--:|--:|--:|")
+    for what, ms in figures.items():
+        if "p50" in ms:
+            yield f"| {what} | {ms['p50']:.3f} | {ms['p95']:.3f} | {ms['p99']:.3f} |"
+    yield from ("", "| CPU time of all threads | ms |", "|---|--:|")
+    yield from (f"| {what} | {ms:.3f} |" for what, ms in figures["cpu"].items())
+    yield from ("", "| ratio, in this run | |", "|---|--:|")
+    yield from (f"| {what} | {value:.3f} |" for what, value in figures["ratios"].items())
+
+
+def write(page: Path, lines: list[str]) -> None:
+    """Put the lines between the marks of a page, and leave the rest. Raises ConfigError where it has none."""
+    try:
+        text = page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{page} cannot be read: {error}"]) from error
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ConfigError([f"{page} has no place for figures: {BEGIN} and {END}"])
+    page.write_text("\n".join([before + BEGIN, *lines, END + after]), encoding="utf-8")
+
+
+def measure_sound(bundle: Bundle, synth: Synth, voice: VoiceConfig, times: int) -> dict[str, Figures]:
+    """The milliseconds to the first sample that can be heard, from a decision and from a press.
 
     Announcer, phrases and speaker are the device's own; the card is a simulated one that asks for samples as a
     real one does. What lies in a real card's buffer comes on top.
@@ -154,9 +195,11 @@ def measure_sound(bundle: Bundle, synth: Synth, voice: VoiceConfig, times: int) 
     finally:
         announcer.close()
         phrases.close()
-    note = f"(median; worst of {times} {{:.1f}}; the card's own buffer adds {LATENCY_S * 1e3:.0f})"
-    yield f"{'decision to sound':20} {statistics.median(decisions):5.1f} ms {note.format(max(decisions))}"
-    yield f"{'press to total':20} {statistics.median(presses):5.1f} ms {note.format(max(presses))}"
+    return {"decision to sound": _worst(decisions), "press to total": _worst(presses)}
+
+
+def _worst(values: list[float]) -> Figures:
+    return {**spread(values), "worst": max(values)}
 
 
 def _until_loud(card: FakeCard, speaker: AudioSpeaker, act: Callable[[], None]) -> float:
@@ -170,23 +213,23 @@ def _until_loud(card: FakeCard, speaker: AudioSpeaker, act: Callable[[], None]) 
     return (card.loud_s - started) * 1e3
 
 
-def measure_starts(arguments: list[str]) -> Iterator[str]:
-    """Start the demonstration again and again; lines with seconds to the first word and milliseconds by stage.
+def measure_starts(arguments: list[str]) -> dict[str, dict[str, Any]]:
+    """Start the demonstration again and again: seconds and CPU seconds to the first word, resident MB after it.
 
     Raises HardwareError where it does not come to speak.
     """
     with tempfile.TemporaryDirectory(prefix="saynote-start-") as scratch:
-        first_s, stages = _start(Path(scratch), arguments)
-        yield f"{'first start':12} {first_s:8.2f} s to the first word, phrases rendered  ({stages})"
-        found = [_start(Path(scratch), arguments) for _ in range(STARTS)]
-        median_s, stages = sorted(found)[len(found) // 2]
-        yield f"{'next starts':12} {median_s:8.2f} s to the first word, median of {STARTS}  ({stages})"
+        first = _start(Path(scratch), arguments)
+        found = sorted((_start(Path(scratch), arguments) for _ in range(STARTS)), key=lambda start: start["s"])
+    return {"the very first": first, f"the next, median of {STARTS}": found[len(found) // 2]}
 
 
-def _start(scratch: Path, arguments: list[str]) -> tuple[float, str]:
-    """Seconds from the process's start to its first word, and its own account of the stages, in milliseconds."""
+def _start(scratch: Path, arguments: list[str]) -> dict[str, Any]:
+    """What one start took, and its own account of the stages, in milliseconds."""
     command = [sys.executable, "-m", "edge", "run", "--camera", "replay", "--view", "--wav", str(scratch / "said.wav")]
     environment = {**os.environ, "XDG_STATE_HOME": str(scratch), "STATE_DIRECTORY": "", "PYTHONUNBUFFERED": "1"}
+    # An installed saynote has its modules compiled, whatever is wanted where it is measured.
+    environment |= {"PYTHONPYCACHEPREFIX": str(scratch / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
     with (scratch / "log").open("w+", encoding="utf-8") as log:
         began_s = time.perf_counter()
         process = subprocess.Popen(
@@ -201,6 +244,7 @@ def _start(scratch: Path, arguments: list[str]) -> tuple[float, str]:
             assert process.stdout is not None
             spoke = any(line.startswith("spoken") for line in process.stdout)
             took_s = time.perf_counter() - began_s
+            cpu_s, mb = _usage(process.pid)
         finally:
             process.terminate()
             process.communicate(timeout=PATIENCE_S)
@@ -210,4 +254,14 @@ def _start(scratch: Path, arguments: list[str]) -> tuple[float, str]:
         last = (written.strip().splitlines() or ["it said nothing"])[-1]
         raise HardwareError("speech", Reason.STOPPED, f"the start did not come to the first word: {last}")
     stages = READY.search(written)
-    return took_s, f"{stages.group(1)} ms" if stages else ""
+    return {"s": took_s, "cpu_s": cpu_s, "mb": mb, "stages": stages.group(1) if stages else ""}
+
+
+def _usage(pid: int) -> tuple[float, float]:
+    """CPU seconds that a process has used and the megabytes that it holds; 0 where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        ticks, pages = int(fields[11]) + int(fields[12]), int(fields[21])
+        return ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except (OSError, ValueError, IndexError):
+        return 0.0, 0.0

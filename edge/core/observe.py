@@ -3,8 +3,8 @@
 One look after the other sees its picture turned as the bundle says: what the network takes a note for depends a little
 on how it lies, so two turns err less often together than one does twice. Where the bundle says so, every other round of
 turns looks near, at the note's own place alone: the frame has more to show of it than the model's small picture of all
-the frame can hold. Where nothing moves and no note is, the last look holds for a while. Its only memory is whose turn it
-is, where the note was last, and what `still` remembers.
+the frame can hold. Where nothing moves and no note is, the last look holds for a while.
+Its only memory is whose turn it is, where the note was last, and what `still` remembers.
 Time is measured with a timer that is handed in: a stage reads no clock.
 """
 
@@ -42,8 +42,9 @@ class Observer:
         self._still = Still(self._background, len(self._input.turns))
 
     def observe(self, frame: Frame) -> Observation:
-        """What `frame` says; without scores where the scene gate stopped it, with those of the last look where no note is
-        and nothing has changed since.
+        """What `frame` says; without scores where the scene gate stopped it.
+
+        With those of the last look where no note is and nothing has changed since.
         """
         started = self._timer_s()
         small = scene.small(frame.pixels)

@@ -1,7 +1,7 @@
 """Owns whether a picture still shows what the last looks found no note in: then it costs no inference.
 
-A table at which nothing moves is looked at anew once in a while, and at once when anything has changed. What it compares
-is what the scene gate made of each picture, with that of the last look, not of the last picture: what comes slowly is
+A table at which nothing moves is looked at anew once in a while, and at once when anything has changed. It compares
+what the scene gate made of each picture, with that of the last look, not of the last picture: what comes slowly is
 seen to come. A worn camera moves, so it never rests; one above a table does nearly always. Only what is plainly no note
 lets it rest: a note's edge in the picture is looked at in every frame. It knows no model and reads no clock.
 """
@@ -26,7 +26,7 @@ class Still:
     """Watches what one bundle's looks find, in the order of time."""
 
     def __init__(self, background: int, rounds: int) -> None:
-        """`background`: its place among the labels; `rounds`: so many looks in a row, one in each turn, are to agree."""
+        """`background`: its place among the labels; `rounds`: so many looks in a row are to agree, one in each turn."""
         self._background, self._rounds = background, rounds
         self._calm = 0  # looks in a row that found nothing, at one and the same sight
         self._last: tuple[Observation, Luma] | None = None  # the last look, and what it looked at

@@ -14,7 +14,6 @@ own first. ai-edge-litert looks through a model before it uses it.
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import logging
 import math
@@ -55,7 +54,7 @@ class TfliteEngine:
     def __init__(self, model: bytes, *, threads: int, runtime: Runtime = "auto", tried: bool = False) -> None:
         """`tried`: the model is known not to take the process down. Raises BundleError and HardwareError."""
         package, interpreter_class = _find(runtime)
-        self.runtime = f"{package} {importlib.metadata.version(package)}"
+        self.runtime = f"{package} {_version(package)}"
         if package == "tflite-runtime" and not tried:
             _try_apart(model)
         try:
@@ -147,6 +146,15 @@ def unusable(package: str, numpy_version: str) -> HardwareError | None:
         # It imports under numpy 2 and takes the process down at the first Interpreter().
         return HardwareError("engine", Reason.BROKEN, "tflite-runtime needs numpy below 2; use ai-edge-litert")
     return None
+
+
+def _version(package: str) -> str:
+    """What its folder of metadata is named by: to read that takes importlib.metadata, a tenth of the whole start."""
+    spec = importlib.util.find_spec(MODULES[package])
+    for place in (spec.submodule_search_locations if spec else None) or ():
+        for found in Path(place).parent.glob(f"{package.replace('-', '[-_]')}-*.dist-info"):
+            return found.name.removesuffix(".dist-info").rpartition("-")[2]
+    return "of unknown version"
 
 
 def _sentence(error: Exception) -> str:

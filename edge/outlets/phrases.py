@@ -60,7 +60,7 @@ class Phrases:
     def start(self, later: Sequence[str] = ()) -> None:
         """Begin to render ahead; before that, `ahead` renders in its caller's thread.
 
-        `later`: fixed phrases that nobody can ask for in the first seconds, so that the start need not wait for them.
+        `later`: fixed phrases in the order in which they may be asked for; the start need not wait for them.
         """
         self._later = later
         self._thread.start()
@@ -85,7 +85,7 @@ class Phrases:
         found = self._known(text)
         if found is None:
             with self._rendering:  # by now it may be there: it was being rendered ahead
-                found = self._known(text) or self._render(text)
+                found = self._known(text) or self._load(text) or self._render(text)
                 with self._lock:
                     self._passing[text] = found
                     if len(self._passing) > PASSING:
@@ -136,14 +136,18 @@ class Phrases:
         return found
 
     def _keep(self, text: str) -> int:
-        path = self._path(text)
-        loaded = None if path is None else _load(path)
+        path, loaded = self._path(text), self._load(text)
         found = loaded or self._render(text)
         with self._lock:
             self._kept[text] = found
         if loaded is None and path is not None and not _store(path, found):
             self._folder = None  # said once; the next start tries again
         return int(loaded is None)
+
+    def _load(self, text: str) -> Pcm | None:
+        """From the disk, where it is kept and was not taken into memory yet."""
+        path = self._path(text)
+        return None if path is None else _load(path)
 
     def _path(self, text: str) -> Path | None:
         if self._folder is None:

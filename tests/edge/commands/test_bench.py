@@ -1,75 +1,97 @@
 from __future__ import annotations
 
+import json
 import re
 import threading
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from edge import app
-from edge.commands.bench import measure, measure_sound, measure_starts
+from edge import __main__, app
+from edge.commands.bench import BEGIN, END, measure_sound, measure_starts, table, write
 from edge.core import bundle as bundles
-from edge.core.bundle import Bundle
-from edge.core.errors import BundleError, HardwareError
-from edge.drivers.fake import FakeEngine, FakeSynth
+from edge.core.errors import ConfigError, HardwareError
+from edge.drivers.fake import FakeSynth
 from edge.settings import VoiceConfig
 
-
-@pytest.fixture(params=sorted(path.name for path in app.BUNDLES.iterdir() if path.is_dir()))
-def bundle(request: pytest.FixtureRequest) -> Bundle:
-    return bundles.read(app.BUNDLES / request.param)
-
-
-def engine(bundle: Bundle) -> FakeEngine:
-    size = bundle.manifest.input
-    return FakeEngine([[list(bundle.selftest_logits[0]), [0.5] * 5]], (1, size.height, size.width, 3))
-
-
-def test_every_stage_is_measured_on_a_picture_that_goes_all_the_way(bundle: Bundle) -> None:
-    runs = engine(bundle)
-    lines = list(measure(bundle, runs, 5))
-    stages = ["scene", "preprocess", "invoke", "classify", "decide", "whole frame", "bare invoke", "ratio"]
-    assert [re.split(r"\s{2,}", line)[0] for line in lines] == stages
-    assert len(runs.tensors) == 2 * 25, "as many whole frames as bare ones, warm-up included"
-    np.testing.assert_array_equal(runs.tensors[0], runs.tensors[1])
+SPREAD = {"p50": 1.0, "p95": 2.0, "p99": 3.0}
+FOUND = {
+    "saynote": "9.9",
+    "machine": {"processor": "Abacus", "kind": "wood", "cores": 2, "python": "3", "numpy": "1", "opencv": "4"},
+    "threads": 2,
+    "runtime": "beads 1",
+    "bundles": {"inr 1": {"scene": SPREAD, "cpu": {"bare invoke": 1.5}, "ratios": {"our own over bare": 0.125}}},
+    "sound": {"decision to sound": {**SPREAD, "worst": 4.0}, "card's own buffer": {"most": 30.0}},
+    "start": {"the very first": {"s": 0.5, "cpu_s": 0.4, "mb": 77.0, "stages": "imports=1"}},
+}
 
 
-def test_the_whole_is_not_less_than_its_parts(bundle: Bundle) -> None:
-    figures = {line[:12].strip(): float(line[12:].split()[0]) for line in measure(bundle, engine(bundle), 20)}
-    assert figures["whole frame"] >= figures["invoke"] + figures["scene"]
-    assert figures["ratio"] > 1
+def test_the_table_names_the_machine_and_holds_every_figure() -> None:
+    text = "\n".join(table(FOUND))
+    assert "Abacus, 2 cores, wood; Python 3, numpy 1, OpenCV 4" in text
+    for row in (
+        "| scene | 1.000 | 2.000 | 3.000 |",
+        "| bare invoke | 1.500 |",
+        "| our own over bare | 0.125 |",
+        "| decision to sound | 1.0 | 2.0 | 4.0 |",
+        "| the very first | 0.50 | 0.40 | 77 | imports=1 |",
+    ):
+        assert row in text.splitlines()
 
 
-def test_a_picture_that_the_scene_gate_stops_would_measure_nothing(bundle: Bundle) -> None:
-    grey = replace(bundle, selftest_pictures=np.full_like(bundle.selftest_pictures, 128))
-    with pytest.raises(BundleError, match="scene gate"):
-        list(measure(grey, engine(bundle), 5))
+def test_a_page_gets_the_figures_between_its_marks_as_often_as_they_are_measured(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# Before\n\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
+    for line in ("new", "newer"):
+        write(page, [line])
+    assert page.read_text(encoding="utf-8") == f"# Before\n\n{BEGIN}\nnewer\n{END}\nafter\n"
 
 
-def test_the_way_to_the_ear_is_measured_from_decisions_and_from_presses(bundle: Bundle) -> None:
+@pytest.mark.parametrize("text", [None, "# no marks", END + BEGIN, f"{BEGIN} and no end"])
+def test_a_page_without_a_place_is_refused_and_left_as_it_is(tmp_path: Path, text: str | None) -> None:
+    page = tmp_path / "page.md"
+    if text is not None:
+        page.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=re.escape(str(page))):
+        write(page, ["line"])
+    assert (page.read_text(encoding="utf-8") if text is not None else None) == text
+
+
+def test_the_page_of_the_project_has_a_place_for_them() -> None:
+    text = (Path(app.__file__).parents[1] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert 0 < text.find(BEGIN) < text.find(END)
+
+
+def test_the_way_to_the_ear_is_measured_from_decisions_and_from_presses() -> None:
     synth = FakeSynth()
-    lines = list(measure_sound(bundle, synth, VoiceConfig(), times=3))
-    figures = {re.split(r"\s{2,}", line)[0]: float(line[20:].split()[0]) for line in lines}
+    figures = measure_sound(bundles.read(app.BUNDLES / "xts"), synth, VoiceConfig(), times=3)
     assert set(figures) == {"decision to sound", "press to total"}
-    assert all(ms > 0 for ms in figures.values())
+    assert all(0 < spread["p50"] <= spread["worst"] for spread in figures.values())
     totals = [text for text, _ in synth.texts if text.startswith("Total")]
     assert len(totals) == 3, "each once, when it changed"
     assert not [thread.name for thread in threading.enumerate() if thread.name in ("announcer", "phrases", "fake card")]
 
 
 @pytest.mark.integration
+def test_the_command_gives_one_line_of_json(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert __main__.main(["bench", "--bundle", "xts", "--frames", "3", "--json", "--config", "/dev/null"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    (figures,) = found["bundles"].values()
+    assert {"scene", "preprocess", "invoke", "classify", "decide", "whole frame", "our own"} <= set(figures)
+
+
+@pytest.mark.integration
 def test_whole_starts_are_measured_and_their_stages_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(app.__file__).parents[1])
-    first, then = measure_starts([])
-    for line in (first, then):
-        assert re.search(r"\d+\.\d\d s to the first word", line)
-        assert all(f"{stage}=" in line for stage in ("imports", "bundle", "voice", "phrases", "outlets"))
+    for start in measure_starts([]).values():
+        assert start["s"] > 0
+        assert start["mb"] > 30
+        assert start["cpu_s"] > 0
+        assert all(f"{stage}=" in start["stages"] for stage in ("imports", "bundle", "voice", "phrases", "outlets"))
 
 
 @pytest.mark.integration
 def test_a_start_that_comes_to_no_word_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(app.__file__).parents[1])
     with pytest.raises(HardwareError, match="there is no bundle 'gold'"):
-        list(measure_starts(["--bundle", "gold"]))
+        measure_starts(["--bundle", "gold"])

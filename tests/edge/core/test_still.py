@@ -80,8 +80,10 @@ def test_what_rests_says_what_the_last_look_said_under_its_own_name_and_time() -
     for _ in range(camera.turns):
         looked = camera.show(TABLE)
     rested = camera.show(TABLE)
-    assert set(rested.ms) == {STAGES[0]} and set(looked.ms) == set(STAGES)
-    assert rested.scores is looked.scores and rested.box == looked.box
+    assert set(rested.ms) == {STAGES[0]}
+    assert set(looked.ms) == set(STAGES)
+    assert rested.scores is looked.scores
+    assert rested.box == looked.box
     assert (rested.seq, rested.t_s) == (looked.seq + 1, looked.t_s + 1 / RATE)
 
 
