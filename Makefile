@@ -11,7 +11,7 @@ given = $(if $(2),$(1) "$(2)")
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-train setup-test setup-e2e setup-virtual run test check e2e e2e-arm e2e-device deb format check-data train evaluate \
   report compare xts replay bench translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load \
-  dashboard-vendor soak cloud-nats clean
+  dashboard-vendor soak endurance bench-peers cloud-nats clean
 
 help: ## show this help
 	@printf 'saynote says what banknote is in your hand.\n\n'
@@ -85,6 +85,9 @@ replay: need-FOLDER setup ## play a recording through the device, faster than li
 bench: setup ## how long a frame takes here, from decision to sound, and the start; into docs/benchmarks.md: [BUNDLE=xts]
 	@$(VENV)/python -m edge bench --start --page docs/benchmarks.md $(call given,--bundle,$(BUNDLE))
 
+bench-peers: setup-train ## the device beside Keras' predict on each frame, with the same network in float
+	@$(VENV)/python -m tests.peers
+
 translations: setup ## bring the catalogues of what is spoken up to date: [NEW=code of another language]
 	@$(VENV)/python -m deploy.translations $(NEW)
 
@@ -126,6 +129,9 @@ dashboard-vendor: setup ## bring the page's npm packages in anew, as deploy/dash
 
 soak: setup-test ## kill a device at random moments, restart its broker, and account for its telemetry: a quarter of an hour [KILLS=200] [RESTARTS=50]
 	@$(VENV)/python -m tests.e2e.soak $(call given,--kills,$(KILLS)) $(call given,--restarts,$(RESTARTS))
+
+endurance: setup-test ## a day of the device in simulated time: does memory, disk or anything else grow? [HOURS=24]
+	@$(VENV)/python -m tests.e2e.endurance $(call given,--hours,$(HOURS))
 
 cloud-nats: setup-test ## load a cluster of three NATS nodes, kill one and account for every message: a few minutes [DEVICES=500]
 	@$(VENV)/python -m tests.e2e.cluster $(call given,--devices,$(DEVICES))

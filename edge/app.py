@@ -220,7 +220,8 @@ def run(
     startup = Startup()
     with contextlib.ExitStack() as closing:  # whatever fails: the extras go first, then the button, the engine last
         # What it waits for is another program, while the bundle is tried.
-        synth = closing.enter_context(ThreadPoolExecutor(1)).submit(devices.synth)
+        aside = closing.enter_context(ThreadPoolExecutor(1))
+        synth = aside.submit(devices.synth)
         if stand_in:
             loaded, refused = load_or_stand_in(config, devices.engine, state)
         else:
@@ -236,6 +237,7 @@ def run(
         startup.lap("bundle")
         speech = Speech(config.voice.language, chosen[0].manifest.currency)
         phrases = phrases_of(config, synth.result(), state / "phrases")
+        aside.shutdown()
         startup.lap("voice")
         memory, notices = Said(speech.phrase("not genuine"), state), _first_notices(config, first_words, state)
         rendered = phrases.prepare(map(speech.phrase, notices))

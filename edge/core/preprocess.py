@@ -78,12 +78,13 @@ def _resize(pixels: Pixels, width: int, height: int) -> Pixels:
     if width > wide or height > tall:
         either = width < wide or height < tall
         return _scaled(pixels, width, height, cv2.INTER_AREA if either else cv2.INTER_LINEAR)
-    if wide < 2 * width or tall < 2 * height:
-        return _scaled(_scaled(pixels, 2 * width, 2 * height, cv2.INTER_LINEAR), width, height, cv2.INTER_AREA)
-    while wide >= 2 * width and tall >= 2 * height:  # each four are averaged, so that none is left out
-        wide, tall = wide // 2, tall // 2
-        pixels = _scaled(pixels[: 2 * tall, : 2 * wide], wide, tall, cv2.INTER_AREA)
-    return _scaled(pixels, width, height, cv2.INTER_LINEAR)
+    fold = min(wide // (2 * width), tall // (2 * height))
+    if fold > 1:  # most of a large photograph would lie between the neighbours that are asked
+        tall, wide = tall // fold, wide // fold
+        pixels = _scaled(pixels, wide, tall, cv2.INTER_AREA)
+    if wide >= 2 * width and tall >= 2 * height and wide % 2 == tall % 2 == 0:
+        return _scaled(_scaled(pixels, wide // 2, tall // 2, cv2.INTER_AREA), width, height, cv2.INTER_LINEAR)
+    return _scaled(_scaled(pixels, 2 * width, 2 * height, cv2.INTER_LINEAR), width, height, cv2.INTER_AREA)
 
 
 def _scaled(pixels: Pixels, width: int, height: int, interpolation: int) -> Pixels:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 from edge import startup
@@ -19,6 +21,27 @@ def test_the_stages_add_up_to_the_whole() -> None:
     whole, *parts = map(int, re.findall(r"\d+", str(start)))
     assert list(start.ms) == ["imports", "bundle", "voice"]
     assert abs(whole - sum(parts)) <= len(parts)
+
+
+def test_after_the_start_what_stays_is_looked_through_no_more_and_its_waste_is_gone() -> None:
+    class Knot:
+        def __init__(self) -> None:
+            self.itself = self
+
+    knot = weakref.ref(Knot())
+    startup.settle()
+    try:
+        assert knot() is None
+        frozen = gc.get_freeze_count()
+        assert frozen > 1000
+        left: list[object] = [Knot() for _ in range(100)]
+        watched = weakref.ref(left[0])
+        startup.settle()  # the process begins anew with other settings: what was frozen may be waste by now
+        left.clear()
+        startup.settle()
+        assert watched() is None
+    finally:
+        gc.unfreeze()
 
 
 def test_a_process_knows_its_age() -> None:

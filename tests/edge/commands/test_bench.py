@@ -74,7 +74,11 @@ def test_the_way_to_the_ear_is_measured_from_decisions_and_from_presses() -> Non
 
 @pytest.mark.integration
 def test_the_command_gives_one_line_of_json(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert __main__.main(["bench", "--bundle", "xts", "--frames", "3", "--json", "--config", "/dev/null"]) == 0
+    (tmp_path / "edge.toml").write_text("", encoding="utf-8")
+    assert (
+        __main__.main(["bench", "--bundle", "xts", "--frames", "3", "--json", "--config", str(tmp_path / "edge.toml")])
+        == 0
+    )
     found = json.loads(capfd.readouterr().out)
     (figures,) = found["bundles"].values()
     assert {"scene", "preprocess", "invoke", "classify", "decide", "whole frame", "our own"} <= set(figures)

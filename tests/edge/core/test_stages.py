@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import cv2
 import msgspec
 import numpy as np
 import pytest
@@ -50,6 +51,23 @@ def test_any_shape_of_picture_becomes_the_tensor(height: int, width: int, fit: s
     assert tensor.shape == (1, 64, 96, 3)
     assert tensor.dtype == np.uint8
     assert set(np.unique(tensor)) <= {200, preprocess.LETTERBOX_GREY}
+
+
+@pytest.mark.parametrize("size", [(480, 640), (479, 641), (391, 501), (300, 420), (200, 200), (1500, 2000)])
+def test_a_smaller_picture_is_nearly_the_mean_of_each_part(size: tuple[int, int]) -> None:
+    tall, wide = size
+    soft = cv2.GaussianBlur(np.tile(NOTE, (6, 4, 1))[:tall, :wide], (0, 0), max(2, tall / 150))
+    mean = cv2.resize(soft, (192, 192), interpolation=cv2.INTER_AREA).astype(int)
+    off = np.abs(preprocess.to_tensor(np.asarray(soft, np.uint8), InputSpec(192, 192, "squash"))[0] - mean)
+    assert off.mean() < 1.5
+    assert np.percentile(off, 99) < 12
+
+
+def test_fine_print_becomes_grey_and_no_other_pattern() -> None:
+    lines = np.zeros((480, 640, 3), np.uint8)
+    lines[::2] = 255
+    tensor = preprocess.to_tensor(lines, InputSpec(192, 192, "squash"))
+    assert np.abs(tensor.astype(int) - 127).max() <= 2
 
 
 @pytest.mark.parametrize(

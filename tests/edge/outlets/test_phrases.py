@@ -210,3 +210,15 @@ def test_what_is_needed_later_is_rendered_after_the_start_and_kept(synth: FakeSy
     kept.close()
     assert kept.prepare(["10 seconds ago", "20 seconds ago"]) == 0
     assert len(list(tmp_path.glob("*.npz"))) == 2, "the total is not on the disk"
+
+
+def test_a_kept_phrase_that_is_asked_for_before_it_was_loaded_comes_from_the_disk(
+    synth: FakeSynth, tmp_path: Path
+) -> None:
+    phrases(synth, tmp_path).prepare(["50 rupees"])
+    later = FakeSynth()
+    assert (
+        phrases(later, tmp_path).sound("50 rupees").samples.tobytes()
+        == synth.render("50 rupees", "en").samples.tobytes()
+    )
+    assert not later.texts
