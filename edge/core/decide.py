@@ -129,24 +129,28 @@ class Decider:
         fused = fuse(rows)
         best = int(fused.argmax())
         label, confidence = self._labels[best], float(fused[best])
-        if label not in RESERVED and self._sure(label, confidence, rows, best):
-            self._sure_of = label
+        coming = label not in RESERVED and self._enough(label, confidence, rows, best)
+        if coming and self._lasts(label, rows, best):
+            self._sure_of, coming = label, False
             if not contested:
                 return self._amount(observation, label, confidence, len(rows))
         if label == SEVERAL and confidence >= SEVERAL_AT and len(rows) >= self._spec.min_frames:
             return self._once(Verdict.SEVERAL, observation, confidence, len(rows))
-        if self._said is None and self._hesitates(observation.t_s):
+        # "Not sure" and then at once an amount would help nobody.
+        if self._said is None and self._hesitates(observation.t_s - (self._spec.span_s if coming else 0.0)):
             return self._once(Verdict.UNSURE, observation, confidence, len(rows))
         return None
 
-    def _sure(self, label: str, confidence: float, rows: Scores, best: int) -> bool:
-        saying = rows.argmax(axis=1) == best
-        agree = float(saying.mean())
+    def _enough(self, label: str, confidence: float, rows: Scores, best: int) -> bool:
+        """Whether nothing but time is missing."""
+        agree = float((rows.argmax(axis=1) == best).mean())
         # In this form a NaN is never enough.
         enough = confidence >= self._spec.thresholds[label] and agree >= self._spec.agree
         whole = sum(glimpse.visible for glimpse in self._recent) / len(rows) >= self._spec.least_visible
-        if not (enough and whole) or len(rows) < self._spec.min_frames:
-            return False
+        return enough and whole and len(rows) >= self._spec.min_frames
+
+    def _lasts(self, label: str, rows: Scores, best: int) -> bool:
+        saying = rows.argmax(axis=1) == best
         times_s = [glimpse.t_s for glimpse, says in zip(self._recent, saying, strict=True) if says]
         span_s = times_s[-1] - times_s[0] + ROUNDING_S if times_s else float("-inf")
         lasts = span_s >= self._spec.span_s
@@ -154,7 +158,7 @@ class Decider:
             return lasts or self._soon(best)
         if len(rows) >= CHANGE_FACTOR * self._spec.min_frames:
             return lasts
-        return lasts and agree == 1 and span_s >= CHANGE_SPAN * self._spec.window_s
+        return lasts and bool(saying.all()) and span_s >= CHANGE_SPAN * self._spec.window_s
 
     def _soon(self, best: int) -> bool:
         """Whether there is evidence enough for label `best` before it has lasted."""

@@ -88,6 +88,26 @@ PATIENT = replace(SPEC, span_s=0.4)
 SOON = replace(PATIENT, soon=SoonSpec(evidence=8.1, most=6.9))
 
 
+def told(shares: list[float]) -> list[Decision]:
+    """What is said to a note that is in view all the time, ten frames a second."""
+    decider = Decider(LABELS, PATIENT)
+    return without_seen([one for n, share in enumerate(shares) for one in decider.step(seen(n / 10, "100", share))])
+
+
+def test_an_amount_that_only_time_is_missing_for_is_not_preceded_by_not_sure() -> None:
+    others = [seen(n / 10, "200", 0.4) for n in range(12)]
+    note = [seen(n / 10, "100", 0.999) for n in range(12, 20)]
+    decider = Decider(LABELS, replace(PATIENT, window_s=0.5))
+    said = without_seen([one for frame in others + note for one in decider.step(frame)])
+    assert [one.verdict for one in said] == [Verdict.AMOUNT]
+    assert said[0].t_s > SPEC.unsure_after_s
+
+
+@given(st.lists(st.sampled_from([0.4, 0.8, 0.95, 0.9999]), min_size=20, max_size=20))
+def test_whoever_holds_a_note_hears_something_of_it_in_time(shares: list[float]) -> None:
+    assert told(shares)[0].t_s <= SPEC.unsure_after_s + PATIENT.span_s
+
+
 def looked(rate: float, share: float, spec: DecisionSpec = SOON, others: dict[int, str] | None = None) -> Decision:
     """The amount that a decider says to looks which are whole, whole, near, near, and so on; `others` say others."""
     decider = Decider(LABELS, spec)
