@@ -69,13 +69,13 @@ class TfliteEngine:
         inputs = interpreter.get_input_details()
         self._shape = _check_input(inputs)
         _check_tensors(interpreter)
-        self._table = _input_table(inputs[0])
+        self._table = input_table(inputs[0])
         # With the usual scale, 1/127.5, an int8 is the pixel less 128: one bit.
         self._shifts = self._table.dtype == np.int8 and np.array_equal(self._table, np.arange(-128, 128))
         interpreter.allocate_tensors()
         self._interpreter: Any = interpreter
         self._input = interpreter.tensor(inputs[0]["index"])
-        self._outputs = [_Output(interpreter, detail) for detail in _logits_first(interpreter)]
+        self._outputs = [_Output(interpreter, detail) for detail in logits_first(interpreter)]
 
     def input_shape(self) -> tuple[int, ...]:
         """(1, height, width, 3)."""
@@ -217,7 +217,7 @@ def _check_tensors(interpreter: Any) -> None:
             raise BundleError(f"the model cannot be used: it holds a tensor of {size >> 20} MB")
 
 
-def _input_table(detail: dict[str, Any]) -> NDArray[Any]:
+def input_table(detail: dict[str, Any]) -> NDArray[Any]:
     """What the model's input holds for each of the 256 values of a pixel."""
     real: NDArray[np.float64] = np.arange(256) / 127.5 - 1.0
     dtype = np.dtype(detail["dtype"])
@@ -233,7 +233,7 @@ def _input_table(detail: dict[str, Any]) -> NDArray[Any]:
     return levels.astype(dtype)
 
 
-def _logits_first(interpreter: Any) -> list[dict[str, Any]]:
+def logits_first(interpreter: Any) -> list[dict[str, Any]]:
     """The details of the outputs, the box last.
 
     Their widths tell them apart, but for a bundle of five labels: there the signature does, which keeps the order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from training.cli import learning, looking, measuring
+from training.cli import learning, looking, measuring, phone
 
 COMMANDS = (
     learning.train,
@@ -21,6 +21,8 @@ COMMANDS = (
     measuring.reels,
     measuring.haste,
     looking.recording,
+    phone.export,
+    phone.vectors,
 )
 
 app = typer.Typer(

@@ -19,6 +19,7 @@ from training.measure.hints import Row
 from training.measure.pocket import Said
 from training.measure.rates import rate as rate_of
 from training.measure.stills import Report
+from training.phone.agreement import Agreement
 
 
 def print_evaluation(report: Report) -> None:
@@ -60,6 +61,16 @@ def print_pocket(found: Said) -> None:
     for mistake in found.mistakes:
         out.print(one_line(mistake), highlight=False, markup=False, soft_wrap=True)
     _print_left_out(out, found.broken)
+
+
+def print_agreement(rows: Iterable[Agreement], broken: Iterable[str]) -> None:
+    """How far each way of running a bundle says what the device says."""
+    table = Table("way", "same likeliest label", "same amount or none", "right amount, of notes", "wrong amounts")
+    for row in rows:
+        table.add_row(row.way, str(row.best), str(row.said), str(row.right), str(row.wrong))
+    out = Console()
+    out.print(table)
+    _print_left_out(out, broken)
 
 
 def _print_left_out(out: Console, sentences: Iterable[str]) -> None:

@@ -17,10 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core import bundle as bundles
+from edge.core.bundle import Bundle
 from training.errors import TrainingError
 from training.learn import modelfile, network
 
 Floats = NDArray[np.float32]
+Pairs = list[tuple[keras.Layer, keras.layers.BatchNormalization]]
+WIDEST = 4.0  # of a trunk: a manifest that asks for more would take the memory for it
 PLACE_HEADS = "place", "box"
 HEADS = "logits", *PLACE_HEADS
 
@@ -45,10 +48,35 @@ def begin(model: keras.Model, folder: Path, currency: str, labels: Sequence[str]
         network.take(model, folder)
         return
     bundle = bundles.read(folder)
-    operations = read_weights(bundle.model)
     trunk = model.get_layer("trunk")
     pairs = _pairs(trunk)
-    heads = operations[len(pairs) :]
+    heads = _take_trunk(pairs, folder, read_weights(bundle.model))
+    _settle(trunk, pairs, pictures)
+    names = HEADS if bundle.manifest.currency == currency else PLACE_HEADS
+    _take_heads(model, names, heads, bundle.labels, labels)
+
+
+def restored(bundle: Bundle) -> keras.Model:
+    """The float network of a bundle, for those who run it: as the int8 one, but that nothing in between is rounded.
+
+    Each normalisation adds the folded bias, whatever it is shown. Raises TrainingError where the bundle's network is
+    none that this trainer builds.
+    """
+    trunk, width = bundle.manifest.training.get("trunk"), bundle.manifest.training.get("width")
+    if not isinstance(trunk, str) or not isinstance(width, int | float) or not 0 < width <= WIDEST:
+        raise TrainingError(f"{bundle.path} does not say what network it holds: its manifest names no trunk and width")
+    size, labels = bundle.manifest.input, bundle.labels
+    if size.height != size.width:
+        raise TrainingError(f"{bundle.path} holds another network: one for pictures of {size.width} x {size.height}")
+    model = network.build(trunk, width, size.height, len(labels), None, 0.0)
+    heads = _take_trunk(_pairs(model.get_layer("trunk")), bundle.path, read_weights(bundle.model))
+    if missing := set(HEADS) - _take_heads(model, HEADS, heads, labels, labels):
+        raise TrainingError(f"{bundle.path} holds another network: it has no head for {' and '.join(sorted(missing))}")
+    return model
+
+
+def _take_trunk(pairs: Pairs, folder: Path, operations: list[Folded]) -> list[Folded]:
+    """Set the trunk's weights; what is left is of the heads."""
     for (convolution, normalisation), folded in zip(pairs, operations, strict=False):
         if tuple(convolution.kernel.shape) != folded.kernel.shape:
             raise TrainingError(f"{folder} holds another network: {convolution.name} does not fit")
@@ -57,9 +85,7 @@ def begin(model: keras.Model, folder: Path, currency: str, labels: Sequence[str]
         normalisation.set_weights([ones, folded.bias, 0 * ones, ones - normalisation.epsilon])
     if len(operations) < len(pairs):
         raise TrainingError(f"{folder} holds another network: it has {len(operations)} layers, not {len(pairs)}")
-    _settle(trunk, pairs, pictures)
-    names = HEADS if bundle.manifest.currency == currency else PLACE_HEADS
-    _take_heads(model, names, heads, bundle.labels, labels)
+    return operations[len(pairs) :]
 
 
 def read_weights(model: bytes) -> list[Folded]:
@@ -90,7 +116,7 @@ def _keras_order(kernel: Floats, kind: int) -> Floats:
     return np.ascontiguousarray(kernel.T if dense else kernel.transpose(1, 2, 3, 0))
 
 
-def _pairs(trunk: keras.Model) -> list[tuple[keras.Layer, keras.layers.BatchNormalization]]:
+def _pairs(trunk: keras.Model) -> Pairs:
     """Each convolution of the trunk with the normalisation that follows it."""
     pairs, waiting = [], None
     for layer in trunk.layers:
@@ -102,7 +128,7 @@ def _pairs(trunk: keras.Model) -> list[tuple[keras.Layer, keras.layers.BatchNorm
     return pairs
 
 
-def _settle(trunk: keras.Model, pairs: list[tuple[keras.Layer, Any]], pictures: NDArray[np.uint8]) -> None:
+def _settle(trunk: keras.Model, pairs: Pairs, pictures: NDArray[np.uint8]) -> None:
     """Measure what reaches each normalisation and set it to change nothing for such pictures."""
     probe = keras.Model(trunk.input, [convolution.output for convolution, _ in pairs])
     sums = [np.zeros((2, layer.gamma.shape[0])) for _, layer in pairs]
@@ -123,8 +149,9 @@ def _settle(trunk: keras.Model, pairs: list[tuple[keras.Layer, Any]], pictures: 
 
 def _take_heads(
     model: keras.Model, names: Sequence[str], heads: list[Folded], before: tuple[str, ...], labels: Sequence[str]
-) -> None:
-    """Those heads with these names of a bundle with the labels `before`."""
+) -> set[str]:
+    """Set those heads with these names to those of a bundle with the labels `before`; the names of the ones it has."""
+    taken = set()
     for name in names:
         layer = model.get_layer(name)
         wanted = tuple(layer.kernel.shape)
@@ -134,6 +161,8 @@ def _take_heads(
         if len(fitting) == 1:
             head = _relabelled(fitting[0], before, labels) if name == "logits" else fitting[0]
             layer.set_weights([head.kernel, head.bias])
+            taken.add(name)
+    return taken
 
 
 def _relabelled(head: Folded, before: tuple[str, ...], labels: Sequence[str]) -> Folded:

@@ -1,0 +1,166 @@
+"""Owns the folder that an export leaves: which files, and that it is there whole or not at all.
+
+    NAME.mlpackage    for iOS, with --coreml
+    NAME.onnx         with --onnx
+    NAME.json         what a decision needs to know, and what each self-test picture is to give
+    selftest/N.png    those pictures: drawn play money of the network's own size
+
+Android takes the bundle's own model.tflite.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.core import classify
+from edge.core.bundle import Bundle
+from edge.core.observe import Invoke
+from training.errors import TrainingError
+from training.learn import warmstart
+from training.measure.device import running
+from training.phone import coreml, engines, onnxfile
+from training.phone.converters import quiet, require
+from training.phone.facts import facts
+
+PACKAGE, ONNX, TABLE, SELFTEST = ".mlpackage", ".onnx", ".json", "selftest"
+PLACES = 5  # decimal, of what the self-test's pictures give
+
+
+def export(
+    bundle: Bundle,
+    out: Path,
+    *,
+    to_coreml: bool,
+    to_onnx: bool,
+    licence: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Write what phones take of a bundle into the new folder `out`.
+
+    Raises BundleError where its self-test fails, and TrainingError for what cannot be converted or written. Then
+    nothing is left.
+    """
+    if not (to_coreml or to_onnx):
+        raise TrainingError("say what to write: --coreml, --onnx or both")
+    if to_coreml:
+        require("--coreml", "coremltools")
+    if to_onnx:
+        require("--onnx", "onnx", "onnxruntime", "tf2onnx")
+    name, told = bundle.manifest.name, facts(bundle, licence)
+    with whole(out) as inside, running(bundle) as invoke:
+        given = {"int8": _given(bundle, invoke)}
+        if to_coreml:
+            say("the float network of the bundle, and a Core ML program of it")
+            model = float_network(bundle)
+            given["float"] = _given(bundle, engines.floating(model))
+            coreml.write(coreml.convert(model, bundle, told), inside / f"{name}{PACKAGE}")
+        if to_onnx:
+            say("an ONNX file of the int8 model")
+            file = onnxfile.convert(bundle, told)
+            given["onnx"] = _given(bundle, engines.onnx(file, bundle.manifest.decision.temperature))
+            (inside / f"{name}{ONNX}").write_bytes(file)
+        _same(bundle, given)
+        _write_table(inside, bundle, told, given)
+
+
+def ways(bundle: Bundle, folder: Path) -> dict[str, Invoke]:
+    """What runs each of the files that `export` left in `folder`; Core ML on a Mac alone."""
+    name, temperature = bundle.manifest.name, bundle.manifest.decision.temperature
+    package, file = folder / f"{name}{PACKAGE}", folder / f"{name}{ONNX}"
+    found = {}
+    if file.is_file():
+        found["ONNX, onnxruntime"] = engines.onnx(file.read_bytes(), temperature)
+    if package.is_dir():
+        found["float network, Keras"] = engines.floating(float_network(bundle))
+        if engines.runs_core_ml():
+            found["Core ML"] = engines.core_ml(package, temperature)
+    return found
+
+
+def float_network(bundle: Bundle) -> keras.Model:
+    """As `warmstart.restored`, without what TensorFlow says of this computer."""
+    with quiet():
+        return warmstart.restored(bundle)
+
+
+@contextlib.contextmanager
+def whole(out: Path) -> Iterator[Path]:
+    """A folder to fill that becomes `out` at the end, and is gone where anything went wrong.
+
+    Raises TrainingError where there cannot be one, or something is there already.
+    """
+    if out.is_symlink() or out.exists():
+        raise TrainingError(f"{out} is there already: name a new folder, nothing is written over")
+    made = [parent for parent in out.absolute().parents if not parent.exists()]
+    done = False
+    try:
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=out.absolute().parent, prefix=f".{out.name}-"))
+        try:
+            yield beside
+            beside.chmod(0o755)
+            beside.rename(out.absolute())
+            done = True
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    except OSError as error:
+        raise TrainingError(f"{out} cannot be written: {error.strerror or error}") from error
+    finally:
+        for parent in [] if done else made:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+
+
+def _given(bundle: Bundle, invoke: Invoke) -> list[dict[str, list[float]]]:
+    """Scores and place of each self-test picture."""
+    rows = []
+    for picture in bundle.selftest_pictures:
+        logits, *places = invoke(picture[None])
+        row = {"scores": classify.scores(logits, bundle.manifest.decision.temperature)}
+        if places and bundle.manifest.has_box:
+            row["box"] = places[0][0]
+        rows.append({name: [round(float(number), PLACES) for number in values] for name, values in row.items()})
+    return rows
+
+
+def _same(bundle: Bundle, given: dict[str, Any]) -> None:
+    """Raises TrainingError where a way says something else to a self-test picture than the device's, which is sure."""
+    sure = bundle.manifest.selftest_tolerance / bundle.manifest.decision.temperature
+    for way, rows in given.items():
+        for number, (mine, device) in enumerate(zip(rows, given["int8"], strict=True)):
+            first, second = sorted(device["scores"], reverse=True)[:2]
+            if first - second > 2 * sure and np.argmax(mine["scores"]) != np.argmax(device["scores"]):
+                raise TrainingError(
+                    f"{bundle.path}: the {way} network says something else to self-test picture {number}"
+                )
+
+
+def _write_table(inside: Path, bundle: Bundle, told: dict[str, str], given: dict[str, Any]) -> None:
+    (inside / SELFTEST).mkdir()
+    tests = []
+    for number, picture in enumerate(bundle.selftest_pictures):
+        name = f"{SELFTEST}/{number}.png"
+        (inside / name).write_bytes(png(picture))
+        tests.append({"picture": name, **{way: rows[number] for way, rows in given.items()}})
+    as_json = ("labels", "thresholds", "decision", "input")
+    table = {key: json.loads(text) if key in as_json else text for key, text in told.items() if key != "card"}
+    table["temperature"] = bundle.manifest.decision.temperature
+    text = json.dumps({**table, "selftest": tests}, indent=2) + "\n"
+    (inside / f"{bundle.manifest.name}{TABLE}").write_text(text, encoding="utf-8")
+
+
+def png(picture: NDArray[np.uint8]) -> bytes:
+    """A picture (height, width, 3) RGB as a PNG file."""
+    _, packed = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
+    return packed.tobytes()
