@@ -82,6 +82,7 @@ def _frames(until_s: float, step_s: float = STEP_S, since_s: float = 0.0) -> tup
     return tuple(round(since_s + number * step_s, 3) for number in range(round((until_s - since_s) / step_s)))
 
 
+HARDLY = _sees({"10": 0.5, "20": 0.45})
 NOTHING, TEN, TWENTY = _sees(), _sees({"10": 0.97}), _sees({"20": 0.97})
 CROWN = Sight({"INR": {BACKGROUND: 0.9}, "XTS": {"50": 0.95}})
 BOTH = Sight({"INR": {"10": 0.97}, "XTS": {"50": 0.95}})
@@ -106,6 +107,14 @@ CASES = (
     ),
     Case("another note slips in before the first has gone", ONE, ((0, TEN), (0.8, TWENTY)), _frames(2.0)),
     Case("a slow camera sees another note in fewer frames", ONE, ((0, TEN), (1.0, TWENTY)), _frames(2.4, SLOW_S)),
+    Case(
+        "a slow camera sees another note in most frames, which is not enough",
+        ONE,
+        tuple(
+            (round(SLOW_S * n, 2), TEN if n < 6 else HARDLY if n % 3 == 2 else _sees({"20": 0.999})) for n in range(14)
+        ),
+        _frames(2.6, SLOW_S),
+    ),
     Case("two notes are several, and no amount", ONE, ((0, _sees({SEVERAL: 0.8})), (1.9, TEN)), _frames(2.8)),
     Case(
         "too little of the note to be seen",
