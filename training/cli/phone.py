@@ -11,7 +11,7 @@ from edge.core import bundle as bundles
 from training.cli import tables
 from training.cli.options import BundleFolder, require_folder
 from training.cli.progress import console, counting, say, say_passed_over
-from training.phone import decisions, pixels
+from training.phone import agreement, decisions, pack, pixels
 
 
 def export(
@@ -30,9 +30,8 @@ def export(
     ] = None,
 ) -> None:
     """Write a bundle as phones take it: Core ML from its float network, ONNX from its int8 model."""
-    from training.phone import agreement, pack  # and with them Keras
-
     folder = out or Path("runs/phone") / bundle.absolute().name
+    pack.require_start(folder, to_coreml=coreml, to_onnx=onnx)
     read = bundles.read(bundle)
     broken: list[str] = []
     pictures = agreement.play_money(read, check_play) if check_play else []

@@ -16,15 +16,18 @@ from edge.core.errors import PictureError
 from edge.core.messages import Pixels
 from edge.core.observe import Invoke
 from training.errors import TrainingError
-from training.learn.prepare import from_play_money
+from training.learn.prepare import MODERATE, labels_for, play_material
 from training.measure import specimens, stills
 from training.measure.device import Watcher, running
 from training.measure.rates import Rate, rate
 from training.playmoney import notes
+from training.synth.compose import Composer
 
 DEVICE = "device, int8"
 PLAY_SEED = 77  # no training and no self-test draws from it
+PLAY_SHARE = 0.1  # of the notes that a training draws
 Shown = tuple[Pixels, str]  # with its truth
+Opener = Callable[[], Shown | None]
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,10 @@ class _Answer:
     said: str
 
 
-def photographs(data: Path, bundle: Bundle, broken: Callable[[str], None]) -> list[Callable[[], Shown | None]]:
+def photographs(data: Path, bundle: Bundle, broken: Callable[[str], None]) -> list[Opener]:
     """What opens each photograph below `data`: None and a word to `broken` where it cannot be opened."""
 
-    def opener(path: Path, truth: str) -> Callable[[], Shown | None]:
+    def opener(path: Path, truth: str) -> Opener:
         def opened() -> Shown | None:
             try:
                 return picture.read(path).pixels, truth
@@ -60,20 +63,29 @@ def photographs(data: Path, bundle: Bundle, broken: Callable[[str], None]) -> li
     return [opener(path, truth) for path, truth in specimens.list_pictures(data, None, bundle)]
 
 
-def play_money(bundle: Bundle, count: int) -> list[Callable[[], Shown | None]]:
+def play_money(bundle: Bundle, count: int) -> list[Opener]:
     """So many drawn notes and scenes as the bundle's network sees them. Raises TrainingError for another currency."""
     if bundle.manifest.currency != notes.CURRENCY:
         raise TrainingError(f"play money is of {notes.CURRENCY}, and this bundle of {bundle.manifest.currency}")
-    drawn = from_play_money(bundle.manifest.input, PLAY_SEED)
-    pairs = list(zip(drawn.held_pictures, drawn.held_truth, strict=True))[:count]
-    truths = {label: label if label in bundle.denominations else BACKGROUND for label in drawn.labels}
-    return [lambda pixels=pixels, truth=truth: (pixels, truths[drawn.labels[truth]]) for pixels, truth in pairs]
+    labels = labels_for([str(amount) for amount in notes.DENOMINATIONS])
+    material = play_material(notes.DENOMINATIONS, PLAY_SEED * 1000, PLAY_SHARE)
+    composer = Composer(material, labels, bundle.manifest.input.width, PLAY_SEED, MODERATE)
+
+    def opener(number: int) -> Callable[[], Shown]:
+        def opened() -> Shown:
+            sample = composer.sample(number)
+            label = labels[int(sample.target.argmax())]
+            return sample.pixels, label if label in bundle.denominations else BACKGROUND
+
+        return opened
+
+    return [opener(number) for number in range(count)]
 
 
 def compare(
     bundle: Bundle,
     ways: Mapping[str, Invoke],
-    pictures: Iterable[Callable[[], Shown | None]],
+    pictures: Iterable[Opener],
     tick: Callable[[int, int], None] = lambda i, n: None,
 ) -> list[Agreement]:
     """The device first, then each of `ways`. Raises TrainingError where no picture can be opened."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import io
 import logging
 import os
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 
 from training.errors import TrainingError
 
+FAILURES = (ValueError, RuntimeError, TypeError, KeyError, AttributeError, NotImplementedError)  # of theirs
 INSTALL = "pip install -e '.[training,phone]'"
 
 
@@ -40,6 +42,12 @@ def quiet() -> Iterator[None]:
             os.dup2(swallowed.fileno(), number)
         undo.callback(logging.disable, before)
         logging.disable(logging.WARNING)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
-            yield
+            with contextlib.redirect_stderr(io.StringIO()):  # where somebody put another in its place
+                yield
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first: converters go on for pages."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -8,15 +8,15 @@ not, and hide the scores that the decision needs. Knows no frame and no decision
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from edge.core.bundle import Bundle
 from training.errors import TrainingError
-from training.learn.network import first_line
 from training.phone import facts
-from training.phone.converters import quiet
+from training.phone.converters import FAILURES, first_line, quiet
+
+if TYPE_CHECKING:
+    import keras
 
 PICTURE, SCORES, BOX = "picture", "scores", "box"
 SCALE, BIAS = 1 / 127.5, [-1.0, -1.0, -1.0]  # as edge/drivers/tflite.py has it for every bundle
@@ -24,6 +24,8 @@ SCALE, BIAS = 1 / 127.5, [-1.0, -1.0, -1.0]  # as edge/drivers/tflite.py has it 
 
 def said(model: keras.Model, temperature: float) -> keras.Model:
     """The network for one picture, with what `classify.scores` makes of its logits: [scores (1, n), box (1, 5)]."""
+    import keras
+
     picture = keras.Input((*model.input_shape[1:3], 3), batch_size=1, name=PICTURE)
     outputs = model(picture, training=False)
     return keras.Model(picture, [keras.ops.log_softmax(outputs["logits"] / temperature), outputs["box"]])
@@ -54,7 +56,7 @@ def convert(model: keras.Model, bundle: Bundle, told: dict[str, str]) -> Any:
                 skip_model_load=True,
             )
             return _described(ct, converted, bundle, told)
-    except (ValueError, RuntimeError, TypeError, NotImplementedError) as error:
+    except FAILURES as error:
         raise TrainingError(f"{bundle.path} cannot be converted to Core ML: {first_line(error)}") from error
 
 

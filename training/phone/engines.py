@@ -9,16 +9,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.core.observe import Invoke
-from training.learn import network
 from training.phone.converters import quiet
 from training.phone.coreml import BOX, PICTURE, SCORES
+
+if TYPE_CHECKING:
+    import keras
 
 Tensor = NDArray[np.uint8]
 Outputs = Sequence[NDArray[np.float32]]
@@ -42,6 +43,7 @@ def onnx(model: bytes, temperature: float) -> Invoke:
 
 def floating(model: keras.Model) -> Invoke:
     """The float network in Keras, of which the Core ML program is made."""
+    from training.learn import network
 
     def invoke(tensor: Tensor) -> Outputs:
         outputs = model.predict_on_batch(network.inputs(tensor))

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from edge.core.bundle import MODEL, Bundle
 from edge.drivers import tflite
 from training.errors import TrainingError
-from training.learn.network import first_line
 from training.phone import facts
-from training.phone.converters import quiet
+from training.phone.converters import FAILURES, first_line, quiet
 
 OPSET = 17  # what runtimes on phones have known since 2022
 PICTURE, SCORES, BOX = "picture", "scores", "box"
@@ -41,7 +40,7 @@ def convert(bundle: Bundle, told: dict[str, str]) -> bytes:
             model.doc_string = facts.summary(bundle)
             onnx.checker.check_model(model, full_check=True)
             return bytes(model.SerializeToString())
-    except (ValueError, RuntimeError, TypeError, KeyError, NotImplementedError) as error:
+    except FAILURES as error:
         raise TrainingError(f"{bundle.path} cannot be converted to ONNX: {first_line(error)}") from error
 
 

@@ -12,28 +12,31 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.core import classify
 from edge.core.bundle import Bundle
+from edge.core.errors import EdgeError
 from edge.core.observe import Invoke
 from training.errors import TrainingError
-from training.learn import warmstart
 from training.measure.device import running
 from training.phone import coreml, engines, onnxfile
 from training.phone.converters import quiet, require
 from training.phone.facts import facts
 
+if TYPE_CHECKING:
+    import keras
+
 PACKAGE, ONNX, TABLE, SELFTEST = ".mlpackage", ".onnx", ".json", "selftest"
+BESIDE = ".phone-"  # of the folder in which all is made, until it is whole
+Given = dict[str, list[float]]  # scores and, where there is one, box of one picture
 PLACES = 5  # decimal, of what the self-test's pictures give
 
 
@@ -51,27 +54,35 @@ def export(
     Raises BundleError where its self-test fails, and TrainingError for what cannot be converted or written. Then
     nothing is left.
     """
-    if not (to_coreml or to_onnx):
-        raise TrainingError("say what to write: --coreml, --onnx or both")
-    if to_coreml:
-        require("--coreml", "coremltools")
-    if to_onnx:
-        require("--onnx", "onnx", "onnxruntime", "tf2onnx")
+    require_start(out, to_coreml=to_coreml, to_onnx=to_onnx)
     name, told = bundle.manifest.name, facts(bundle, licence)
     with whole(out) as inside, running(bundle) as invoke:
         given = {"int8": _given(bundle, invoke)}
         if to_coreml:
             say("the float network of the bundle, and a Core ML program of it")
             model = float_network(bundle)
-            given["float"] = _given(bundle, engines.floating(model))
+            given["float"] = _same(bundle, "float", given["int8"], _given(bundle, engines.floating(model)))
             coreml.write(coreml.convert(model, bundle, told), inside / f"{name}{PACKAGE}")
         if to_onnx:
             say("an ONNX file of the int8 model")
             file = onnxfile.convert(bundle, told)
-            given["onnx"] = _given(bundle, engines.onnx(file, bundle.manifest.decision.temperature))
+            invoke = engines.onnx(file, bundle.manifest.decision.temperature)
+            given["onnx"] = _same(bundle, "ONNX", given["int8"], _given(bundle, invoke))
             (inside / f"{name}{ONNX}").write_bytes(file)
-        _same(bundle, given)
         _write_table(inside, bundle, told, given)
+
+
+def require_start(out: Path, *, to_coreml: bool, to_onnx: bool) -> None:
+    """Raises TrainingError for what would end an export later and can be known without looking at a bundle."""
+    if not (to_coreml or to_onnx):
+        raise TrainingError("say what to write: --coreml, --onnx or both")
+    if to_coreml:
+        require("--coreml", "tensorflow", "coremltools")
+    if to_onnx:
+        require("--onnx", "tensorflow", "onnx", "onnxruntime", "tf2onnx")
+    require_new(out)
+    with _parents(out.absolute().parent), tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=BESIDE):
+        pass
 
 
 def ways(bundle: Bundle, folder: Path) -> dict[str, Invoke]:
@@ -91,6 +102,8 @@ def ways(bundle: Bundle, folder: Path) -> dict[str, Invoke]:
 def float_network(bundle: Bundle) -> keras.Model:
     """As `warmstart.restored`, without what TensorFlow says of this computer."""
     with quiet():
+        from training.learn import warmstart  # and with it Keras, which takes seconds
+
         return warmstart.restored(bundle)
 
 
@@ -100,29 +113,41 @@ def whole(out: Path) -> Iterator[Path]:
 
     Raises TrainingError where there cannot be one, or something is there already.
     """
+    require_new(out)
+    with (
+        _parents(out.absolute().parent),
+        tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=BESIDE) as beside,
+    ):
+        inside = Path(beside) / out.name
+        inside.mkdir()
+        yield inside
+        inside.rename(out.absolute())
+
+
+def require_new(out: Path) -> None:
+    """Raises TrainingError where something is there already."""
     if out.is_symlink() or out.exists():
         raise TrainingError(f"{out} is there already: name a new folder, nothing is written over")
-    made = [parent for parent in out.absolute().parents if not parent.exists()]
-    done = False
+
+
+@contextlib.contextmanager
+def _parents(folder: Path) -> Iterator[None]:
+    """`folder` is there; what was made for it goes again where nothing was put into it."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=out.absolute().parent, prefix=f".{out.name}-"))
-        try:
-            yield beside
-            beside.chmod(0o755)
-            beside.rename(out.absolute())
-            done = True
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except EdgeError:  # a model that does not run is no matter of writing
+        raise
     except OSError as error:
-        raise TrainingError(f"{out} cannot be written: {error.strerror or error}") from error
+        raise TrainingError(f"{folder} cannot be written: {error.strerror or error}") from error
     finally:
-        for parent in [] if done else made:
+        for path in made:
             with contextlib.suppress(OSError):
-                parent.rmdir()
+                path.rmdir()
 
 
-def _given(bundle: Bundle, invoke: Invoke) -> list[dict[str, list[float]]]:
+def _given(bundle: Bundle, invoke: Invoke) -> list[Given]:
     """Scores and place of each self-test picture."""
     rows = []
     for picture in bundle.selftest_pictures:
@@ -134,16 +159,14 @@ def _given(bundle: Bundle, invoke: Invoke) -> list[dict[str, list[float]]]:
     return rows
 
 
-def _same(bundle: Bundle, given: dict[str, Any]) -> None:
-    """Raises TrainingError where a way says something else to a self-test picture than the device's, which is sure."""
-    sure = bundle.manifest.selftest_tolerance / bundle.manifest.decision.temperature
-    for way, rows in given.items():
-        for number, (mine, device) in enumerate(zip(rows, given["int8"], strict=True)):
-            first, second = sorted(device["scores"], reverse=True)[:2]
-            if first - second > 2 * sure and np.argmax(mine["scores"]) != np.argmax(device["scores"]):
-                raise TrainingError(
-                    f"{bundle.path}: the {way} network says something else to self-test picture {number}"
-                )
+def _same(bundle: Bundle, way: str, device: list[Given], mine: list[Given]) -> list[Given]:
+    """`mine`. Raises TrainingError where it says something else to a self-test picture of which the device is sure."""
+    sure = 2 * bundle.manifest.selftest_tolerance / bundle.manifest.decision.temperature
+    for number, (row, given) in enumerate(zip(mine, device, strict=True)):
+        second, first = sorted(given["scores"])[-2:]
+        if first - second > sure and np.argmax(row["scores"]) != np.argmax(given["scores"]):
+            raise TrainingError(f"{bundle.path}: the {way} network says something else to self-test picture {number}")
+    return mine
 
 
 def _write_table(inside: Path, bundle: Bundle, told: dict[str, str], given: dict[str, Any]) -> None:

@@ -30,12 +30,22 @@ class Program:
     constants: Values
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # that each value is declared to have
 
+    def weighted(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Weight and bias of every layer that has them, in the order in which they are run."""
+        inputs = [operation.inputs for operation in self.operations if "weight" in operation.inputs]
+        return [(_argument(i["weight"], self.constants), _argument(i["bias"], self.constants)) for i in inputs]
+
     @property
     def kinds(self) -> set[str]:
         return {operation.type for operation in self.operations}
 
     def run(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
-        """What the program makes of a picture (height, width, 3): Core ML hands it on as (1, 3, height, width)."""
+        """The outputs for a picture (height, width, 3)."""
+        values = self.work_out(pixels)
+        return {name: values[name] for name in self.outputs}
+
+    def work_out(self, pixels: np.ndarray) -> Values:
+        """Every value for a picture (height, width, 3), which Core ML hands on as (1, 3, height, width)."""
         (name,) = self.inputs
         values: Values = {**self.constants, name: pixels.transpose(2, 0, 1)[None].astype(np.float32)}
         for operation in self.operations:
@@ -44,7 +54,7 @@ class Program:
             found = OPERATIONS[operation.type](**given)
             assert found.shape == self.shapes[output.name], (operation.type, output.name)
             values[output.name] = found.astype(np.float32)
-        return {name: values[name] for name in self.outputs}
+        return values
 
 
 def read(package: Path) -> Program:
@@ -124,10 +134,15 @@ def _log_sum_exp(x: np.ndarray, axes: Any, keep_dims: bool) -> np.ndarray:
     return np.log(np.exp(x.astype(np.float64)).sum(axis=tuple(axes), keepdims=bool(keep_dims)))
 
 
+def _matmul(x: np.ndarray, y: np.ndarray, transpose_x: bool, transpose_y: bool) -> np.ndarray:
+    return (x.T if transpose_x else x) @ (y.T if transpose_y else y)
+
+
 OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
     "add": lambda x, y: x + y,
     "conv": _conv,
     "linear": lambda x, weight, bias: x @ weight.T + bias,
+    "matmul": _matmul,
     "mul": lambda x, y: x * y,
     "pad": _pad,
     "reduce_log_sum_exp": _log_sum_exp,
