@@ -63,3 +63,15 @@ def test_a_network_of_another_kind_is_refused(pictures: np.ndarray) -> None:
     model = build("mobilenet_v2", 0.5, pictures.shape[1], 8, None, 0.1)
     with pytest.raises(TrainingError, match="another network"):
         warmstart.begin(model, XTS, "XTS", ("5",), pictures[:8])
+
+
+def test_the_network_of_a_bundle_is_restored_without_a_picture_and_is_what_training_would_begin_with(
+    pictures: np.ndarray,
+) -> None:
+    bundle = bundles.read(XTS)
+    found = network.logits(warmstart.restored(bundle), pictures)
+    begun = build("mobilenet_v2", 1.0, bundle.manifest.input.height, len(bundle.labels), None, 0.1)
+    warmstart.begin(begun, XTS, "XTS", bundle.labels, pictures[:32])
+    np.testing.assert_allclose(found, network.logits(begun, pictures), atol=0.02)
+    shipped = quantize.int8_outputs(bundle.model, pictures)[0]
+    assert (found.argmax(axis=1) == shipped.argmax(axis=1)).mean() >= 0.97
