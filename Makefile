@@ -9,8 +9,8 @@ VENV     := .venv/bin
 given = $(if $(2),$(1) "$(2)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train setup-test setup-e2e setup-virtual run test check e2e e2e-arm e2e-device deb format check-data train evaluate \
-  report compare xts replay bench translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load \
+.PHONY: help setup setup-train setup-phone setup-test setup-e2e setup-virtual run test check e2e e2e-arm e2e-device deb format check-data train evaluate \
+  report compare phone xts replay bench translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load \
   dashboard-vendor soak endurance bench-peers cloud-nats clean
 
 help: ## show this help
@@ -22,11 +22,14 @@ help: ## show this help
 need-%:
 	@$(if $($*),:,$(error $* is missing; `make` shows what each target takes))
 
-setup: ## install what is needed, nothing more: [GOAL=run|train|test|e2e|virtual]
+setup: ## install what is needed, nothing more: [GOAL=run|train|phone|test|e2e|virtual]
 	@$(PYTHON) deploy/bootstrap.py $(GOAL)
 
 setup-train:
 	@$(PYTHON) deploy/bootstrap.py train
+
+setup-phone:
+	@$(PYTHON) deploy/bootstrap.py phone
 
 setup-test:
 	@$(PYTHON) deploy/bootstrap.py test
@@ -75,6 +78,9 @@ report: need-BUNDLE need-DATA setup-train ## the same as a page with curves and 
 
 compare: need-BUNDLES need-DATA setup-train ## bundles side by side: BUNDLES="folder folder" DATA=folder [BACKGROUND=folder] [OUT=folder]
 	@$(VENV)/python -m training compare $(BUNDLES) --data "$(DATA)" $(call given,--background,$(BACKGROUND)) $(call given,--out,$(OUT))
+
+phone: need-BUNDLE setup-phone ## a bundle for apps, as Core ML and ONNX: BUNDLE=folder [OUT=new folder] [DATA=photographs to compare on]
+	@$(VENV)/python -m training export "$(BUNDLE)" --coreml --onnx $(call given,--out,$(OUT)) $(call given,--check,$(DATA))
 
 xts: setup-train ## draw the play money and train its bundle anew: [OUT=folder]
 	@$(VENV)/python -m training play --out "$(or $(OUT),edge/bundles/xts)"

@@ -26,9 +26,10 @@ VENV = ".venv"
 GOALS = {
     "run": (),
     "train": ("training",),
-    "test": ("training", "dev"),
-    "e2e": ("training", "dev"),
-    "virtual": ("training", "dev"),
+    "phone": ("training", "phone"),
+    "test": ("training", "phone", "dev"),
+    "e2e": ("training", "phone", "dev"),
+    "virtual": ("training", "phone", "dev"),
 }
 TESTS, BOXES = ("test", "e2e", "virtual"), ("e2e", "virtual")
 SHOW_LIFE_AFTER_S = 4.0

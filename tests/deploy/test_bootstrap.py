@@ -179,8 +179,9 @@ def test_the_system_s_packages_are_seen_on_a_pi_only(project: Path, is_pi: bool,
         ("run", False, ""),
         ("run", True, "[pi]"),
         ("train", False, "[training]"),
-        ("test", False, "[training,dev]"),
-        ("test", True, "[pi,training,dev]"),
+        ("phone", False, "[training,phone]"),
+        ("test", False, "[training,phone,dev]"),
+        ("test", True, "[pi,training,phone,dev]"),
     ],
 )
 def test_each_goal_has_its_extras(project: Path, goal: str, is_pi: bool, extras: str) -> None:

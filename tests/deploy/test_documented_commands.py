@@ -26,7 +26,7 @@ PAGES = [
 ]
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.S | re.M)
 SPAN = re.compile(r"`((?:make|saynote|sudo|systemctl|journalctl|python -m|\.venv/bin/\S+) [^`]+)`")
-NOT_COMMANDS = ("mermaid", "json", "toml", "text")
+NOT_COMMANDS = ("mermaid", "json", "toml", "text", "swift", "kotlin")
 # Programs of others, which this project neither ships nor sets up here; what they are told is for people to judge.
 FOREIGN = {
     *(

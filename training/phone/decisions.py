@@ -21,6 +21,7 @@ from edge.core.messages import WHOLE, Box, Decision, Frame, Look, Observation, P
 from edge.core.pocket import Pocket, labels_of
 from edge.core.whole import write as write_whole
 from training.phone.stories import CASES, NOTHING, Case
+from training.pixels import as_pixels
 
 FILE = "decisions.json"
 FRAME_PX = (72, 96)  # height, width: what the scene gate looks at as it is
@@ -98,7 +99,7 @@ class _Network:
         labels, temperature = self._bundle.labels, self._bundle.manifest.decision.temperature
         rest = (1 - sum(likely.values())) / (len(labels) - len(likely))
         found = [temperature * np.log(likely.get(label, rest)) for label in labels]
-        return np.round(np.array(found), 3).astype(np.float32)
+        return np.asarray(np.round(found, 3), np.float32)
 
 
 def _played(case: Case) -> Iterator[dict[str, Any]]:
@@ -163,13 +164,13 @@ def _decided(decision: Decision) -> dict[str, Any]:
 
 def _frame(look: Look, number: int) -> Pixels:
     """A frame that the scene gate takes for `look`; every clear one is another."""
-    noise = np.random.default_rng(number).integers(0, 256, (*FRAME_PX, 3)).astype(np.uint8)
+    noise = as_pixels(np.random.default_rng(number).integers(0, 256, (*FRAME_PX, 3), np.uint8))
     if look is Look.CLEAR:
         return noise
     if look is Look.BLURRED:
         return np.broadcast_to(np.linspace(0, 255, FRAME_PX[1]).astype(np.uint8)[None, :, None], noise.shape).copy()
     return {
-        Look.DARK: noise // 20,
+        Look.DARK: as_pixels(noise // np.uint8(20)),
         Look.COVERED: np.zeros_like(noise),
         Look.EMPTY: np.full_like(noise, 128),
     }[look]

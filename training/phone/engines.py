@@ -67,6 +67,6 @@ def core_ml(package: Path, temperature: float, units: str = "ALL") -> Invoke:
 
     def invoke(tensor: Tensor) -> Outputs:
         found = model.predict({PICTURE: Image.fromarray(tensor[0])})
-        return [np.float32(found[SCORES]) * np.float32(temperature), np.float32(found[BOX])]
+        return [np.asarray(found[SCORES], np.float32) * np.float32(temperature), np.asarray(found[BOX], np.float32)]
 
     return invoke

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
+import yaml
 
+from training.cli.app import app
 from training.phone import on_mac
+
+PROJECT = Path(__file__).parents[3]
 
 GIVEN = {
     "a.png": {"scores": [-0.01, -5.0, -9.0], "box": [0.5, 0.5, 0.4, 0.3, 0.9]},
@@ -71,3 +78,23 @@ def test_elsewhere_it_says_that_nothing_was_predicted(folder: Path) -> None:
     done = subprocess.run(command[:-1], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "usage:" in done.stderr
+
+
+def test_the_job_for_a_mac_calls_the_script_and_the_script_what_there_is() -> None:
+    job = yaml.safe_load((PROJECT / ".github" / "workflows" / "phone-on-mac.yml").read_text())["jobs"]["predict"]
+    (called,) = [step["run"] for step in job["steps"] if "run" in step]
+    script = PROJECT / called
+    assert os.access(script, os.X_OK)
+    assert job["runs-on"].startswith("macos")
+    group = typer.main.get_command(app)
+    modules = []
+    for line in script.read_text().splitlines():
+        words = shlex.split(line, comments=True)
+        if words[1:3] == ["-m", "training"]:
+            context = group.make_context("training", words[3:], resilient_parsing=True)
+            name, command, rest = group.resolve_command(context, words[3:])
+            command.make_context(name, rest, parent=context)
+        elif words[1:2] == ["-m"]:
+            modules.append(words[2])
+    assert modules[-1] == on_mac.__name__
+    assert "'.[training,phone]'" in script.read_text()
