@@ -44,7 +44,7 @@ FOREIGN = {
     *("apt-get", "ssh", "ssh-copy-id", "tar", "date", "aplay", "speaker-test"),
     *("reprepro", "gpg", "tee", "cp"),
 }
-OURS = ("deploy.", "tests.")
+OURS = ("deploy.", "tests.", "training.")
 UNIT = "saynote.service"
 
 

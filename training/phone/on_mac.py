@@ -7,6 +7,7 @@ installs coremltools, numpy and Pillow alone, so that it runs where no TensorFlo
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -23,15 +24,17 @@ WITHIN = {"CPU_ONLY": 0.01, "CPU_AND_GPU": 0.25, "ALL": 0.25}
 SURE = 1.0  # log-probability by which a first label leads that no rounding may overtake
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Compare and say what was found, a line for each kind of processor; the exit code."""
-    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
-        sys.stderr.write("usage: python -m training.phone.on_mac FOLDER, as `training export --coreml` wrote it\n")
-        return 2
+    parser = argparse.ArgumentParser(prog="on_mac", description="Let the self-test through the real Core ML.")
+    parser.add_argument("folder", type=Path, help="as `training export --coreml` wrote it")
+    folder: Path = parser.parse_args(arguments).folder
     if sys.platform != "darwin":
         sys.stderr.write("Core ML runs on a Mac alone: nothing was predicted\n")
         return 2
-    folder = Path(arguments[0])
+    if len(list(folder.glob("*.mlpackage"))) != 1 or len(list(folder.glob("*.json"))) != 1:
+        sys.stderr.write(f"{folder} holds no export with Core ML\n")
+        return 2
     problems = [problem for units in WITHIN for problem in compare(folder, core_ml(folder, units), units)]
     sys.stderr.writelines(f"error: {problem}\n" for problem in problems)
     return 1 if problems else 0
@@ -69,4 +72,4 @@ def compare(folder: Path, predict: Predict, units: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
