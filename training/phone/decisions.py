@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +19,7 @@ from edge.core.bundle import RESERVED, Bundle
 from edge.core.messages import WHOLE, Box, Decision, Frame, Look, Observation, Pixels
 from edge.core.pocket import Pocket, labels_of
 from edge.core.whole import write as write_whole
+from training.phone.facts import written
 from training.phone.stories import CASES, NOTHING, Case
 from training.pixels import as_pixels
 
@@ -72,8 +72,8 @@ def _told(bundle: Bundle) -> dict[str, Any]:
     return {
         "currency": manifest.currency,
         "labels": bundle.labels,
-        "input": msgspec.structs.asdict(manifest.input),
-        "decision": msgspec.structs.asdict(manifest.decision),
+        "input": written(manifest.input),
+        "decision": written(manifest.decision),
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -45,12 +46,18 @@ def facts(bundle: Bundle, stated: str | None = None) -> dict[str, str]:
         "labels": json.dumps(bundle.labels),
         "thresholds": json.dumps(manifest.decision.thresholds),
         "temperature": str(manifest.decision.temperature),
-        "decision": json.dumps(msgspec.structs.asdict(manifest.decision)),
-        "input": json.dumps(msgspec.structs.asdict(manifest.input)),
+        "decision": json.dumps(written(manifest.decision)),
+        "input": json.dumps(written(manifest.input)),
         "digest": manifest.digest,
         "card": card(bundle),
     }
     return {name: text for name, text in found.items() if text}
+
+
+def written(record: msgspec.Struct) -> dict[str, Any]:
+    """A table of the manifest with every default written out, of what JSON has."""
+    found: dict[str, Any] = msgspec.to_builtins(msgspec.structs.asdict(record))
+    return found
 
 
 def card(bundle: Bundle) -> str:

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from edge.core.bundle import BACKGROUND, SEVERAL, Bundle, DecisionSpec, InputSpec, Manifest
+from edge.core.manifest import SoonSpec
 from edge.core.messages import Look
 
 SIZE_PX = 32
@@ -60,6 +61,8 @@ def _bundle(currency: str, labels: tuple[str, ...], spec: DecisionSpec, input_: 
 
 
 RUPEES = _bundle("INR", ("10", "20", "500", BACKGROUND, SEVERAL), PLAIN, ONE_LOOK)
+SOON = msgspec.structs.replace(PLAIN, span_s=0.4, soon=SoonSpec(evidence=8.1, most=6.9))
+SAID_SOON = _bundle("INR", RUPEES.labels, SOON, FOUR_LOOKS)
 LOOKING_NEAR = _bundle("INR", RUPEES.labels, PLAIN, FOUR_LOOKS)
 CROWNS = _bundle(
     "XTS",
@@ -86,7 +89,7 @@ HARDLY = _sees({"10": 0.5, "20": 0.45})
 NOTHING, TEN, TWENTY = _sees(), _sees({"10": 0.97}), _sees({"20": 0.97})
 CROWN = Sight({"INR": {BACKGROUND: 0.9}, "XTS": {"50": 0.95}})
 BOTH = Sight({"INR": {"10": 0.97}, "XTS": {"50": 0.95}})
-ONE, NEAR, TWO = (RUPEES,), (LOOKING_NEAR,), (RUPEES, CROWNS)
+ONE, NEAR, EARLY, TWO = (RUPEES,), (LOOKING_NEAR,), (SAID_SOON,), (RUPEES, CROWNS)
 CASES = (
     Case("a note comes, is said once and goes", ONE, ((0, NOTHING), (0.3, TEN), (1.2, NOTHING)), _frames(2.3)),
     Case("the same note again is said again", ONE, ((0, TEN), (0.6, NOTHING), (1.6, TEN)), _frames(2.2)),
@@ -156,6 +159,25 @@ CASES = (
         NEAR,
         ((0, TEN),),
         (0.0, 0.1, 0.9, 1.0, 1.1, 1.2, 1.3),
+    ),
+    Case("a plain note is said before it has lasted", EARLY, ((0, _sees({"10": 0.9995})),), _frames(0.7)),
+    Case("a rather plain note takes more looks", EARLY, ((0, _sees({"10": 0.995})),), _frames(0.7, 0.07)),
+    Case("a less plain one still more", EARLY, ((0, _sees({"10": 0.985})),), _frames(0.7, 0.07)),
+    Case("what is less plain has to last", EARLY, ((0, TEN),), _frames(0.9)),
+    Case(
+        "however sure a look is it says no more than so much",
+        EARLY,
+        ((0, _sees({"10": 0.9999999})),),
+        _frames(0.5, 0.02),
+    ),
+    Case(
+        "a look that says something else is no evidence",
+        EARLY,
+        ((0, _sees({"10": 0.99})), (0.08, HARDLY), (0.17, _sees({"10": 0.99}))),
+        _frames(0.7),
+    ),
+    Case(
+        "another note is never said before it has lasted", EARLY, ((0, TEN), (1.0, _sees({"20": 0.9999}))), _frames(2.2)
     ),
     Case("a rupee that the crowns have refused", TWO, ((0, NOTHING), (0.2, TEN), (1.6, NOTHING)), _frames(2.6)),
     Case("a crown that the rupees have refused", TWO, ((0, CROWN), (1.5, NOTHING)), _frames(2.5)),

@@ -23,6 +23,9 @@ RULES = {
     "fewest": 2,
     "claimed": 0.5,
     "rounding_s": 1e-6,
+    "stays": 0.3,
+    "fades_s": 0.1,
+    "other": 0.5,
 }
 
 
@@ -39,6 +42,11 @@ def fuse(rows: list[Numbers]) -> Numbers:
     return [power / sum(powers) for power in powers]
 
 
+def log_odds(log_probability: float) -> float:
+    bounded = min(log_probability, -1e-9)
+    return bounded - math.log(-math.expm1(bounded))
+
+
 class Reader:
     """One bundle: where it looks, what it saw, what it would say."""
 
@@ -53,7 +61,8 @@ class Reader:
         self.row = self.presence = 0
         self.said = self.sure_of = None
         self.told: set[str] = set()
-        self.recent: list[tuple[float, Numbers, float]] = []
+        self.recent: list[tuple[float, Numbers, float, bool]] = []
+        self.near = False
         self.seen: list[tuple[float, bool]] = []
         self.kept: list[tuple[float, Numbers]] = []
 
@@ -113,7 +122,7 @@ class Reader:
 
     def remember(self, t: float, scene: str, scores: Numbers | None, visible: float, note: bool) -> None:
         if scores is not None:
-            self.recent.append((t, scores, visible))
+            self.recent.append((t, scores, visible, self.near))
         if scene != "blurred":
             self.seen.append((t, note))
         self.recent = [look for look in self.recent if t - look[0] <= self.spec["window_s"]]
@@ -128,7 +137,7 @@ class Reader:
         return self.away >= self.spec["rearm_s"]
 
     def judge(self, t: float, contested: bool) -> list[dict[str, Any]]:
-        fused = fuse([scores for _, scores, _ in self.recent])
+        fused = fuse([scores for _, scores, *_ in self.recent])
         best = fused.index(max(fused))
         label, sureness, frames = self.labels[best], fused[best], len(self.recent)
         if label not in ("background", "several") and self.sure(label, sureness, best):
@@ -146,17 +155,35 @@ class Reader:
 
     def sure(self, label: str, sureness: float, best: int) -> bool:
         frames, least = len(self.recent), self.spec["min_frames"]
-        times = [t for t, scores, _ in self.recent if scores.index(max(scores)) == best]
+        times = [t for t, scores, *_ in self.recent if scores.index(max(scores)) == best]
         agree = len(times) / frames
         span = times[-1] - times[0] if times else -math.inf
-        whole = sum(visible for *_, visible in self.recent) / frames
+        whole = sum(look[2] for look in self.recent) / frames
         if frames < least or sureness < self.spec["thresholds"][label] or agree < self.spec["agree"]:
             return False
-        if whole < self.spec["least_visible"] or span < self.spec["span_s"] - self.rules["rounding_s"]:
+        if whole < self.spec["least_visible"]:
             return False
-        if self.sure_of in (None, label) or frames >= self.rules["change_factor"] * least:
-            return True
-        return agree == 1 and span >= self.rules["change_span"] * self.spec["window_s"]
+        span += self.rules["rounding_s"]
+        lasts = span >= self.spec["span_s"]
+        if self.sure_of in (None, label):
+            return lasts or self.soon(best)
+        if frames >= self.rules["change_factor"] * least:
+            return lasts
+        return lasts and agree == 1 and span >= self.rules["change_span"] * self.spec["window_s"]
+
+    def soon(self, best: int) -> bool:
+        soon = self.spec["soon"]
+        if soon is None:
+            return False
+        told = [min(max(log_odds(scores[best]), -100.0), soon["most"]) for _, scores, *_ in self.recent]
+        saying = [look for look in self.recent if look[1].index(max(look[1])) == best]
+        alike = 0.0
+        for t, _, _, near in saying:
+            for u, _, _, too in saying:
+                fading = math.exp(-abs(t - u) / self.rules["fades_s"]) * (1.0 if near == too else self.rules["other"])
+                alike += self.rules["stays"] + (1 - self.rules["stays"]) * fading
+        worth = len(saying) ** 2 / alike if saying else 1.0
+        return worth * sum(told) / len(told) >= soon["evidence"]
 
     def amount(self, label: str, sureness: float, frames: int) -> list[dict[str, Any]]:
         if self.said == label:
@@ -255,6 +282,7 @@ def play(told: list[dict[str, Any]], steps: list[dict[str, Any]], rules: dict[st
         if step["scene"] == "clear":
             reader = pocket.readers[pocket.turn]
             turn, area = reader.next_look(step["t_s"])
+            reader.near = area != [0.5, 0.5, 1.0, 1.0]
             logits = step["logits"][: len(reader.labels)]
             scores = scores_of(logits + [-99.0] * (len(reader.labels) - len(logits)), reader.spec["temperature"])
             box = reader.take(step["t_s"], scores, step["place"], turn, area)

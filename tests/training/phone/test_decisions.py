@@ -63,6 +63,12 @@ def test_a_port_made_of_the_words_of_the_page_says_the_same(case: dict[str, Any]
         {"fewest": 1},
         {"claimed": 0.0},
         {"claimed": 1.1},
+        {"stays": 0.0},
+        {"stays": 1.0},
+        {"fades_s": 0.01},
+        {"fades_s": 1.0},
+        {"other": 0.0},
+        {"other": 1.0},
     ],
     ids=str,
 )
@@ -72,13 +78,19 @@ def test_a_port_that_gets_one_rule_wrong_fails_on_the_vectors(wrong: dict[str, f
 
 
 @pytest.mark.parametrize(
-    "key", ["window_s", "min_frames", "agree", "unsure_after_s", "rearm_s", "span_s", "least_visible", "temperature"]
+    "key",
+    ["window_s", "min_frames", "agree", "unsure_after_s", "rearm_s", "span_s", "least_visible", "temperature", "soon"],
 )
 def test_a_port_that_overlooks_a_number_of_the_bundle_fails_on_the_vectors(key: str) -> None:
     def without(one: dict[str, Any]) -> dict[str, Any]:
-        other = {"window_s": 5.0, "min_frames": 1, "unsure_after_s": 0.1, "rearm_s": 0.1, "temperature": 1.0}.get(
-            key, 0
-        )
+        other = {
+            "window_s": 5.0,
+            "min_frames": 1,
+            "unsure_after_s": 0.1,
+            "rearm_s": 0.1,
+            "temperature": 1.0,
+            "soon": None,
+        }.get(key, 0)
         return {**one, "decision": {**one["decision"], key: other}}
 
     played = [(port.play([without(one) for one in told(case)], case["steps"]), case["steps"]) for case in CASES]

@@ -51,15 +51,21 @@ def mixed(length: int, side: int) -> np.ndarray:
     return found
 
 
+def scaled(picture: np.ndarray, height: int, width: int, kind: Any) -> np.ndarray:
+    found = np.einsum("hr,rcx,wc->hwx", kind(picture.shape[0], height), picture, kind(picture.shape[1], width))
+    return np.floor(found + 0.5)
+
+
 def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     rows, columns = picture.shape[:2]
-    if rows >= height and columns >= width:
-        weights = shares
-    elif height >= rows and width >= columns:
-        weights = between
-    else:
-        weights = mixed
-    return np.einsum("hr,rcx,wc->hwx", weights(rows, height), picture, weights(columns, width))
+    if height > rows or width > columns:
+        return scaled(picture, height, width, mixed if height < rows or width < columns else between)
+    if rows < 2 * height or columns < 2 * width:
+        return scaled(scaled(picture, 2 * height, 2 * width, between), height, width, shares)
+    while rows >= 2 * height and columns >= 2 * width:
+        rows, columns = rows // 2, columns // 2
+        picture = scaled(picture[: 2 * rows, : 2 * columns], rows, columns, shares)
+    return scaled(picture, height, width, between)
 
 
 def span(middle: float, share: float, length: int) -> slice:
