@@ -27,7 +27,19 @@ def test_make_alone_explains_every_target_for_people() -> None:
     shown = set(re.findall(r"^  make ([a-z0-9-]+)", make().stdout, re.M))
     assert shown == {
         *("help", "setup", "run", "test", "check", "format", "check-data", "train", "evaluate", "report", "compare"),
-        *("phone", "xts", "replay", "bench", "bench-peers", "translations", "wheel", "soak", "endurance", "cloud-nats", "clean"),
+        *(
+            "phone",
+            "xts",
+            "replay",
+            "bench",
+            "bench-peers",
+            "translations",
+            "wheel",
+            "soak",
+            "endurance",
+            "cloud-nats",
+            "clean",
+        ),
         *("e2e", "e2e-arm", "e2e-device", "deb", "deploy", "deploy-check", "rollback", "undeploy", "doctor"),
         *("dashboard", "dashboard-load", "dashboard-vendor"),
     }
