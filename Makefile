@@ -11,7 +11,7 @@ given = $(if $(2),$(1) "$(2)")
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-train setup-phone setup-test setup-e2e setup-virtual run test check e2e e2e-arm e2e-device deb format check-data train evaluate \
   report compare phone xts replay bench translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load \
-  dashboard-vendor soak endurance bench-peers cloud-nats clean
+  dashboard-vendor soak sign bundle-kills endurance bench-peers cloud-nats clean
 
 help: ## show this help
 	@printf 'saynote says what banknote is in your hand.\n\n'
@@ -103,6 +103,9 @@ wheel: setup ## build dist/saynote-VERSION-py3-none-any.whl
 deb: setup ## build dist/saynote_VERSION_ARCH.deb for an apt repository (deploy/apt): [FOR=bookworm-arm64, or trixie, amd64] [REVISION=1]
 	@$(VENV)/python -m deploy.deb $(call given,--for,$(FOR)) $(call given,--revision,$(REVISION))
 
+sign: need-BUNDLE need-KEY setup ## seal a bundle for devices in use: BUNDLE=folder KEY=file [OUT=dist]; a key first: .venv/bin/python -m deploy.sign --new-key KEY
+	@$(VENV)/python -m deploy.sign "$(BUNDLE)" --key "$(KEY)" $(call given,--out,$(OUT))
+
 # The way to devices: one program, several things to do.
 SEND = $(VENV)/python -m deploy.send $(if $(PI),"$(PI)") $(call given,--inventory,$(INVENTORY)) $(call given,--target,$(TARGET)) \
   $(call given,--ssh-config,$(SSH_CONFIG))
@@ -138,6 +141,9 @@ soak: setup-test ## kill a device at random moments, restart its broker, and acc
 
 endurance: setup-test ## a day of the device in simulated time: does memory, disk or anything else grow? [HOURS=24]
 	@$(VENV)/python -m tests.e2e.endurance $(call given,--hours,$(HOURS))
+
+bundle-kills: setup-test ## kill an installation of a bundle at random moments, and see that the device still speaks: [KILLS=200]
+	@SAYNOTE_KILLS=$(or $(KILLS),200) $(VENV)/python -m pytest -q -s -m integration tests/e2e/test_bundle_kills.py
 
 cloud-nats: setup-test ## load a cluster of three NATS nodes, kill one and account for every message: a few minutes [DEVICES=500]
 	@$(VENV)/python -m tests.e2e.cluster $(call given,--devices,$(DEVICES))

@@ -30,6 +30,7 @@ COMMANDS = (
     ("snapshot", "snapshot", "take one picture and print what the device makes of it"),
     ("say", "say", "speak a text, to hear whether it can be heard"),
     ("bench", "bench", "milliseconds of each stage, and the whole over the bare inference"),
+    ("bundle", "bundle", "install, list, use and roll back model bundles, and the keys they are signed with"),
     ("captures", "captures", "say how many pictures are kept for training, or delete them"),
 )
 

@@ -16,21 +16,23 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO, TypeAlias
+from typing import TextIO
 
-from edge import __version__, fallback
+from edge import __version__, fallback, loading
 from edge.core import bundle as bundles
 from edge.core import intake
 from edge.core.bundle import Bundle
-from edge.core.errors import BundleError, ConfigError, EdgeError, HardwareError, Reason
+from edge.core.errors import BundleError, ConfigError, HardwareError, Reason
 from edge.core.guide import Guide, Mount
 from edge.core.line import shown
+from edge.core.manifest import Manifest
 from edge.core.messages import Fault, Notice, Sight, Utterance
 from edge.core.pocket import Pocket, labels_of
 from edge.core.pulsecode import PulseCode
 from edge.core.speech import Speech
 from edge.devices import Parts
 from edge.hub import Hub
+from edge.loading import Loaded
 from edge.outlets import said
 from edge.outlets.album import CAPTURES
 from edge.outlets.phrases import Phrases
@@ -42,8 +44,6 @@ from edge.startup import Startup, settle
 from edge.wiring import Kit, Outlets, Renewal
 
 log = logging.getLogger(__name__)
-
-Loaded: TypeAlias = tuple[Bundle, Engine]
 
 PACKAGE = Path(__file__).resolve().parent
 BUNDLES = PACKAGE / "bundles"
@@ -73,9 +73,19 @@ def look(config: Config) -> None:
         PulseCode(found[0].denominations, config.pulses.codes)
 
 
+def configured(config: Config) -> dict[str, Manifest]:
+    """What the settings name, by currency; what of it cannot be read is left out."""
+    found: dict[str, Manifest] = {}
+    for name in config.model.bundles:
+        with contextlib.suppress(BundleError):
+            manifest = bundles.about(find_bundle(name))
+            found.setdefault(manifest.currency, manifest)
+    return found
+
+
 def load(config: Config, open_engine_: Callable[[Bundle], Engine]) -> list[Loaded]:
     """The configured bundles, whole and self-tested, each with the engine that runs it. Raises BundleError."""
-    return _each(config, lambda wanted, _: _load(find_bundle(wanted), open_engine_))
+    return _each(config, lambda wanted, _: loading.load(find_bundle(wanted), open_engine_))
 
 
 def load_or_stand_in(
@@ -119,7 +129,7 @@ def _load_or_stand_in(
     wanted: str, open_engine_: Callable[[Bundle], Engine], state: Path
 ) -> tuple[Loaded, Fault | None]:
     try:
-        bundle, engine = _load(find_bundle(wanted), open_engine_)
+        bundle, engine = loading.load(find_bundle(wanted), open_engine_)
     except BundleError as error:
         refused = BundleError(str(error))  # without its traceback, which would hold the refused model in memory
     else:
@@ -127,38 +137,13 @@ def _load_or_stand_in(
         return (bundle, engine), None
     for path, digest in fallback.candidates(state, wanted, _bundle_folder(wanted), BUNDLES):
         try:
-            bundle, engine = _load(path, open_engine_, digest)
+            bundle, engine = loading.load(path, open_engine_, digest)
         except BundleError as error:
             log.warning("no stand-in: %s", error)
             continue
         log.error("%s; using %s", refused, path)
         return (bundle, engine), Fault("bundle", Reason.REFUSED.value, f"{refused}; using {path}")
     raise refused
-
-
-def _load(path: Path, open_engine_: Callable[[Bundle], Engine], digest: str = "") -> Loaded:
-    try:
-        return _load_whole(path, open_engine_, digest)
-    except EdgeError:
-        raise
-    except Exception as error:  # outermost for what somebody else has made: it is refused, and its stand-in is tried
-        log.debug("the bundle in %s", path, exc_info=True)
-        raise BundleError(f"{path}: it cannot be used: {type(error).__name__}: {error}") from error
-
-
-def _load_whole(path: Path, open_engine_: Callable[[Bundle], Engine], digest: str) -> Loaded:
-    bundle = bundles.read(path)
-    if digest and bundle.manifest.digest != digest:
-        raise BundleError(f"{path} is not the bundle that passed here")
-    engine = open_engine_(bundle)
-    with contextlib.ExitStack() as closing:
-        closing.callback(engine.close)
-        expected = (1, bundle.manifest.input.height, bundle.manifest.input.width, 3)
-        if engine.input_shape() != expected:
-            raise BundleError(f"{bundle.path}: the model wants {engine.input_shape()}, the manifest says {expected}")
-        bundles.selftest(bundle, engine.invoke)
-        closing.pop_all()
-    return bundle, engine
 
 
 def open_guide(config: Config, bundles_: Sequence[Bundle]) -> Guide | None:

@@ -47,6 +47,10 @@ class ModelConfig(Group, frozen=True):
     bundle: Annotated[str | tuple[str, ...], words.kind(words.given_path)] = "inr"
     threads: Annotated[int, Meta(ge=1, le=8)] = 2
     runtime: Literal["auto", "tflite-runtime", "ai-edge-litert"] = "auto"
+    keys: words.FilePath = "/etc/saynote/keys"  # folder of the public keys whose sealed bundles are taken in
+    shadow_s: Annotated[float, Meta(ge=0, le=2_592_000)] = 600.0  # least time of a new bundle in the shadow; 0: none
+    shadow_notes: Annotated[int, Meta(ge=1, le=10_000)] = 5  # least notes to which both said the same
+    shadow_disagreements: Annotated[int, Meta(ge=0, le=1_000)] = 0  # most notes to which it said another amount
 
     @property
     def bundles(self) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ from edge.core.manifest import (
 
 __all__ = [
     "BACKGROUND", "CARD", "FORMAT", "LABELS", "MANIFEST", "MODEL", "MOST_BYTES", "RESERVED", "SELFTEST", "SEVERAL",
-    "Bundle", "DecisionSpec", "InputSpec", "Manifest", "check_labels", "check_names", "claimed_denominations",
+    "Bundle", "DecisionSpec", "InputSpec", "Manifest", "about", "check_labels", "check_names", "claimed_denominations",
     "contents", "currency", "digest", "encode", "read", "selftest", "write",
 ]  # fmt: skip
 
@@ -131,6 +131,14 @@ def write(
 def read(folder: Path) -> Bundle:
     """The bundle in `folder`; BundleError says what is wrong with it."""
     return _open(folder, {file: _fetch(folder, file) for file in (MANIFEST, MODEL, LABELS, SELFTEST)})
+
+
+def about(folder: Path) -> Manifest:
+    """The manifest of the bundle in `folder`, whatever else is wrong with it. Raises BundleError."""
+    try:
+        return decode(_fetch(folder, MANIFEST))
+    except BundleError as error:
+        raise BundleError(f"{folder}: {MANIFEST}: {error}") from error
 
 
 def contents(folder: Path) -> dict[str, bytes]:

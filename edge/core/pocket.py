@@ -32,6 +32,7 @@ class Pocket:
 
     def __init__(self, readers: Sequence[tuple[Bundle, Invoke]], timer_s: Callable[[], float]) -> None:
         """Each with what runs its model; `timer_s` measures the stages."""
+        self._timer_s = timer_s
         self._readers = [_Reader(bundle, invoke, timer_s) for bundle, invoke in readers]
         self.labels = labels_of([bundle for bundle, _ in readers])
         self._columns = [[self.labels.index(name) for name in _named(bundle, len(readers))] for bundle, _ in readers]
@@ -45,6 +46,15 @@ class Pocket:
     def turn(self) -> int:
         """Who looks next."""
         return self._turn
+
+    def swap(self, number: int, bundle: Bundle, invoke: Invoke) -> None:
+        """From the next frame on let `bundle`, of the same labels, look in the place of reader `number`.
+
+        A note in view stays the same note; what was seen of it by the other bundle counts no more.
+        """
+        after = _Reader(bundle, invoke, self._timer_s)
+        after.decider.take_over(self._readers[number].decider)
+        self._readers[number] = after
 
     def observe(self, frame: Frame) -> Observation:
         """What `frame` says to the one whose turn it is; scores are by `labels`."""
