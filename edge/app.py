@@ -12,13 +12,14 @@ import platform
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
 from edge import __version__, fallback, loading
+from edge.companion import Companion
 from edge.core import bundle as bundles
 from edge.core import intake
 from edge.core.bundle import Bundle
@@ -29,6 +30,7 @@ from edge.core.manifest import Manifest
 from edge.core.messages import Fault, Notice, Sight, Utterance
 from edge.core.pocket import Pocket, labels_of
 from edge.core.pulsecode import PulseCode
+from edge.core.shelf import Shelf
 from edge.core.speech import Speech
 from edge.devices import Parts
 from edge.hub import Hub
@@ -39,8 +41,9 @@ from edge.outlets.phrases import Phrases
 from edge.outlets.said import Said
 from edge.pipeline import Pipeline
 from edge.ports import Engine, Synth
-from edge.settings import Config
+from edge.settings import Config, changed
 from edge.startup import Startup, settle
+from edge.succession import Looks, Succession, Terms
 from edge.wiring import Kit, Outlets, Renewal
 
 log = logging.getLogger(__name__)
@@ -99,6 +102,8 @@ def load_or_stand_in(
     faults: list[Fault] = []
 
     def take(wanted: str, place: int) -> Loaded:
+        if installed := _load_installed(config, wanted, open_engine_, state):
+            return installed
         loaded, fault = _load_or_stand_in(wanted, open_engine_, state / f"bundle-{place + 1}" if place else state)
         faults.extend([fault] if fault else [])
         return loaded
@@ -123,6 +128,40 @@ def _each_of_its_own(chosen: Sequence[Bundle]) -> None:
     currencies = [bundle.manifest.currency for bundle in chosen]
     if twice := [currency for currency in currencies if currencies.count(currency) > 1]:
         raise ConfigError([f"model.bundle names two bundles of {twice[0]}: name one of them"])
+
+
+def _load_installed(
+    config: Config, wanted: str, open_engine_: Callable[[Bundle], Engine], state: Path
+) -> Loaded | None:
+    """The installed bundle that takes the place of `wanted`; None where none does. One that is refused is left."""
+    shelf, folder = Shelf(state, time.time), _bundle_folder(wanted)
+    try:
+        manifest: Manifest | None = bundles.about(folder)
+    except BundleError:
+        manifest = None
+    currency = manifest.currency if manifest is not None else bundles.currency(folder)
+    while entry := shelf.begin(currency, manifest):
+        try:
+            bundle, engine = loading.load(shelf.path(entry), open_engine_)
+            if not (why := unfit(config, folder, bundle)):
+                return bundle, engine
+            engine.close()
+            raise BundleError(why)
+        except BundleError as error:
+            log.error("%s", error)
+            try:
+                shelf.roll_back(currency, str(error))
+            except OSError as trouble:
+                log.warning("what is used instead is not remembered: %s", trouble)
+                return None
+    return None
+
+
+def unfit(config: Config, configured: Path, bundle: Bundle) -> str:
+    """Why an installed bundle cannot take the place of the configured one, whatever it is worth; "" where it can."""
+    if config.pulses.driver == "none" or bundles.claimed_denominations(configured) == bundle.denominations:
+        return ""
+    return f"{bundle.path.name} has other amounts than the configured bundle, and they would be felt as wrong ones"
 
 
 def _load_or_stand_in(
@@ -251,7 +290,11 @@ def run(
         startup.lap("outlets")
         log.info("%s", startup)
         settle()
-        _pipeline(config, devices, loaded, hub).run(stop)
+        pocket = Pocket([(bundle, engine.invoke) for bundle, engine in loaded], time.perf_counter)
+        looks: Looks = pocket
+        if stand_in:
+            looks = closing.enter_context(_succession(config, devices, loaded, pocket, hub, state))
+        _pipeline(config, devices, loaded, looks, hub).run(stop)
         if stop.is_set():
             hub.post(Notice("goodbye"))
     return list(memory.utterances)
@@ -291,12 +334,42 @@ def _listen(hub: Hub, devices: Parts, closing: contextlib.ExitStack) -> None:
         hub.post(Fault.of(error))
 
 
-def _pipeline(config: Config, devices: Parts, loaded: Sequence[Loaded], hub: Hub) -> Pipeline:
-    pocket = Pocket([(bundle, engine.invoke) for bundle, engine in loaded], time.perf_counter)
+@contextlib.contextmanager
+def _succession(
+    config: Config, devices: Parts, loaded: Sequence[Loaded], pocket: Pocket, hub: Hub, state: Path
+) -> Iterator[Succession]:
+    """What lets installed bundles take their place while the device runs."""
+    places = {
+        manifest.currency: (_bundle_folder(name), manifest)
+        for name in config.model.bundles
+        for manifest in configured(changed(config, "model", bundle=name)).values()
+    }
+    terms = Terms(
+        config.model,
+        1e3 / config.camera.frames_per_s,
+        unfit=lambda bundle: unfit(config, places[bundle.manifest.currency][0], bundle),
+    )
+    succession = Succession(
+        pocket,
+        loaded,
+        places,
+        Shelf(state, devices.clock.wall_s),
+        terms,
+        devices.engine,
+        devices.shadow or (lambda folder: Companion(folder, config.model.runtime)),
+    )
+    succession.start()
+    try:
+        yield succession
+    finally:
+        succession.close()
+
+
+def _pipeline(config: Config, devices: Parts, loaded: Sequence[Loaded], looks: Looks, hub: Hub) -> Pipeline:
     return Pipeline(
         devices.camera,
-        pocket.observe,
-        pocket.step,
+        looks.observe,
+        looks.step,
         hub.post,
         guide=open_guide(config, [bundle for bundle, _ in loaded]),
         stalled_after_s=config.camera.stalled_after_s,

@@ -24,6 +24,7 @@ import numpy as np
 from edge.core.errors import BundleError
 from edge.core.line import brief
 from edge.core.messages import Frame, Verdict
+from edge.core.rehearsal import Answer
 
 ROOT = Path(__file__).resolve().parents[1]
 CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from edge import companion; companion.serve(*sys.argv[2:])"
@@ -32,14 +33,6 @@ PATIENCE_S = 60.0  # a Pi that does much else may be slow; a child that hangs is
 MEMORY_BYTES = 4 << 30  # of addresses
 LINE_MOST_BYTES = 64 << 10
 GRACE_S = 2.0
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What the shadow made of one frame."""
-
-    amounts: tuple[str, ...] = ()
-    cpu_ms: float = 0.0
-    why: str = ""  # it cannot be used at all
 
 
 class Companion:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from edge.core import wire
 from edge.core.bundle import Bundle
 from edge.credentials import PASSWORD, TOKEN, secret
-from edge.ports import Board, Broker, Button, Camera, Clock, Engine, Pulser, Speaker, Supervisor, Synth
+from edge.ports import Board, Broker, Button, Camera, Clock, Engine, Pulser, Shadow, Speaker, Supervisor, Synth
 from edge.settings import Config, VoiceConfig
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Parts:
     board: Board
     pulser: Callable[[], Pulser] | None = None
     light: Callable[[], Pulser] | None = None
+    shadow: Callable[[Path], Shadow] | None = None  # with the bundle in that folder; None: a process of its own
     sensor: bool = False  # the camera has one, whose noise makes every picture differ
 
 

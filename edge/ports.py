@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core.messages import Edge, Frame, Pcm
+from edge.core.rehearsal import Answer
 
 
 class Camera(Protocol):
@@ -119,6 +120,16 @@ class Broker(Protocol):
 
     def close(self) -> None:
         """Say goodbye and let the connection go."""
+
+
+class Shadow(Protocol):
+    """A bundle that looks at frames unheard, somewhere apart: what breaks there breaks there."""
+
+    def look(self, frame: Frame) -> Answer:
+        """What it makes of `frame`; waits for it. Raises BundleError once it has broken down."""
+
+    def close(self) -> None:
+        """End it; may be called twice."""
 
 
 class Clock(Protocol):

@@ -1,7 +1,7 @@
 """Owns what a person does with bundles that travel: install, list, use, roll back, and the keys that are trusted.
 
-Called as root it works as whoever owns the service's state: what it writes is the service's, and nothing foreign is read
-with root's rights. Only the keys are root's. It changes what is used, and the running daemon takes that up by itself.
+Called as root it works as whoever owns the service's state: what it writes is the service's, and what is foreign is not
+read with root's rights. Only the keys are root's. It changes what is used; the running daemon takes that up by itself.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Decider:
         return None if self._since_s is None else self._said
 
     def take_over(self, other: Decider) -> None:
-        """Go on where `other`, of the same labels, stands: what is in view and what was said of it stay, looks do not."""
+        """Go on where `other`, of the same labels, stands: the note in view and what was said of it, and no looks."""
         self._presence, self._since_s, self._now_s = other._presence, other._since_s, other._now_s
         self._away_s, self._blurred_s, self._in_a_row = other._away_s, other._blurred_s, other._in_a_row
         self._said, self._sure_of, self._told = other._said, other._sure_of, set(other._told)

@@ -151,7 +151,11 @@ class _Reader:
     @property
     def sees_what_it_said(self) -> bool:
         """Whether its last look shows the note whose amount it has said."""
-        return self.decider.said is not None and self._labels[int(self._looks[-1][1].argmax())] == self.decider.said
+        return (
+            bool(self._looks)
+            and self.decider.said is not None
+            and self._labels[int(self._looks[-1][1].argmax())] == self.decider.said
+        )
 
     def step(self, observation: Observation, contested: bool = False) -> list[Decision]:
         if observation.scores is not None:

@@ -21,6 +21,14 @@ LEAST_SHOWN = 6  # frames of a note, before its silence counts against the shado
 LONGEST_GAP_S = 1.0  # between frames, that counts as time looked at
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """What the bundle in the shadow made of one frame."""
+
+    amounts: tuple[str, ...] = ()  # that it would have said now
+    cpu_ms: float = 0.0  # processor time it took
+    why: str = ""  # it cannot be used at all
+
+
 @dataclass
 class _Note:
     """One note, as the bundle in use sees it."""

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import io
 import re
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from edge.core.bundle import MOST_BYTES, Manifest, check_names
 from edge.core.errors import BundleError
 from edge.core.line import brief, shown
+
+if TYPE_CHECKING:
+    import tarfile
 
 LINES = 4
 SIGNATURE_MOST_BYTES = 4 << 10
@@ -85,6 +87,8 @@ def read_comment(text: str) -> Claim:
 
 def pack(contents: Mapping[str, bytes]) -> bytes:
     """The archive of a bundle's files: the same files give the same bytes."""
+    import tarfile  # heavy, and few starts need it; likewise below
+
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name in sorted(contents):
@@ -109,6 +113,8 @@ def read_signature(sealed: BinaryIO) -> bytes:
 
 def unpack(archive: BinaryIO) -> dict[str, bytes]:
     """The files of an archive by their names, from where it is read next. Raises BundleError for all that is none."""
+    import tarfile
+
     try:
         with tarfile.open(fileobj=archive, mode="r:") as opened:
             return _members(opened)
@@ -119,11 +125,13 @@ def unpack(archive: BinaryIO) -> dict[str, bytes]:
 
 
 def _members(opened: tarfile.TarFile) -> dict[str, bytes]:
+    from tarfile import AREGTYPE, REGTYPE
+
     found: dict[str, bytes] = {}
     while (member := opened.next()) is not None:
         if member.name not in MOST_BYTES:
             raise BundleError(f"its archive holds {shown(member.name)}, which is no file of a bundle")
-        if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
+        if member.type not in (REGTYPE, AREGTYPE) or member.issparse():
             raise BundleError(f"its archive holds {member.name} as something else than a file")
         if member.name in found:
             raise BundleError(f"its archive holds {member.name} twice")

@@ -5,8 +5,8 @@
     <state>/bundles/.staging-*                 what an installation that was killed has left; the next clears it away
 
 Killed at any moment, `shelf.json` names whole bundles only; without it the settings hold. A bundle on trial has its
-starts counted before each: one that takes the process down is left after `MOST_STARTS` of them. It must not know where a
-bundle comes from, nor what runs it.
+starts counted before each: one that takes the process down is left after `MOST_STARTS` of them. It must not know where
+a bundle comes from, nor what runs it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -147,7 +145,7 @@ class Shelf:
         if claim.entry in self.entries():
             raise BundleError(f"it is here already, and not the newest: to use it, saynote bundle use {claim.entry}")
         raise BundleError(
-            f"it is version {claim.version} of {claim.currency}, and {newest} was here already: only newer ones are taken"
+            f"it is {claim.currency} {claim.version}, and {newest} was here already: only a newer one is taken"
         )
 
     def newest(self, currency: str, configured: Manifest) -> str:
@@ -165,17 +163,19 @@ class Shelf:
             except BlockingIOError:
                 raise BundleError("another bundle is being installed: try again when it is done") from None
             for left in self.folder.glob(f"{STAGING}*"):
-                shutil.rmtree(left, ignore_errors=True)
+                _remove(left)
             yield
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Path]:
         """A folder on the same file system, gone at the end unless it was renamed. Raises OSError."""
+        import tempfile
+
         folder = Path(tempfile.mkdtemp(prefix=STAGING, dir=self.folder))
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
 
     def keep(self, staged: Path, claim: Claim) -> str:
         """Give a staged bundle its name, once it is on the disk, and make it the candidate; the entry."""
@@ -310,7 +310,7 @@ class Shelf:
             if entry not in kept:
                 with contextlib.suppress(OSError):
                     gone = self.path(entry).rename(self.folder / f"{STAGING}{os.getpid()}-{entry}")
-                    shutil.rmtree(gone, ignore_errors=True)
+                    _remove(gone)
 
 
 def _version(entry: str) -> str:
@@ -330,3 +330,9 @@ def _stands(line: Line, configured: Manifest) -> bool:
     if line.over == configured.digest:
         return True
     return not _ordered(configured.version) or order(_version(line.active)) > order(configured.version)
+
+
+def _remove(folder: Path) -> None:
+    import shutil  # heavy, and no start needs it
+
+    shutil.rmtree(folder, ignore_errors=True)
