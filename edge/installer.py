@@ -127,7 +127,10 @@ def _verified(sealed: BinaryIO, keys: Path) -> tuple[bytes, Claim]:
 
 
 def _check(folder: Path, claim: Claim) -> None:
-    found = bundles.read(folder).manifest
+    try:
+        found = bundles.read(folder).manifest
+    except BundleError as error:
+        raise BundleError(str(error).removeprefix(f"{folder}: ")) from error
     if Claim.of(found) != claim:
         raise BundleError("it holds another bundle than its signature says")
 
@@ -153,7 +156,7 @@ def _try_apart(folder: Path, runtime: str) -> None:
         raise BundleError(f"its self-test breaks down on this device (signal {-tried.returncode})")
     said = brief(tried.stdout.decode("utf-8", "replace").strip(), 300)
     if tried.returncode == EXIT_BUNDLE:
-        raise BundleError(said.replace(f"{folder}: ", ""))
+        raise BundleError(said.removeprefix(f"{folder}: "))
     if tried.returncode != EXIT_OK:
         last = (tried.stderr.decode("utf-8", "replace").strip().splitlines() or ["it said nothing"])[-1]
         raise BundleError(f"its self-test cannot be run: {brief(last, 200)}")

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from edge.core.bundle import MOST_BYTES, Manifest, check_names
+from edge.core.bundle import CARD, MOST_BYTES, Manifest, check_names
 from edge.core.errors import BundleError
 from edge.core.line import brief, shown
 
@@ -117,11 +117,14 @@ def unpack(archive: BinaryIO) -> dict[str, bytes]:
 
     try:
         with tarfile.open(fileobj=archive, mode="r:") as opened:
-            return _members(opened)
+            found = _members(opened)
     except (tarfile.TarError, ValueError, OverflowError, EOFError, RecursionError) as error:
         if isinstance(error, BundleError):
             raise
         raise BundleError(f"its archive cannot be read: {brief(str(error))}") from error
+    if missing := [name for name in MOST_BYTES if name not in found and name != CARD]:
+        raise BundleError(f"its archive holds no {' and no '.join(missing)}")
+    return found
 
 
 def _members(opened: tarfile.TarFile) -> dict[str, bytes]:

@@ -47,11 +47,12 @@ def require_https(source: str) -> None:
 
 def _copy(path: Path, into: BinaryIO, most_bytes: int) -> None:
     try:
-        into.write(intake.read(path, most_bytes))
+        data = intake.read(path, most_bytes)
     except FileNotFoundError:
         raise BundleError(f"there is no file {shown(str(path))}") from None
     except OSError as error:
         raise BundleError(f"{shown(str(path))} cannot be read: {error.strerror}") from error
+    into.write(data)
 
 
 class _StaysSafe(urllib.request.HTTPRedirectHandler):
