@@ -23,10 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from edge.core.bundle import Bundle
+from edge.core.bundle import BACKGROUND, Bundle
 from edge.core.errors import BundleError, HardwareError
 from edge.core.manifest import Manifest
-from edge.core.messages import Decision, Frame, Observation, Verdict
+from edge.core.messages import NOTE_LIKE, Decision, Frame, Observation
 from edge.core.pocket import Pocket
 from edge.core.rehearsal import Rehearsal, verdict
 from edge.core.shelf import CONFIGURED, Line, Shelf, Tally
@@ -126,6 +126,7 @@ class Succession:
             for number, (bundle, engine) in enumerate(loaded)
             if bundle.manifest.currency in configured
         ]
+        self._background = pocket.labels.index(BACKGROUND)
         self._stamp: object = ()  # of the store as it was looked at last
         self._lines: dict[str, Line] = {}  # as it was then
         self._due: _Due | None = None  # for the main loop, which takes it
@@ -179,13 +180,16 @@ class Succession:
         decisions = self._pocket.step(observation)
         running = self._rehearsal
         if running is not None:
-            running.note(observation.t_s, decisions)
+            running.note(observation.t_s, decisions, self._looks_like_note(observation))
             self._wake.set()
         for place in self._places:
             if observation.scores is not None and place.number == observation.reader:
                 place.frames += 1
                 place.ms.append(sum(observation.ms.values()))
         return decisions
+
+    def _looks_like_note(self, observation: Observation) -> bool:
+        return observation.scores is not None and bool(observation.scores[self._background] < NOTE_LIKE)
 
     def _take_turn(self) -> None:
         with self._changing:
@@ -396,7 +400,7 @@ class _Running:
         self.place, self.entry, self.shadow = place, entry, shadow
         self._rehearsal = Rehearsal(place.currency, tally)
         self._offered: Frame | None = None
-        self._noted: deque[tuple[float, list[Decision]]] = deque(maxlen=BACKLOG)
+        self._noted: deque[tuple[float, list[Decision], bool]] = deque(maxlen=BACKLOG)
         self._cpu_ms: deque[float] = deque(maxlen=200)
         self._in_view = False
         self._seen = 0
@@ -413,17 +417,22 @@ class _Running:
         if self._offered is None and (self._in_view or self._seen % IDLE_EVERY == 0):
             self._offered = frame
 
-    def note(self, t_s: float, decisions: list[Decision]) -> None:
-        """For the main loop: what the bundle in use made of it."""
-        for decision in decisions:
-            self._in_view = decision.verdict is not Verdict.GONE
-        self._noted.append((t_s, decisions))
+    @property
+    def idle(self) -> bool:
+        """Whether everything was taken."""
+        return self._offered is None and not self._noted
+
+    def note(self, t_s: float, decisions: list[Decision], note: bool) -> None:
+        """For the main loop: what the bundle in use made of it; `note`: something like one is to be seen in it."""
+        self._in_view = note
+        self._noted.append((t_s, decisions, note))
 
     def turn(self) -> None:
         """Take what was noted, and show what was lent. Raises BundleError where the shadow breaks down."""
-        while self._noted:
-            self._rehearsal.live(*self._noted.popleft())
         frame = self._offered
+        # No further than the frame that is lent: its answer must be there before its note is judged.
+        while self._noted and (frame is None or self._noted[0][0] <= frame.t_s):
+            self._rehearsal.live(*self._noted.popleft())
         if frame is not None:
             answer = self.shadow.look(frame)
             self._rehearsal.shadow(frame.t_s, answer.amounts)

@@ -1,7 +1,8 @@
 """Owns the comparison of two bundles that look at the same frames: one is heard, the other is in its shadow.
 
 A note is what the one in use takes for one, from its coming into view until it has gone. To each note belong the
-amounts that either has said while it was there; what the shadow says where no note was is as wrong as another amount.
+amounts that either has said while it was there. What the shadow says where nothing like a note was is as wrong as
+another amount.
 It reads no clock and asks no model.
 """
 
@@ -16,8 +17,9 @@ import msgspec
 from edge.core.messages import Decision, Verdict
 from edge.core.shelf import Tally
 
-AROUND_S = 1.0  # the shadow may see a note so much earlier or later, and answers so late
+AROUND_S = 1.0  # the shadow may see a note so much earlier, and its answers come so late
 LEAST_SHOWN = 6  # frames of a note, before its silence counts against the shadow
+LIKE = 300  # frames that are remembered: twenty seconds
 LONGEST_GAP_S = 1.0  # between frames, that counts as time looked at
 
 
@@ -49,6 +51,7 @@ class Rehearsal:
         self._currency = currency
         self._notes: deque[_Note] = deque()  # only the last may still be in view
         self._heard: list[tuple[float, str]] = []  # amounts of the shadow that belong to no note yet
+        self._like: deque[float] = deque(maxlen=LIKE)  # when something like a note was seen last
         self._now_s: float | None = None
 
     @property
@@ -56,11 +59,13 @@ class Rehearsal:
         """Whether the one in use sees a note."""
         return bool(self._notes) and self._notes[-1].ended_s is None
 
-    def live(self, t_s: float, decisions: Sequence[Decision]) -> None:
-        """What the bundle in use made of a frame."""
+    def live(self, t_s: float, decisions: Sequence[Decision], note: bool) -> None:
+        """What the bundle in use made of a frame; `note`: something like one is to be seen in it."""
         if self._now_s is not None and 0 < t_s - self._now_s <= LONGEST_GAP_S:
             self._add(seconds=t_s - self._now_s)
         self._now_s = t_s
+        if note:
+            self._like.append(t_s)
         for decision in decisions:
             self._take(decision)
         self._judge_those_gone()
@@ -91,7 +96,11 @@ class Rehearsal:
         stray = [one for one in self._heard if one[0] < begins_s - AROUND_S and one[0] < self._now_s - 2 * AROUND_S]
         if stray:
             self._heard = [one for one in self._heard if one not in stray]
-            self._add(otherwise=len(stray))
+            # Of what was in view when the comparison began, or for a moment only, nothing can be said.
+            self._add(otherwise=sum(not self._was_like(t_s) for t_s, _ in stray))
+
+    def _was_like(self, t_s: float) -> bool:
+        return any(abs(t_s - like_s) <= AROUND_S for like_s in self._like)
 
     @staticmethod
     def _is_over(note: _Note, now_s: float) -> bool:
@@ -99,9 +108,8 @@ class Rehearsal:
 
     def _judge(self, note: _Note) -> None:
         assert note.ended_s is not None
-        begins_s, ends_s = note.began_s - AROUND_S, note.ended_s + AROUND_S
-        if self._notes:
-            ends_s = min(ends_s, self._notes[0].began_s)
+        # A note has been out of sight for a while when it counts as gone: what is said later is said to the next.
+        begins_s, ends_s = note.began_s - AROUND_S, note.ended_s
         said = {amount for t_s, amount in self._heard if begins_s <= t_s <= ends_s}
         self._heard = [one for one in self._heard if not begins_s <= one[0] <= ends_s]
         if note.foreign:

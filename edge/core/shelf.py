@@ -222,6 +222,7 @@ class Shelf:
             return entry
         try:
             if line.starts >= MOST_STARTS:
+                log.warning("bundle %s is left: it was started %d times and never did well", entry, line.starts)
                 self.roll_back(currency, f"it was started {line.starts} times and never did well")
                 return self.chosen(currency, configured)
             self._change(currency, lambda line: msgspec.structs.replace(line, starts=line.starts + 1))
@@ -271,7 +272,6 @@ class Shelf:
             )
 
         self._change(currency, change, Outcome(left, "rolled back", why))
-        log.warning("bundle %s is rolled back: %s", left, why)
         return self.line(currency).active
 
     def refuse(self, currency: str, entry: str, why: str) -> None:
@@ -281,7 +281,6 @@ class Shelf:
             return msgspec.structs.replace(line, candidate="", tally=Tally()) if line.candidate == entry else line
 
         self._change(currency, change, Outcome(entry, "refused", why))
-        log.warning("bundle %s is not used: %s", entry, why)
 
     def count(self, currency: str, entry: str, tally: Tally) -> None:
         """What the shadow of `entry` has shown by now."""

@@ -30,10 +30,10 @@ from tests.sealed import make, trusting
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
 
 KILLS = int(os.environ.get("SAYNOTE_KILLS", "20"))
-EVERY = 1 if KILLS > 50 else 5  # so many kills between two daemons that must speak
+EVERY = 1 if KILLS > 50 else 10  # so many kills between two daemons that must speak
 PATIENCE_S = 120.0
 SEED = 17
-DAEMON_S = 15.0  # from its start into its trial
+DAEMON_S = 15.0 if KILLS > 50 else 8.0  # from its start into its trial
 STEPS = ("fetch", "verify", "stage", "check", "try", "keep", "kept", "use", "rollback", "daemon")
 LONG = {"try": 1.0, "check": 0.1, "keep": 0.05}  # seconds that a step may take; others are short
 INSTALL = """

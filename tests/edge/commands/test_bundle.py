@@ -1,0 +1,94 @@
+"""What a person does with bundles that travel, from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge import app
+from edge.__main__ import main
+from edge.core.bundle import MANIFEST
+from edge.core.errors import EXIT_BUNDLE, EXIT_CONFIG, EXIT_OK
+from edge.core.seal import Claim
+from edge.core.shelf import Shelf
+from tests import sealed
+
+Call = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    config = tmp_path / "edge.toml"
+    config.write_text(f'[model]\nbundle = "xts"\nkeys = "{tmp_path / "keys"}"\n')
+
+    def _call(*words: str) -> tuple[int, str]:
+        code = main(["bundle", "--config", str(config), *words])
+        captured = capsys.readouterr()
+        return code, captured.out + captured.err
+
+    return _call
+
+
+def put(tmp_path: Path, version: str) -> str:
+    shelf = Shelf(tmp_path / "state")
+    with shelf.installing(), shelf.staging() as folder:
+        made = sealed.bundle(folder / "b", version)
+        return shelf.keep(made, Claim.of(sealed.manifest_of(made)))
+
+
+def test_where_nothing_was_installed_it_says_what_is_in_use(call: Call, tmp_path: Path) -> None:
+    assert call("list") == (EXIT_OK, "XTS configured: xts 0.1.0, in use\nno bundle was installed here\n")
+    assert not (tmp_path / "state").exists(), "to look changes nothing"
+
+
+def test_bundles_are_listed_used_and_rolled_back(call: Call, tmp_path: Path) -> None:
+    first, second = put(tmp_path, "0.2.0"), put(tmp_path, "0.3.0")
+    assert call("use", "0.2.0") == (EXIT_OK, f"{first} is used from now on\n")
+    assert call("use", second)[0] == EXIT_OK
+    listed = call("list")[1]
+    assert f"{second}: in use, on trial\n" in listed
+    assert f"{first}: before it\n" in listed
+    assert f"{first} switched: asked for" in listed
+    assert call("rollback") == (EXIT_OK, f"{first} is used from now on\n")
+    assert call("use", "configured") == (EXIT_OK, "configured is used from now on\n")
+    code, said = call("rollback")
+    assert (code, "there is nothing to go back to" in said) == (EXIT_BUNDLE, True)
+
+
+def test_what_is_not_here_cannot_be_used(call: Call, tmp_path: Path) -> None:
+    put(tmp_path, "0.2.0")
+    code, said = call("use", "0.9.0")
+    assert code == EXIT_BUNDLE
+    assert said == "saynote: '0.9.0' is no bundle of XTS-0.2.0-582d5280\n"
+
+
+def test_keys_are_listed_added_and_removed(call: Call, tmp_path: Path) -> None:
+    assert "no key is trusted" in call("keys")[1]
+    code, said = call("keys", "--add", sealed.pair().public_key.to_base64().decode())
+    id_ = said.split()[4]
+    assert code == EXIT_OK
+    assert call("keys")[1].startswith(id_)
+    assert call("keys", "--remove", "0000000000000000")[0] == EXIT_CONFIG
+    assert call("keys", "--remove", id_)[0] == EXIT_OK
+    assert call("keys", "--add", "no key")[0] == EXIT_CONFIG
+
+
+def test_a_file_that_is_not_there_and_an_address_that_is_not_https_are_refused(call: Call, tmp_path: Path) -> None:
+    assert call("install", str(tmp_path / "nothing"))[0] == EXIT_BUNDLE
+    code, said = call("install", "http://127.0.0.1/x")
+    assert (code, said.count("\n")) == (EXIT_BUNDLE, 1)
+
+
+@pytest.mark.integration
+def test_a_sealed_bundle_is_installed_and_waits_in_the_shadow(call: Call, tmp_path: Path) -> None:
+    source = sealed.make(tmp_path)
+    assert "which is not trusted here" in call("install", str(source))[1]
+    sealed.trusting(tmp_path / "keys")
+    code, said = call("install", str(source))
+    assert code == EXIT_OK, said
+    assert said == "installed XTS-0.2.0-582d5280; the daemon compares it for 600 s and 5 notes, unheard\n"
+    assert "XTS-0.2.0-582d5280: in the shadow: 0 notes alike" in call("list")[1]
+    assert (app.BUNDLES / "xts" / MANIFEST).is_file()
