@@ -20,7 +20,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 REFERENCES = "#/components/schemas/{name}"
 CHANNELS = {
     "detection": ("detection",),
-    "event": ("unsure", "hint", "fault", "recovered"),
+    "event": ("unsure", "hint", "fault", "recovered", "bundle"),
     "health": ("health",),
     "state": ("state",),
     "summary": ("summary",),
@@ -32,6 +32,7 @@ COMMAND = {
     "properties": {
         "id": {"type": "string", "minLength": 1, "maxLength": MAX_ID},
         "text": {"type": "string", "maxLength": MAX_TEXT, "description": "of say"},
+        "url": {"type": "string", "description": "of bundle: an https address"},
     },
 }
 

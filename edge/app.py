@@ -27,8 +27,8 @@ from edge.core.errors import BundleError, ConfigError, HardwareError, Reason
 from edge.core.guide import Guide, Mount
 from edge.core.line import shown
 from edge.core.manifest import Manifest
-from edge.core.messages import Fault, Notice, Sight, Utterance
-from edge.core.pocket import Pocket, labels_of
+from edge.core.messages import Arrival, Fault, InUse, Notice, Sight, Utterance
+from edge.core.pocket import Pocket, labels_of, thresholds_of
 from edge.core.pulsecode import PulseCode
 from edge.core.shelf import Shelf
 from edge.core.speech import Speech
@@ -274,6 +274,8 @@ def run(
         kit = Kit(
             config, devices, chosen, speech, phrases, memory, state, closing, screen, lambda: hub.dropped, renewal
         )
+        if stand_in:
+            kit = replace(kit, install=lambda url: _install(config, state, url))
         outlets = Outlets(kit, hub)
         _log_start(config, loaded, rendered)
         outlets.start()
@@ -293,7 +295,7 @@ def run(
         pocket = Pocket([(bundle, engine.invoke) for bundle, engine in loaded], time.perf_counter)
         looks: Looks = pocket
         if stand_in:
-            looks = closing.enter_context(_succession(config, devices, loaded, pocket, hub, state))
+            looks = closing.enter_context(_succession(config, devices, loaded, pocket, hub, kit))
         _pipeline(config, devices, loaded, looks, hub).run(stop)
         if stop.is_set():
             hub.post(Notice("goodbye"))
@@ -334,9 +336,28 @@ def _listen(hub: Hub, devices: Parts, closing: contextlib.ExitStack) -> None:
         hub.post(Fault.of(error))
 
 
+def _install(config: Config, state: Path, url: str) -> str:
+    from edge import installer  # few devices take in anything from afar
+
+    shelf, keys = Shelf(state, time.time), Path(config.model.keys)
+    return installer.install(url, shelf, keys, configured(config), runtime=config.model.runtime)
+
+
+def _switched(kit: Kit, hub: Hub) -> Callable[[int, Bundle], None]:
+    """Tells the outlets who looks now; called from the main loop."""
+    now = list(kit.bundles)
+
+    def tell(number: int, bundle: Bundle) -> None:
+        now[number] = bundle
+        told = replace(kit, bundles=tuple(now))
+        hub.post(InUse(told.bundle_name, told.digest, thresholds_of(now)))
+
+    return tell
+
+
 @contextlib.contextmanager
 def _succession(
-    config: Config, devices: Parts, loaded: Sequence[Loaded], pocket: Pocket, hub: Hub, state: Path
+    config: Config, devices: Parts, loaded: Sequence[Loaded], pocket: Pocket, hub: Hub, kit: Kit
 ) -> Iterator[Succession]:
     """What lets installed bundles take their place while the device runs."""
     places = {
@@ -353,10 +374,12 @@ def _succession(
         pocket,
         loaded,
         places,
-        Shelf(state, devices.clock.wall_s),
+        Shelf(kit.state, devices.clock.wall_s),
         terms,
         devices.engine,
         devices.shadow or (lambda folder: Companion(folder, config.model.runtime)),
+        switched=_switched(kit, hub),
+        told=lambda entry, what, why: hub.post(Arrival(entry, what, why)),
     )
     succession.start()
     try:

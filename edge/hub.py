@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeAlias
 
-from edge.core.messages import Edge, Event, Holding, Observation, Reaction, Sight, Stretch, Turn, Utterance
+from edge.core.messages import Edge, Event, Holding, InUse, Observation, Reaction, Sight, Stretch, Turn, Utterance
 from edge.core.orders import Answered, Command, Done, Response
 from edge.core.session import Answer, Standing
 
@@ -23,7 +23,19 @@ log = logging.getLogger(__name__)
 
 Order: TypeAlias = Command | Done | Response | Answered
 Message: TypeAlias = (
-    Turn | Observation | Sight | Event | Edge | Holding | Answer | Standing | Utterance | Reaction | Stretch | Order
+    Turn
+    | Observation
+    | Sight
+    | Event
+    | Edge
+    | Holding
+    | Answer
+    | Standing
+    | Utterance
+    | Reaction
+    | Stretch
+    | InUse
+    | Order
 )
 Post: TypeAlias = Callable[[Message], None]
 

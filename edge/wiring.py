@@ -24,12 +24,14 @@ from edge.core.bundle import Bundle
 from edge.core.errors import HardwareError
 from edge.core.gestures import Timings
 from edge.core.messages import (
+    Arrival,
     Decision,
     Edge,
     Fault,
     Guidance,
     Health,
     Holding,
+    InUse,
     Notice,
     Observation,
     Reaction,
@@ -39,7 +41,7 @@ from edge.core.messages import (
     Turn,
     Utterance,
 )
-from edge.core.orders import RELOAD, SNAPSHOT, SPOKEN, Answered, Command, Done, Response
+from edge.core.orders import BUNDLE, RELOAD, SNAPSHOT, SPOKEN, Answered, Command, Done, Response
 from edge.core.pocket import labels_of, thresholds_of
 from edge.core.pulsecode import PulseCode, Rhythm
 from edge.core.session import Repeat, Reply, Standing, Total
@@ -82,6 +84,7 @@ class Kit:
     screen: TextIO | None = None  # a terminal to show on
     dropped: Callable[[], int] = lambda: 0  # messages that an outlet had no room for
     renewal: Renewal | None = None
+    install: Callable[[str], str] | None = None  # takes in a sealed bundle from an address; its name
     absent: dict[str, str] = field(default_factory=dict)  # extras that could not start, by their row's name: why
 
     @property
@@ -209,6 +212,8 @@ def _orders(kit: Kit, post: Post) -> Outlet:
         barred = dict.fromkeys(SPOKEN, "this device does not speak")
     if not kit.config.capture.enabled:
         barred[SNAPSHOT] = "this device keeps no pictures: capture.enabled is false"
+    if kit.install is None:
+        barred[BUNDLE] = "the bundle of this run was named by hand"
     if kit.renewal is None:
         barred[RELOAD] = "nobody would start it again: it does not run as a service of systemd"
 
@@ -226,6 +231,13 @@ def _reload(kit: Kit, post: Post) -> Outlet:
 
     assert kit.renewal is not None  # else it is not wanted
     return Reload(kit.renewal.mistakes, kit.renewal.end, kit.devices.clock, post=post)
+
+
+def _arrivals(kit: Kit, post: Post) -> Outlet:
+    from edge.outlets.arrivals import Arrivals
+
+    assert kit.install is not None  # else it is not wanted
+    return Arrivals(kit.install, post=post)
 
 
 def _takes_commands(kit: Kit) -> bool:
@@ -279,15 +291,16 @@ TABLE = (
     Row("view", _view, (*NEWS, Observation, Utterance), wanted=lambda kit: kit.screen is not None),
     Row("light", _light, (Decision, Guidance), wanted=lambda kit: kit.devices.light is not None),
     Row("pulses", _pulses, (*NEWS, *ANSWERS, Notice, Holding), wanted=lambda kit: kit.devices.pulser is not None),
-    Row("telemetry", _telemetry, (*NEWS, Health, Stretch, Standing, Response),
+    Row("telemetry", _telemetry, (*NEWS, Health, Stretch, Standing, Response, Arrival, InUse),
         wanted=lambda kit: kit.config.mqtt.enabled),
     Row("orders", _orders, (Done,), wanted=_takes_commands),
     Row("reload", _reload, (Command, Answered, Decision),
         wanted=lambda kit: _takes_commands(kit) and kit.renewal is not None),
+    Row("arrivals", _arrivals, (Command,), wanted=lambda kit: _takes_commands(kit) and kit.install is not None),
     Row("health", _health, (Turn, Observation, Decision, Reaction, Fault, Recovered)),
     Row("said", lambda kit, _post: kit.said, (Utterance,)),
     Row("announcer", _announcer, (*NEWS, Notice, Edge, Command)),
-    Row("capture", _capture, (Sight, Decision, Command), wanted=lambda kit: kit.config.capture.enabled,
+    Row("capture", _capture, (Sight, Decision, Command, InUse), wanted=lambda kit: kit.config.capture.enabled,
         extra="captures kept"),
     Row("web", _web, (*NEWS, Sight, Health, Edge, Utterance), wanted=lambda kit: kit.config.web.enabled,
         extra="live view"),

@@ -236,7 +236,25 @@ class Reaction:
     ms: float
 
 
-Event: TypeAlias = Decision | Guidance | Fault | Recovered | Notice | Health
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What became of a bundle that was installed."""
+
+    entry: str  # currency, version and the beginning of its digest; "configured" for what the settings name
+    what: str  # in the shadow, refused, switched, stays, rolled back
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """From the next frame on another bundle looks."""
+
+    bundle: str  # name and version, as `Source` has them
+    digest: str
+    thresholds: dict[str, float]  # by label
+
+
+Event: TypeAlias = Decision | Guidance | Fault | Recovered | Notice | Health | Arrival
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
     say         say a text: {"text": "..."}
     identify    sound a tone, so that a helper finds this one
     snapshot    keep the latest picture on the device
+    bundle      take in a sealed bundle: {"url": "https://..."}
     reload      end, so that systemd starts it anew with the settings as they stand now
 
 A wrong amount is the worst error, so no text may pass for one: none with a number in it is taken, none with the name of
@@ -23,8 +24,8 @@ from msgspec import Meta
 from edge.core.line import brief
 
 SPOKEN = ("repeat", "say", "identify")  # what can be heard
-SNAPSHOT, RELOAD = "snapshot", "reload"
-VERBS = (*SPOKEN, SNAPSHOT, RELOAD)
+SNAPSHOT, RELOAD, BUNDLE = "snapshot", "reload", "bundle"
+VERBS = (*SPOKEN, SNAPSHOT, RELOAD, BUNDLE)
 MAX_BYTES = 2048  # of a command's payload
 MAX_ID = 64
 MAX_TEXT = 200  # characters to be said
@@ -46,7 +47,7 @@ class Command:
 
     id: str
     verb: str  # one of VERBS
-    text: str = ""  # of "say"
+    text: str = ""  # of "say"; the address of "bundle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class _Raw(msgspec.Struct):
 
     id: Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
     text: str = ""
+    url: str = ""
 
 
 class _Named(msgspec.Struct):
@@ -99,11 +101,20 @@ def read(verb: str, payload: bytes, units: Collection[str] = ()) -> Command:
         raise OrderError("its id holds characters that cannot be shown")
     if verb not in VERBS:
         raise OrderError(f"there is no command {brief(verb)}; known are {', '.join(VERBS)}", raw.id)
+    if verb == BUNDLE:
+        return Command(raw.id, verb, _address(raw))
     if verb != "say":
         return Command(raw.id, verb)
     if why := _unspeakable(raw.text, units):
         raise OrderError(why, raw.id)
     return Command(raw.id, verb, " ".join(raw.text.split()))
+
+
+def _address(raw: _Raw) -> str:
+    """Where a bundle is to be had: a path would let whoever is far read what lies on the device."""
+    if not raw.url.startswith("https://") or any(not "!" <= sign <= "~" for sign in raw.url):
+        raise OrderError(f"its url {brief(ascii(raw.url))} is no https address", raw.id)
+    return raw.url
 
 
 def _id_in(payload: bytes) -> str:

@@ -94,6 +94,14 @@ class RecoveredPayload(Payload, frozen=True, kw_only=True, tag="recovered"):
     ] = ""
 
 
+class BundlePayload(Payload, frozen=True, kw_only=True, tag="bundle"):
+    """What became of a bundle that was installed."""
+
+    entry: Annotated[str, Meta(description="currency, version and the beginning of its digest", max_length=MAX_DETAIL)]
+    what: Annotated[str, Meta(description="in the shadow, refused, switched, stays, rolled back")]
+    why: Annotated[str, Meta(description="for a technician", max_length=MAX_DETAIL)]
+
+
 class HealthPayload(Payload, frozen=True, kw_only=True, tag="health"):
     """How the device does."""
 
@@ -186,11 +194,15 @@ class ResponsePayload(Payload, frozen=True, kw_only=True, tag="response"):
     """What became of a command."""
 
     id: Annotated[str, Meta(description="the command's; empty where it had none that could be read", max_length=64)]
-    verb: Annotated[str, Meta(description="repeat, say, identify, snapshot, reload", max_length=64)]
+    verb: Annotated[str, Meta(description="repeat, say, identify, snapshot, reload, bundle", max_length=64)]
     ok: Annotated[bool, Meta(description="whether it was done")]
     why: Annotated[str, Meta(description="why not; empty when it was done", max_length=MAX_DETAIL)]
     result: Annotated[
-        str, Meta(description="the kept picture's name; empty where counts are not shared", max_length=MAX_DETAIL)
+        str,
+        Meta(
+            description="the kept picture's name, where counts are shared; the installed bundle's",
+            max_length=MAX_DETAIL,
+        ),
     ] = ""
 
 
@@ -200,6 +212,7 @@ AnyPayload: TypeAlias = (
     | HintPayload
     | FaultPayload
     | RecoveredPayload
+    | BundlePayload
     | HealthPayload
     | StatePayload
     | SummaryPayload

@@ -14,11 +14,12 @@ from decimal import Decimal
 from typing import Any
 
 from edge.core.days import Day
-from edge.core.messages import Decision, Fault, Guidance, Health, Recovered, Verdict
-from edge.core.orders import Response
+from edge.core.messages import Arrival, Decision, Fault, Guidance, Health, Recovered, Verdict
+from edge.core.orders import BUNDLE, Response
 from edge.core.payloads import (
     MAX_DETAIL,
     AnyPayload,
+    BundlePayload,
     DayPart,
     DetectionPayload,
     FaultPayload,
@@ -75,6 +76,7 @@ LEVEL_OF: dict[str, Level] = {
     "fault": "health",
     "recovered": "health",
     "response": "health",
+    "bundle": "health",
     "unsure": "counts",
     "hint": "counts",
     "detection": "amounts",
@@ -135,6 +137,7 @@ def _kind_of(event: Told) -> str | None:
         return "detection" if event.verdict is Verdict.AMOUNT else unsure.get(event.verdict)
     kinds: dict[type, str] = {
         Guidance: "hint", Fault: "fault", Recovered: "recovered", Health: "health", Response: "response",
+        Arrival: "bundle",
     }  # fmt: skip
     return kinds.get(type(event))
 
@@ -150,7 +153,7 @@ def worth(event: Told) -> Worth:
     """What would be lost with it."""
     if isinstance(event, Decision):
         return Worth.AMOUNT if event.verdict is Verdict.AMOUNT else Worth.UNSURE
-    if isinstance(event, Fault | Recovered):
+    if isinstance(event, Fault | Recovered | Arrival):
         return Worth.FAULT
     return Worth.HEALTH if isinstance(event, Health) else Worth.HINT
 
@@ -190,10 +193,12 @@ def payload(event: Told, source: Source, entry: Entry, moment: Moment, *, taken_
         return FaultPayload(part=event.device, reason=event.reason, detail=_detail(event.detail), **head)
     if isinstance(event, Recovered):
         return RecoveredPayload(part=event.device, reason=event.reason, **head)
+    if isinstance(event, Arrival):
+        return BundlePayload(entry=_detail(event.entry), what=event.what, why=_detail(event.why), **head)
     if isinstance(event, Response):
         head |= {"id": event.id, "verb": event.verb[:64], "ok": event.ok}
         # A picture's name counts those of its day.
-        result = _detail(event.result) if source.tells("counts") else ""
+        result = _detail(event.result) if source.tells("counts") or event.verb == BUNDLE else ""
         return ResponsePayload(why=_detail(event.why), result=result, **head)
     assert isinstance(event, Health)
     return _health(event, source, entry, taken_over, head)

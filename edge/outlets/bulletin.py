@@ -33,6 +33,10 @@ class Bulletin:
         self._stands.note(event, moment.t_s, moment.wall_s)
         self._due = self._due or self._said is None or _body(self._said) != _body(self._now(moment))
 
+    def renew(self, source: wire.Source) -> None:
+        """Who speaks has changed: it is said, too."""
+        self._source, self._due = source, True
+
     def again(self) -> None:
         """Say it, changed or not: with each health."""
         self._due = True

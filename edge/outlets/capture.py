@@ -30,7 +30,7 @@ import msgspec
 from edge.core import picture
 from edge.core.bundle import BACKGROUND, RESERVED
 from edge.core.errors import HardwareError, Reason
-from edge.core.messages import NOTE_LIKE, Decision, Frame, Notice, Observation, Sight, Verdict
+from edge.core.messages import NOTE_LIKE, Decision, Frame, InUse, Notice, Observation, Sight, Verdict
 from edge.core.orders import SNAPSHOT, Command, Done
 from edge.outlets.album import Album
 from edge.outlets.inbox import Inbox
@@ -46,7 +46,7 @@ CLOSE_S = 2.0
 STALE_S = 10.0  # an older picture than that is none of now
 REASONS = {Verdict.UNSURE: "unsure", Verdict.SEVERAL: "several"}
 
-Item: TypeAlias = Sight | Decision | Command
+Item: TypeAlias = Sight | Decision | Command | InUse
 Posted: TypeAlias = Done | Notice
 
 
@@ -108,6 +108,9 @@ class Capture:
         """Pick what is worth keeping; called by the main loop. False when a picture was turned away."""
         if isinstance(item, Command):
             return item.verb != SNAPSHOT or self._asked(item.id)
+        if isinstance(item, InUse):
+            self._bundle, self._digest, self._thresholds = item.bundle, item.digest, item.thresholds
+            return True
         if isinstance(item, Sight):
             self._latest = item, self._clock.now_s()
             self._look(item.frame, item.observation)

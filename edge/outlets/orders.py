@@ -21,7 +21,7 @@ from typing import TypeAlias
 
 from edge.core import orders
 from edge.core.line import brief
-from edge.core.orders import Command, Done, OrderError, Response
+from edge.core.orders import BUNDLE, Command, Done, OrderError, Response
 from edge.core.topics import Topics
 from edge.outlets.inbox import Inbox
 from edge.outlets.worker import Mishaps, serve
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 INBOX_SIZE = 32
 REMEMBERED = 256  # ids
 PATIENCE_S = 20.0  # for whoever does it
+PATIENCE_OF_S = {BUNDLE: 900.0}  # what is fetched and tried
 CLOSE_S = 1.0
 
 
@@ -115,7 +116,7 @@ class Orders:
             return
         self._remember(command.id)
         log.info("asked from afar: %s", command.verb)
-        self._open[command.id] = (command.verb, time.monotonic() + PATIENCE_S)
+        self._open[command.id] = (command.verb, time.monotonic() + PATIENCE_OF_S.get(command.verb, PATIENCE_S))
         if why := self._barred(command.verb):
             self._answer(Done(command.id, why))
         else:

@@ -9,6 +9,7 @@ its owner does not share goes no further than the inbox, but for what `Bulletin`
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
@@ -18,7 +19,7 @@ from typing import TypeAlias
 
 from edge.core import wire
 from edge.core.errors import Reason, TransientError
-from edge.core.messages import Decision, Event, Fault, Guidance, Health, Recovered, Stretch, Verdict
+from edge.core.messages import Decision, Event, Fault, Guidance, Health, InUse, Recovered, Stretch, Verdict
 from edge.core.orders import RELOAD, Answered, Response
 from edge.core.session import Standing
 from edge.core.wire import Moment
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 INBOX = 256
 SUMMARY_S = 3600.0  # between two, unless a day ends
 
-Item: TypeAlias = Event | Response | Stretch | Standing
+Item: TypeAlias = Event | Response | Stretch | Standing | InUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,10 @@ class Telemetry:
 
     def _take(self, noted: _Noted) -> None:
         event = noted.event
+        if isinstance(event, InUse):
+            self._source = dataclasses.replace(self._source, bundle=event.bundle, digest=event.digest)
+            self._bulletin.renew(self._source)
+            return
         if isinstance(event, Decision | Standing | Fault | Recovered):
             self._bulletin.note(event, noted.moment)
         if noted.ours:
@@ -164,7 +169,7 @@ class Telemetry:
 
     def _travels(self, event: Item) -> bool:
         """As a message of its own, as far as its owner shares."""
-        level = None if isinstance(event, Stretch | Standing) else wire.level_of(event)
+        level = None if isinstance(event, Stretch | Standing | InUse) else wire.level_of(event)
         return level is not None and self._source.tells(level)
 
     def _minute_has_passed(self, now: Moment) -> None:

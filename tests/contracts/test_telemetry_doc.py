@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edge.core import wire
-from edge.core.messages import Decision, Fault, Guidance, Health, Hint, Recovered, Verdict
+from edge.core.messages import Arrival, Decision, Fault, Guidance, Health, Hint, Recovered, Verdict
 from edge.core.orders import Response
 
 PAGE = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text(encoding="utf-8")
@@ -22,6 +22,7 @@ EVENTS: dict[str, wire.Told] = {
     "hint": Guidance(Hint.CLOSER, 1.0),
     "fault": Fault("camera", "stopped"),
     "recovered": Recovered("camera"),
+    "bundle": Arrival("INR-1.1.0-41d07be3", "refused"),
     "health": Health(1.0, 1, 1, 1, {}),
     "response": Response("c1", "say", ok=True),
 }

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,6 +20,8 @@ from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.errors import BundleError, ConfigError, HardwareError, Reason
 from edge.core.messages import Frame
+from edge.core.seal import Claim
+from edge.core.shelf import Shelf
 from edge.devices import Parts
 from edge.drivers.fake import (
     FakeBroker,
@@ -45,6 +47,8 @@ from edge.settings import (
     WebConfig,
 )
 from edge.wiring import device_id
+from tests import sealed
+from tests.bundles import labelled
 from tests.devices import fake_engine, fake_parts
 from training.playmoney import notes
 
@@ -591,3 +595,65 @@ def test_each_of_several_bundles_has_a_stand_in_of_its_own_currency(tmp_path: Pa
     loaded, faults = app.load_or_stand_in(config, fake_engine, tmp_path)
     assert [bundle.path for bundle, _ in loaded] == [app.BUNDLES / "xts", app.BUNDLES / "inr"]
     assert [fault.reason for fault in faults] == [Reason.REFUSED.value]
+
+
+# --- bundles that were installed
+
+
+def installed(state: Path, version: str = "0.2.0", make: Callable[[Path, str], Path] = sealed.bundle) -> str:
+    shelf = Shelf(state)
+    with shelf.installing(), shelf.staging() as folder:
+        made = make(folder / "b", version)
+        entry = shelf.keep(made, Claim.of(bundles.about(made)))
+    shelf.promote("XTS", entry, sealed.CONFIGURED["XTS"])
+    return entry
+
+
+def used(state: Path, config: Config = CONFIG, engine: Callable[[Bundle], object] = fake_engine) -> str:
+    (found, *_), faults = app.load_or_stand_in(config, engine, state)  # type: ignore[arg-type]
+    assert faults == []
+    return found[0].path.name
+
+
+def test_an_installed_bundle_takes_the_place_of_the_configured_one(tmp_path: Path) -> None:
+    entry = installed(tmp_path)
+    assert used(tmp_path) == entry
+    assert app.load(CONFIG, fake_engine)[0][0].path.name == "xts", "for whoever names one by hand"
+
+
+def test_one_that_is_refused_at_the_start_gives_way_to_the_one_before(tmp_path: Path) -> None:
+    first, second = installed(tmp_path, "0.2.0"), installed(tmp_path, "0.3.0")
+    (tmp_path / "bundles" / second / "model.tflite").write_bytes(b"")
+    assert used(tmp_path) == first
+    (tmp_path / "bundles" / first / "labels.txt").unlink()
+    assert used(tmp_path) == "xts"
+    assert [one.what for one in Shelf(tmp_path).read().outcomes][-2:] == ["rolled back", "rolled back"]
+
+
+def test_one_that_takes_the_process_down_at_its_start_is_left_after_two(tmp_path: Path) -> None:
+    entry, tried = installed(tmp_path), []
+
+    def dying(bundle: Bundle) -> FakeEngine:
+        tried.append(bundle.path.name)
+        if bundle.path.name == entry:
+            raise SystemExit("as a kill would")
+        return fake_engine(bundle)
+
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            used(tmp_path, engine=dying)
+    assert used(tmp_path, engine=dying) == "xts"
+    assert tried == [entry, entry, "xts"]
+
+
+def test_amounts_that_a_hand_has_not_learnt_are_not_installed_under_it(tmp_path: Path) -> None:
+    def fewer(folder: Path, version: str) -> Path:
+        sealed.bundle(folder, version)
+        labelled("7")(folder)
+        return folder
+
+    entry = installed(tmp_path, make=fewer)
+    felt = Config(model=ModelConfig(bundle="xts"), pulses=PulsesConfig(driver="gpio"))
+    assert used(tmp_path, felt) == "xts"
+    assert "other amounts" in Shelf(tmp_path).read().outcomes[-1].why
+    assert entry not in Shelf(tmp_path).line("XTS").active

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.core import orders
 from edge.core.orders import MAX_BYTES, MAX_TEXT, VERBS, Command, OrderError, read
 
 UNITS = ("rupee", "rupees", "रुपये")
@@ -101,3 +102,18 @@ def test_any_bytes_give_a_command_or_an_error_of_ours(verb: str, payload: bytes)
         read(verb, payload, UNITS)
     except OrderError as error:
         assert str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "http://x/y", "file:///etc/passwd", "/etc/passwd", "https://x y", "https://x\n", "HTTPS://x", "https://é"],
+)
+def test_a_bundle_is_fetched_from_an_https_address_and_nothing_else(url: str) -> None:
+    with pytest.raises(orders.OrderError, match="is no https address") as found:
+        orders.read("bundle", json.dumps({"id": "a", "url": url}).encode())
+    assert found.value.id == "a"
+
+
+def test_the_address_of_a_bundle_goes_with_the_command() -> None:
+    command = orders.read("bundle", b'{"id": "a", "url": "https://example.org/x.saynote"}')
+    assert command == orders.Command("a", "bundle", "https://example.org/x.saynote")

@@ -1,0 +1,73 @@
+"""Owns what becomes of the command to take in a sealed bundle: one at a time, answered once. Knows no network.
+
+own thread   fetches, verifies, tries: minutes on a small board; nothing else waits for it
+
+inbox: 1 item, a new one is turned away when it is full, and that is its answer
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TypeAlias
+
+from edge.core.errors import EdgeError
+from edge.core.line import brief
+from edge.core.orders import BUNDLE, Command, Done
+from edge.outlets.inbox import Inbox
+from edge.outlets.worker import Mishaps, serve
+
+log = logging.getLogger(__name__)
+
+CLOSE_S = 1.0
+MOST = 200  # characters of an answer
+
+Item: TypeAlias = Command
+
+
+class Arrivals:
+    """Takes in; `start` it once, `offer` it commands, `close` it."""
+
+    def __init__(self, install: Callable[[str], str], *, post: Callable[[Done], object]) -> None:
+        """`install` takes in what an address leads to, and gives its name; it raises EdgeError, one sentence."""
+        self._install, self._post = install, post
+        self._inbox: Inbox[Command] = Inbox(1, drop="newest")
+        self._busy = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="arrivals", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def offer(self, command: Item) -> bool:
+        """Take a command, if it is one of ours; returns at once."""
+        if command.verb != BUNDLE:
+            return True
+        if self._busy.locked() or not self._inbox.offer(command):
+            self._post(Done(command.id, "another bundle is being installed"))
+        return True
+
+    def close(self) -> None:
+        """Take no more; may be called twice. What is under way is left: nothing half done is ever used."""
+        self._inbox.close()
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_S)
+
+    def _run(self) -> None:
+        serve(self._inbox, self.turn, mishaps=Mishaps("arrivals"))
+
+    def turn(self, command: Command | None) -> None:
+        """One turn of the thread."""
+        if command is None:
+            return
+        why, result = "a mistake in saynote itself: its log tells", ""
+        with self._busy:
+            try:
+                result = self._install(command.text)
+                why = ""
+            except EdgeError as error:
+                why = brief(str(error), MOST)
+                log.warning("the bundle asked for from afar is not taken: %s", error)
+            finally:
+                self._post(Done(command.id, why, result))
