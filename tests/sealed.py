@@ -26,8 +26,13 @@ Archive = Callable[[tarfile.TarFile], object]
 
 
 @functools.cache
-def pair(_which: str = "owner") -> minisign.KeyPair:
+def _pair(_which: str) -> minisign.KeyPair:
     return minisign.KeyPair.generate()
+
+
+def pair(which: str = "owner") -> minisign.KeyPair:
+    """The same one for each name."""
+    return _pair(which)
 
 
 def trusting(folder: Path, which: str = "owner") -> Path:

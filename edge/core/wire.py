@@ -50,6 +50,7 @@ __all__ = [
     "OFFLINE",
     "ONLINE",
     "AnyPayload",
+    "BundlePayload",
     "DetectionPayload",
     "FaultPayload",
     "HealthPayload",

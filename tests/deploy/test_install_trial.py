@@ -157,6 +157,12 @@ def test_it_goes_without_a_trace_and_leaves_the_owner_s_things_unless_told(
     state = pi.root / "var" / "lib" / "saynote" / "captures"
     state.mkdir(parents=True)
     (state / "a.jpg").touch()
+    travelled = [state.parent / "bundles" / "shelf.json", pi.config.parent / "keys" / "owner.pub"]
+    for path in travelled:
+        path.parent.mkdir(parents=True)
+        path.write_text("the owner's")
+    assert pi.install(make_release("1.0.1-new")[0]).returncode == 0
+    assert [path.read_text() for path in travelled] == ["the owner's"] * 2, "an update leaves them alone"
     script = Path(shutil.copy(pi.home / "current" / "install.sh", pi.folder))
     done = pi.install(script.parent, "--undeploy", *(["--purge"] if purge else []))
     assert done.returncode == 0, done.stderr
@@ -165,6 +171,7 @@ def test_it_goes_without_a_trace_and_leaves_the_owner_s_things_unless_told(
     assert "disable --now --quiet saynote.service saynote-trial.service" in pi.calls
     assert pi.config.exists() is not purge
     assert state.exists() is not purge
+    assert [path.exists() for path in travelled] == [not purge] * 2
     assert pi.install(script.parent, "--undeploy").returncode == 0
 
 

@@ -18,7 +18,7 @@ from edge import app
 from edge.core import bundle as bundles
 from edge.core import wire
 from edge.core.errors import HardwareError, Reason
-from edge.core.messages import Decision, Edge, Fault, Notice, Pcm, Recovered, Sight, Utterance, Verdict
+from edge.core.messages import Arrival, Decision, Edge, Fault, InUse, Notice, Pcm, Recovered, Sight, Utterance, Verdict
 from edge.core.orders import Command, Response
 from edge.core.session import Reply
 from edge.core.speech import Speech
@@ -103,7 +103,7 @@ class Bench:
         self.said = Said(self.speech.phrase("not genuine"), folder)
         self.kit = Kit(
             config, fake_parts(**(devices | changes)), [bundle], self.speech, phrases, self.said, folder, self.closing,
-            self.screen, renewal=Renewal(lambda: [], lambda: None),
+            self.screen, renewal=Renewal(lambda: [], lambda: None), install=lambda url: url,
         )  # fmt: skip
         self.outlets = Outlets(self.kit, self.hub)
 
@@ -283,6 +283,16 @@ def test_an_outlet_that_is_no_extra_ends_the_start_where_it_cannot_begin(tmp_pat
     outlets = Outlets(made.kit, Hub(), (Row("announcer", make, (Fault,)),))
     with pytest.raises(HardwareError, match="no pins"):
         outlets.start()
+
+
+def test_once_another_bundle_looks_messages_are_signed_with_it(bench: Callable[..., Bench]) -> None:
+    made = bench(broker=lambda topics: Down())
+    made.hub.post(Fault("camera", "stopped"))
+    made.hub.post(InUse("xts 0.2.0", "ab" * 32, {}))
+    made.hub.post(Arrival("XTS-0.2.0-abababab", "stays"))
+    made.closing.close()
+    told = [one for one in made.stored() if isinstance(one, wire.FaultPayload | wire.BundlePayload)]
+    assert [(one.bundle, one.digest[:4]) for one in told][-2:] == [("xts 0.1.0", "582d"), ("xts 0.2.0", "abab")]
 
 
 def test_the_broker_closes_after_telemetry_and_the_outbox_last(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from edge.core import payloads, wire
 from edge.core.days import MOST_AMOUNTS, MOST_STAGES, Day
 from edge.core.errors import ConfigError
 from edge.core.messages import (
+    Arrival,
     Decision,
     Event,
     Fault,
@@ -41,6 +42,7 @@ TRAVEL: list[wire.Told] = [
     Decision(Verdict.SEVERAL, 42, 14.0, 4, frames=5),
     Fault("camera", "stopped", "no frame for 3 s"),
     Recovered("camera"),
+    Arrival("INR-1.1.0-41d07be3", "refused", "a picture takes it 900 ms"),
     Guidance(Hint.TOO_DARK, 1.0),
     Response("c1", "say", ok=False, why="no number is said"),
     Health(60.0, 900, 800, 4, {"scene": 0.5}, 51.2, False),
@@ -162,6 +164,7 @@ def test_topics_are_prefix_device_and_one_word() -> None:
         "saynote/pi-1/event",
         "saynote/pi-1/event",
         "saynote/pi-1/event",
+        "saynote/pi-1/event",
         "saynote/pi-1/response/say",
         "saynote/pi-1/health",
     ]
@@ -192,7 +195,7 @@ def test_any_other_prefix_is_taken(prefix: str) -> None:
 def test_there_is_a_schema_for_every_kind_and_it_names_every_field() -> None:
     schemas = wire.schema()
     assert set(schemas) == {"detection", "unsure", "fault", "recovered", "health", "availability"} | {
-        *("hint", "state", "summary", "response"),
+        *("hint", "state", "summary", "response", "bundle"),
     }
     for event in TRAVEL:
         sent = json.loads(wire.encode(payload(event)))
@@ -222,9 +225,9 @@ def at(share: wire.Level) -> wire.Source:
 @pytest.mark.parametrize(
     ("share", "kinds"),
     [
-        ("health", {"fault", "recovered", "response", "health"}),
-        ("counts", {"fault", "recovered", "response", "health", "unsure", "hint"}),
-        ("amounts", {"fault", "recovered", "response", "health", "unsure", "hint", "detection"}),
+        ("health", {"fault", "recovered", "bundle", "response", "health"}),
+        ("counts", {"fault", "recovered", "bundle", "response", "health", "unsure", "hint"}),
+        ("amounts", {"fault", "recovered", "bundle", "response", "health", "unsure", "hint", "detection"}),
     ],
 )
 def test_what_travels_is_what_the_owner_shares(share: wire.Level, kinds: set[str]) -> None:
