@@ -183,7 +183,7 @@ class Succession:
             running.note(observation.t_s, decisions, self._looks_like_note(observation))
             self._wake.set()
         for place in self._places:
-            if observation.scores is not None and place.number == observation.reader:
+            if "invoke" in observation.ms and place.number == observation.reader:
                 place.frames += 1
                 place.ms.append(sum(observation.ms.values()))
         return decisions

@@ -40,6 +40,7 @@ from edge.settings import (
     WebConfig,
 )
 from edge.wiring import TABLE, Kit, Outlets, Renewal, Row
+from tests import sealed
 from tests.devices import fake_parts
 
 EVERYTHING = Config(
@@ -292,7 +293,9 @@ def test_once_another_bundle_looks_messages_are_signed_with_it(bench: Callable[.
     made.hub.post(Arrival("XTS-0.2.0-abababab", "stays"))
     made.closing.close()
     told = [one for one in made.stored() if isinstance(one, wire.FaultPayload | wire.BundlePayload)]
-    assert [(one.bundle, one.digest[:4]) for one in told][-2:] == [("xts 0.1.0", "582d"), ("xts 0.2.0", "abab")]
+    before = sealed.CONFIGURED["XTS"]
+    names = [(f"xts {before.version}", before.digest), ("xts 0.2.0", "ab" * 32)]
+    assert [(one.bundle, one.digest) for one in told][-2:] == names
 
 
 def test_the_broker_closes_after_telemetry_and_the_outbox_last(tmp_path: Path) -> None:

@@ -30,6 +30,14 @@ def test_what_a_trusted_key_has_signed_is_right(tmp_path: Path) -> None:
     assert verified(signed(), trusting(trusting(tmp_path), "other")) == "a comment"
 
 
+def meant(made: bytes) -> list[bytes]:
+    """What the lines of a signature say: the last bits before base64's = mean nothing."""
+    try:
+        return [base64.b64decode(line) if at % 2 else line for at, line in enumerate(made.splitlines())]
+    except ValueError:
+        return []
+
+
 def test_another_key_and_no_key_are_not_trusted(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="which is not trusted here; trusted are none"):
         verified(signed(), tmp_path / "nowhere")
@@ -45,7 +53,7 @@ def test_every_changed_byte_is_noticed(tmp_path: Path) -> None:
     begins = made.index(b"\n") + 1  # the first line is for people, and says so
     for place in range(begins, len(made)):
         spoilt = made[:place] + bytes([made[place] ^ 1]) + made[place + 1 :]
-        if spoilt.split() != made.split():
+        if meant(spoilt) != meant(made):
             with pytest.raises(BundleError):
                 verified(spoilt, folder)
 
