@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TextIO
 
 from edge import __version__, fallback, loading
-from edge.companion import Companion
 from edge.core import bundle as bundles
 from edge.core import intake
 from edge.core.bundle import Bundle
@@ -40,7 +39,7 @@ from edge.outlets.album import CAPTURES
 from edge.outlets.phrases import Phrases
 from edge.outlets.said import Said
 from edge.pipeline import Pipeline
-from edge.ports import Engine, Synth
+from edge.ports import Engine, Shadow, Synth
 from edge.settings import Config, changed
 from edge.startup import Startup, settle
 from edge.succession import Looks, Succession, Terms
@@ -343,6 +342,12 @@ def _install(config: Config, state: Path, url: str) -> str:
     return installer.install(url, shelf, keys, configured(config), runtime=config.model.runtime)
 
 
+def _open_shadow(config: Config, folder: Path) -> Shadow:
+    from edge.companion import Companion  # few starts need it
+
+    return Companion(folder, config.model.runtime)
+
+
 def _switched(kit: Kit, hub: Hub) -> Callable[[int, Bundle], None]:
     """Tells the outlets who looks now; called from the main loop."""
     now = list(kit.bundles)
@@ -377,7 +382,7 @@ def _succession(
         Shelf(kit.state, devices.clock.wall_s),
         terms,
         devices.engine,
-        devices.shadow or (lambda folder: Companion(folder, config.model.runtime)),
+        devices.shadow or (lambda folder: _open_shadow(config, folder)),
         switched=_switched(kit, hub),
         told=lambda entry, what, why: hub.post(Arrival(entry, what, why)),
     )

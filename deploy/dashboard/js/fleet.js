@@ -95,7 +95,7 @@ function beginRun(device, message) {
 const CONDITIONS = ["too hot", "under-voltage", "full", "not set"];
 const apart = (reason) => (CONDITIONS.includes(reason) ? reason : "");
 
-const NEWS = { detection: 1, unsure: 1, fault: 1, recovered: 1, hint: 1 };
+const NEWS = { detection: 1, unsure: 1, fault: 1, recovered: 1, hint: 1, bundle: 1 };
 
 const KEEP = {
   health(device, message) {

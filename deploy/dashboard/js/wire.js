@@ -17,7 +17,7 @@ const LISTED = 32; // entries of a list or an object that are looked at
 
 const KINDS = {
   detection: ["detection"],
-  event: ["unsure", "fault", "recovered", "hint"],
+  event: ["unsure", "fault", "recovered", "hint", "bundle"],
   health: ["health"],
   state: ["state"],
   summary: ["summary"],
@@ -82,6 +82,7 @@ const BODIES = {
   fault,
   recovered: (raw) => ({ part: words(raw.part, 32) || "unnamed part", reason: words(raw.reason, 48) }),
   hint: (raw) => ({ hint: words(raw.hint, 32) }),
+  bundle: (raw) => ({ entry: words(raw.entry, 64), what: words(raw.what, 32), why: words(raw.why, 200) }),
   health: (raw) => ({
     uptime_s: number(raw.uptime_s, 0, MANY),
     frames: count(raw.frames),

@@ -86,6 +86,7 @@ export function happened(event) {
     }
     case "fault": return { what: "Fault", words: faultLine(event), detail: event.detail };
     case "recovered": return { what: event.reason ? "Over" : "Works again", words: faultLine(event), detail: "" };
+    case "bundle": return { what: "Bundle", words: `${event.entry} ${event.what}`, detail: event.why };
     default: return { what: "Hint", words: event.hint, detail: "" };
   }
 }
