@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,3 +97,41 @@ def test_a_sealed_bundle_is_installed_and_waits_in_the_shadow(call: Call, tmp_pa
     assert said == f"installed {entry}; the daemon compares it for 600 s and 5 notes, unheard\n"
     assert f"{entry}: in the shadow: 0 notes alike" in call("list")[1]
     assert (app.BUNDLES / "xts" / MANIFEST).is_file()
+
+
+def all_may_read(path: Path) -> bool:
+    return all(folder.stat().st_mode & 0o001 for folder in path.resolve().parents)
+
+
+AS_ROOT = """
+import sys
+from pathlib import Path
+from edge import app
+from edge.__main__ import main
+app.SERVICE_STATE = Path(sys.argv[1])
+sys.exit(main(["bundle", "--config", sys.argv[2], *sys.argv[3:]]))
+"""
+SERVICE_ID = 64_123  # nobody's
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.skipif(not all_may_read(Path(os.__file__)), reason="this Python is root's own")
+def test_root_installs_as_the_service_s_user_who_may_not_even_read_the_file(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folders are closed to others
+        folder = Path(place)
+        folder.chmod(0o755)
+        state, config = folder / "state", folder / "edge.toml"
+        state.mkdir(mode=0o750)
+        os.chown(state, SERVICE_ID, SERVICE_ID)
+        config.write_text(f'[model]\nbundle = "xts"\nkeys = "{sealed.trusting(folder / "keys")}"\n')
+        source = sealed.make(tmp_path)
+        source.chmod(0o600)
+        environment = {name: value for name, value in os.environ.items() if name != "STATE_DIRECTORY"}
+        command = [sys.executable, "-c", AS_ROOT, str(state), str(config), "install", str(source)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == EXIT_OK, done.stderr
+        found = list(state.rglob("*"))
+        assert len(found) > 5
+        assert {(path.stat().st_uid, path.stat().st_gid) for path in found} == {(SERVICE_ID, SERVICE_ID)}
+        assert {path.stat().st_mode & 0o077 for path in found} == {0}, "for nobody else"
