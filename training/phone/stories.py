@@ -97,6 +97,12 @@ CASES = (
     Case("a likely amount below its threshold is not said", ONE, ((0, _sees({"500": 0.93})),), _frames(2.0)),
     Case("what nobody is sure of is unsure once", ONE, ((0, _sees({"10": 0.5})), (2.2, NOTHING)), _frames(3.4)),
     Case(
+        "an amount that only time is missing for is not preceded by unsure",
+        ONE,
+        ((0, HARDLY), (0.65, _stopped(Look.BLURRED)), (1.3, TEN)),
+        _frames(2.0),
+    ),
+    Case(
         "what flickers as a note is not unsure",
         ONE,
         tuple((round(STEP_S * n, 2), TEN if n % 4 == 0 else NOTHING) for n in range(20)),

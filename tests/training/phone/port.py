@@ -140,36 +140,38 @@ class Reader:
         fused = fuse([scores for _, scores, *_ in self.recent])
         best = fused.index(max(fused))
         label, sureness, frames = self.labels[best], fused[best], len(self.recent)
-        if label not in ("background", "several") and self.sure(label, sureness, best):
-            self.sure_of = label
+        coming = label not in ("background", "several") and self.enough(label, sureness, best)
+        if coming and self.lasts(label, best):
+            self.sure_of, coming = label, False
             if not contested:
                 return self.amount(label, sureness, frames)
         if label == "several" and sureness >= self.rules["several_at"] and frames >= self.spec["min_frames"]:
             return self.once("several", sureness, frames)
-        long = t - self.since >= self.spec["unsure_after_s"]
+        long = t - self.since - (self.spec["span_s"] if coming else 0.0) >= self.spec["unsure_after_s"]
         notes = sum(note for _, note in self.seen)
         enough = notes > 0 and notes >= self.rules["seen_share"] * len(self.seen)
         if self.said is None and long and "several" not in self.told and enough:
             return self.once("unsure", sureness, frames)
         return []
 
-    def sure(self, label: str, sureness: float, best: int) -> bool:
+    def enough(self, label: str, sureness: float, best: int) -> bool:
+        frames = len(self.recent)
+        agree = sum(look[1].index(max(look[1])) == best for look in self.recent) / frames
+        whole = sum(look[2] for look in self.recent) / frames
+        if frames < self.spec["min_frames"] or sureness < self.spec["thresholds"][label] or agree < self.spec["agree"]:
+            return False
+        return whole >= self.spec["least_visible"]
+
+    def lasts(self, label: str, best: int) -> bool:
         frames, least = len(self.recent), self.spec["min_frames"]
         times = [t for t, scores, *_ in self.recent if scores.index(max(scores)) == best]
-        agree = len(times) / frames
-        span = times[-1] - times[0] if times else -math.inf
-        whole = sum(look[2] for look in self.recent) / frames
-        if frames < least or sureness < self.spec["thresholds"][label] or agree < self.spec["agree"]:
-            return False
-        if whole < self.spec["least_visible"]:
-            return False
-        span += self.rules["rounding_s"]
+        span = times[-1] - times[0] + self.rules["rounding_s"] if times else -math.inf
         lasts = span >= self.spec["span_s"]
         if self.sure_of in (None, label):
             return lasts or self.soon(best)
         if frames >= self.rules["change_factor"] * least:
             return lasts
-        return lasts and agree == 1 and span >= self.rules["change_span"] * self.spec["window_s"]
+        return lasts and len(times) == frames and span >= self.rules["change_span"] * self.spec["window_s"]
 
     def soon(self, best: int) -> bool:
         soon = self.spec["soon"]
