@@ -1,21 +1,27 @@
-"""Owns the transcript of a recording: what would be said to it, as fast as the model allows, without devices."""
+"""Owns the transcript of a recording: what would be said to it, as fast as the model allows, without devices.
+
+Photographs are told one by one, each as by a device that has just been switched on (`edge/core/photograph.py`).
+"""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edge import app
 from edge.commands.shell import add_bundle, configured, put
+from edge.core import photograph, picture
 from edge.core.bundle import Bundle
-from edge.core.errors import EXIT_OK
+from edge.core.errors import EXIT_OK, PictureError
 from edge.core.line import one_line
+from edge.core.observe import Invoke
 from edge.core.pocket import Pocket
 from edge.core.speech import Speech
 from edge.devices import open_engine
+from edge.drivers import files
 from edge.drivers.clock import SystemClock
 from edge.drivers.files import FilesCamera
 from edge.ports import Engine
@@ -48,23 +54,39 @@ def transcribe(config: Config, folder: Path, open_engine_: Callable[[Bundle], En
     with contextlib.ExitStack() as closing:
         for _, engine in loaded:
             closing.callback(engine.close)
+        readers = [(bundle, engine.invoke) for bundle, engine in loaded]
+        photographs = files.photographs(folder)
+        if photographs is not None:
+            yield from _of_photographs(readers, speech, photographs)
+            return
         camera = FilesCamera(folder, pace=False, clock=SystemClock(), frames_per_s=config.camera.frames_per_s)
         closing.callback(camera.close)
-        pocket = Pocket([(bundle, engine.invoke) for bundle, engine in loaded], time.perf_counter)
-        yield from _said(pocket, speech, camera)
-        for name, reason in camera.broken.items():
-            yield f"{name}: left out, as it {reason}"
+        yield from _of_frames(Pocket(readers, time.perf_counter), speech, camera)
+        yield from _left_out(camera.broken)
 
 
-def _said(pocket: Pocket, speech: Speech, camera: FilesCamera) -> Iterator[str]:
-    shown, spoke = "", False  # the still in view, and whether anything was said to it
+def _of_photographs(
+    readers: Sequence[tuple[Bundle, Invoke]], speech: Speech, photographs: Sequence[Path]
+) -> Iterator[str]:
+    broken: dict[str, str] = {}
+    for path in photographs:
+        try:
+            pixels = picture.read(path).pixels
+        except PictureError as error:
+            broken[path.name] = error.reason
+            continue
+        said = [speech.decision(decision) for decision in photograph.hold(readers, pixels).decisions]
+        yield from (f"{path.name}: {text}" for text in [text for text in said if text] or [SILENCE])
+    yield from _left_out(broken)
+
+
+def _of_frames(pocket: Pocket, speech: Speech, camera: FilesCamera) -> Iterator[str]:
     while (frame := camera.read(1.0)) is not None:
-        # Between two stills there is a frame without a name; the frames of a recording all have theirs.
-        if not frame.name and shown and not spoke:
-            yield f"{shown}: {SILENCE}"
-        if frame.name != shown:
-            shown, spoke = frame.name, False
         for decision in pocket.step(pocket.observe(frame)):
             if text := speech.decision(decision):
-                spoke = True
                 yield f"{frame.name or f'{frame.t_s:.1f} s'}: {text}"
+
+
+def _left_out(broken: Mapping[str, str]) -> Iterator[str]:
+    for name, reason in broken.items():
+        yield f"{name}: left out, as it {reason}"

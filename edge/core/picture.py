@@ -18,7 +18,7 @@ import numpy as np
 from edge.core import intake, pictureheader
 from edge.core.errors import PictureError
 from edge.core.messages import Pixels
-from edge.core.pictureheader import Header, OtherFormatError, UnreadError
+from edge.core.pictureheader import Header, OtherFormatError, TooLargeError, UnreadError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 # 64 megapixels are 200 MB. Telephones of 108 and 200 megapixels write JPEGs, which are decoded at half their size.
@@ -44,10 +44,14 @@ def read(path: Path) -> Picture:
         # A picture that is too large is refused by its first bytes.
         _require_size(pictureheader.size(os.read(handle, pictureheader.START_BYTES)))
         os.lseek(handle, 0, os.SEEK_SET)
-        data = intake.rest(handle, MOST_BYTES)
-        header = pictureheader.read(data)
-        _require_size(header)
-        return Picture(_upright(_decoded(data, header), header.orientation), header)
+        return parse(intake.rest(handle, MOST_BYTES))
+
+
+def parse(data: bytes, most_pixels: int = MOST_PIXELS * HALVED**2) -> Picture:
+    """The same for a file that lies in memory. Raises UnreadError, TooLargeError for what has more pixels than that."""
+    header = pictureheader.read(data)
+    _require_size(header, most_pixels)
+    return Picture(_upright(_decoded(data, header), header.orientation), header)
 
 
 def look(path: Path) -> None:
@@ -68,15 +72,15 @@ def _opened(path: Path) -> Iterator[int]:
         raise PictureError(path, f"cannot be read: {error.strerror or error}") from None
 
 
-def _require_size(header: Header | None) -> None:
+def _require_size(header: Header | None, most_pixels: int = MOST_PIXELS * HALVED**2) -> None:
     if header is None:
         return
     pixels = header.width_px * header.height_px
-    most = MOST_PIXELS * HALVED**2 if header.shrinks else MOST_PIXELS
+    most = min(most_pixels, MOST_PIXELS * HALVED**2 if header.shrinks else MOST_PIXELS)
     if pixels > most:
-        raise UnreadError(
+        raise TooLargeError(
             f"is too large, {header.width_px} x {header.height_px} pixels: "
-            f"{most // 1024**2} megapixels are read at most, so make it smaller"
+            f"{most / 1024**2:.3g} megapixels are read at most, so make it smaller"
         )
 
 

@@ -57,6 +57,10 @@ class OtherFormatError(UnreadError):
         super().__init__(f"is {named}, which saynote does not read: save it as JPEG")
 
 
+class TooLargeError(UnreadError):
+    """It has more pixels than are read."""
+
+
 @dataclass(frozen=True)
 class Header:
     """What a file says of its picture."""

@@ -122,7 +122,7 @@ class FilesCamera:
         if path.is_dir():
             return self._open_folder(path)
         if not path.exists():
-            raise HardwareError("camera", Reason.MISSING, f"{path} does not exist")
+            raise _missing(path)
         if _is_picture(path):
             return _Stills([path], self._frames_per_still(), self.broken)
         video = _Video(path)
@@ -130,9 +130,7 @@ class FilesCamera:
         return video
 
     def _open_folder(self, path: Path) -> _Source:
-        pictures = _pictures_of(path)
-        if not pictures:
-            raise HardwareError("camera", Reason.MISSING, f"{path} holds no pictures (jpg, png, webp)")
+        pictures = _some_of(path)
         if not (path / RECORDING).is_file():
             return _Stills(pictures, self._frames_per_still(), self.broken)
         self._frames_per_s, self.announce = _read_recording(path / RECORDING)
@@ -140,6 +138,19 @@ class FilesCamera:
 
     def _frames_per_still(self) -> int:
         return max(1, round(STILL_S * self._frames_per_s))
+
+
+def photographs(path: Path) -> list[Path] | None:
+    """The files of a folder of photographs, or the one photograph; None for a recording or a film.
+
+    Raises HardwareError for what is none of these.
+    """
+    if path.is_dir():
+        found = _some_of(path)
+        return None if (path / RECORDING).is_file() else found
+    if not path.exists():
+        raise _missing(path)
+    return [path] if _is_picture(path) else None
 
 
 class _Pictures:
@@ -232,6 +243,17 @@ class _Video:
 
     def close(self) -> None:
         self._capture.release()
+
+
+def _missing(path: Path) -> HardwareError:
+    return HardwareError("camera", Reason.MISSING, f"{path} does not exist")
+
+
+def _some_of(folder: Path) -> list[Path]:
+    pictures = _pictures_of(folder)
+    if not pictures:
+        raise HardwareError("camera", Reason.MISSING, f"{folder} holds no pictures (jpg, png, webp)")
+    return pictures
 
 
 def _pictures_of(folder: Path) -> list[Path]:

@@ -4,6 +4,8 @@
     2026-11-25-0007.json   one line: why it was kept and what the device made of it
     undated-0001.jpg       from a device whose clock was not set; counted from the day on which it is
 
+An album may have shelves, sub-folders: then a picture lies on one and its line on another, and all count together.
+
 Nothing is remembered between two calls, so the folder may be emptied by hand while the daemon runs. Each write first
 removes what is too old and then, oldest first, as much as the new picture needs. Folder 0700, files 0600.
 """
@@ -14,6 +16,7 @@ import contextlib
 import datetime
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,41 +54,43 @@ class Contents:
 class Album:
     """Keeps pictures in `folder`, which is made with the first of them. Methods raise OSError as the disk does."""
 
-    def __init__(self, folder: Path, *, max_bytes: int, keep_days: int) -> None:
+    def __init__(self, folder: Path, *, max_bytes: int, keep_days: int, shelves: Sequence[str] = ()) -> None:
         self._folder, self._max_bytes, self._keep_days = folder, max_bytes, keep_days
+        self._folders = (folder, *(folder / shelf for shelf in shelves))
 
-    def add(self, jpeg: bytes, line: bytes, today: datetime.date | None) -> str:
+    def add(self, jpeg: bytes, line: bytes, today: datetime.date | None, shelf: str = "", line_shelf: str = "") -> str:
         """Keep a picture and its line of JSON; the picture's name, "" when it alone is larger than all may be.
 
-        `today` is None where the clock was never set.
+        `today` is None where the clock was never set; the shelves are two of those it was made with, or the folder.
         """
         self.tidy(today)
         if len(jpeg) + len(line) > self._max_bytes:
             return ""
         self._make_room(len(jpeg) + len(line))
         day = UNDATED if today is None else today.isoformat()
-        number = 1 + max((kept.number for kept in _read(self._folder) if kept.day == day), default=0)
+        number = 1 + max((kept.number for kept in _read(*self._folders) if kept.day == day), default=0)
         # The line first: a picture is never without it.
-        for suffix, data in ((".json", line), (".jpg", jpeg)):
-            _write(self._folder / f"{day}-{number:04}{suffix}", data, today)
+        for on, suffix, data in ((line_shelf, ".json", line), (shelf, ".jpg", jpeg)):
+            _write(self._folder / on / f"{day}-{number:04}{suffix}", data, today)
         return f"{day}-{number:04}.jpg"
 
     def tidy(self, today: datetime.date | None) -> None:
         """Make the folder, if need be, and remove from it what is too old, too much, or was cut off in writing."""
-        self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        self._folder.chmod(FOLDER_MODE)
-        for torn in self._folder.glob("*.part"):
-            torn.unlink(missing_ok=True)
+        for folder in self._folders:
+            folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            folder.chmod(FOLDER_MODE)
+            for torn in folder.glob("*.part"):
+                torn.unlink(missing_ok=True)
         if today is not None:
             self._date_the_undated(today)
             oldest = (today - datetime.timedelta(days=self._keep_days)).isoformat()
-            for kept in _read(self._folder):
+            for kept in _read(*self._folders):
                 if kept.day < oldest:
                     _remove(kept)
         self._make_room(0)
 
     def _make_room(self, size: int) -> None:
-        kept = _read(self._folder)
+        kept = _read(*self._folders)
         total = sum(one.size for one in kept)
         for one in kept:
             if total + size <= self._max_bytes:
@@ -94,8 +99,8 @@ class Album:
             total -= one.size
 
     def _date_the_undated(self, today: datetime.date) -> None:
-        number = max((kept.number for kept in _read(self._folder) if kept.day == today.isoformat()), default=0)
-        for kept in _read(self._folder):
+        number = max((kept.number for kept in _read(*self._folders) if kept.day == today.isoformat()), default=0)
+        for kept in _read(*self._folders):
             if kept.day == UNDATED:
                 number += 1
                 for path in kept.files:
@@ -121,14 +126,15 @@ def delete(folder: Path) -> int:
     return found
 
 
-def _read(folder: Path, *, torn: bool = False) -> list[Kept]:
+def _read(*folders: Path, torn: bool = False) -> list[Kept]:
     """All that is kept, oldest first; files that are not ours are left alone."""
     found: dict[tuple[str, int], list[Path]] = {}
-    with contextlib.suppress(FileNotFoundError):
-        for path in folder.iterdir():
-            match = NAME.fullmatch(path.name)
-            if match and (torn or not match[4]):
-                found.setdefault((match[1], int(match[2])), []).append(path)
+    for folder in folders:
+        with contextlib.suppress(FileNotFoundError):
+            for path in folder.iterdir():
+                match = NAME.fullmatch(path.name)
+                if match and (torn or not match[4]):
+                    found.setdefault((match[1], int(match[2])), []).append(path)
     kept = [Kept(day, number, tuple(paths), sum(map(_size, paths))) for (day, number), paths in found.items()]
     return sorted(kept, key=lambda one: one.order)
 

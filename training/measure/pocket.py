@@ -1,6 +1,6 @@
 """Owns the figures of several bundles in one pocket: which currency and which amount a device with all of them says.
 
-Each picture is shown as one second of still frames to a device that has just been switched on, as in stills.py. The
+Each picture is held before the device as in stills.py. The
 pictures are of the first bundle's currency; what that one does not know counts as background.
 """
 
@@ -11,15 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.core import picture
+from edge.core import photograph, picture
 from edge.core.bundle import BACKGROUND, Bundle
 from edge.core.errors import PictureError
-from edge.core.messages import Decision, Frame, Pixels, Verdict
+from edge.core.messages import Decision, Pixels, Verdict
 from edge.core.observe import Invoke
-from edge.core.pocket import Pocket
 from training.errors import TrainingError
 from training.measure.device import running
-from training.measure.stills import STILL_FRAMES
 
 
 @dataclass
@@ -62,13 +60,9 @@ def score(
 
 
 def announced(readers: Sequence[tuple[Bundle, Invoke]], pixels: Pixels) -> Decision | None:
-    """The first amount said to one second of this picture."""
-    pocket = Pocket(readers, lambda: 0.0)
-    for number in range(STILL_FRAMES + 1):
-        for decision in pocket.step(pocket.observe(Frame(number, number / STILL_FRAMES, pixels))):
-            if decision.verdict is Verdict.AMOUNT:
-                return decision
-    return None
+    """The first amount said to this picture."""
+    decisions = photograph.hold(readers, pixels).decisions
+    return next((decision for decision in decisions if decision.verdict is Verdict.AMOUNT), None)
 
 
 def _count(found: Said, said: Decision | None, path: Path, truth: str, currency: str) -> None:

@@ -1,7 +1,7 @@
 """Owns the figures of a bundle on photographs: the int8 model, through the device's own stages and decision.
 
-A single picture is shown as one second of still frames. A folder whose name the bundle does not know counts as
-background: any amount announced on it is false.
+A single picture is held before the device as `edge/core/photograph.py` holds it. A folder whose name the bundle does not
+know counts as background: any amount announced on it is false.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.core import bundle as bundles
-from edge.core import picture
+from edge.core import photograph, picture
 from edge.core.bundle import BACKGROUND, Bundle
 from edge.core.decide import fuse
 from edge.core.errors import PictureError
-from edge.core.messages import Frame, Observation, Pixels
+from edge.core.messages import Pixels
+from edge.core.observe import Invoke
 from training.errors import TrainingError
 from training.learn import calibrate
 from training.measure import specimens
-from training.measure.device import Watcher, amounts, running
+from training.measure.device import amounts, running
 from training.measure.rates import Rate, rate
 
-STILL_FRAMES = 10  # of one picture, over one second
 SILENT = "silent"
 
 
@@ -85,32 +85,23 @@ def score(
                 broken.append(str(error))
                 continue
             started = time.perf_counter()
-            outcomes.append(judge(Watcher(bundle, invoke), bundle, pixels, path, truth))
+            outcomes.append(judge(bundle, invoke, pixels, path, truth))
             spent_s += time.perf_counter() - started
     if not outcomes:
         raise TrainingError(f"there is no picture that can be opened among the {len(pictures)} to score on")
     return report(outcomes, bundle.labels, spent_s / len(outcomes) * 1e3, broken), outcomes
 
 
-def judge(watcher: Watcher, bundle: Bundle, pixels: Pixels, path: Path, truth: str) -> Outcome:
-    """What a device that has just been switched on would say to one second of this picture."""
-    looks = [watcher.observe(Frame(0, 0.0, pixels)) for _ in range(bundle.manifest.input.looks)]
-    said = announced(watcher, looks)
-    scores = [look.scores for look in looks if look.scores is not None]
+def judge(bundle: Bundle, invoke: Invoke, pixels: Pixels, path: Path, truth: str) -> Outcome:
+    """What a device that has just been switched on would say to this picture; the first amount counts."""
+    held = photograph.hold([(bundle, invoke)], pixels)
+    said = next(iter(amounts(held.decisions)), "")
+    scores = [look.scores for look in held.observations if look.scores is not None]
     if not scores:
         return Outcome(path, truth, "", said)
     fused = fuse(np.stack(scores))
     best = max(bundle.denominations, key=lambda label: float(fused[bundle.labels.index(label)]))
     return Outcome(path, truth, best, said, fused)
-
-
-def announced(watcher: Watcher, looks: Sequence[Observation]) -> str:
-    """The amount announced when `looks` over and over are all there is to see for a second, "" for none."""
-    for number in range(STILL_FRAMES + 1):
-        still = replace(looks[number % len(looks)], seq=number, t_s=number / STILL_FRAMES)
-        for amount in amounts(watcher.decide(still)):
-            return amount
-    return ""
 
 
 def report(outcomes: Iterable[Outcome], labels: tuple[str, ...], ms_per_picture: float, broken: list[str]) -> Report:

@@ -7,9 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
+from edge import app
 from edge.commands.replay import transcribe
 from edge.core.bundle import Bundle
 from edge.core.errors import HardwareError
+from edge.devices import open_engine
 from edge.drivers.fake import FakeEngine
 from edge.settings import Config, ModelConfig
 from training.playmoney import notes
@@ -92,3 +94,29 @@ def test_whoever_stops_reading_leaves_nothing_open(tmp_path: Path) -> None:
     next(reading)
     reading.close()  # type: ignore[attr-defined]
     assert engines[0].closed
+
+
+def test_a_photograph_is_told_the_same_whatever_was_shown_before_it(tmp_path: Path) -> None:
+    config = Config(model=ModelConfig(bundle="xts"))
+    taken = sorted(app.REPLAY.glob("*.jpg"))[::20]
+    for name, pictures in (("on", taken), ("back", taken[::-1])):
+        (tmp_path / name).mkdir()
+        for number, path in enumerate(pictures):
+            (tmp_path / name / f"{number:03}-{path.name}").symlink_to(path)
+
+    def told(name: str) -> set[str]:
+        said = transcribe(config, tmp_path / name, lambda bundle: open_engine(config, bundle))
+        return {line.split("-", 1)[1] for line in said}
+
+    assert told("on") == told("back")
+    assert any("play crowns" in line for line in told("on"))
+
+
+def test_a_photograph_of_which_it_is_not_sure_gets_the_sentence_of_the_device(tmp_path: Path) -> None:
+    class Doubtful(ByBrightness):
+        def invoke(self, tensor: np.ndarray) -> list[np.ndarray]:
+            answer = super().invoke(tensor)
+            return answer if len(self.tensors) <= self._tests else [answer[0] * 0 + np.eye(8)[2] * 3, answer[1]]
+
+    save(tmp_path / "a.png", NOTE)
+    assert list(transcribe(CONFIG, tmp_path, Doubtful)) == ["a.png: Not sure, turn the note"]
