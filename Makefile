@@ -9,8 +9,8 @@ VENV     := .venv/bin
 given = $(if $(2),$(1) "$(2)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-train setup-phone setup-test setup-e2e setup-virtual run test check e2e e2e-arm e2e-device deb format check-data train evaluate \
-  report compare phone xts replay bench translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load \
+.PHONY: help setup setup-serve setup-train setup-phone setup-test setup-e2e setup-virtual run test check e2e e2e-arm e2e-device deb format check-data train evaluate \
+  report compare phone xts replay bench serve rest-load rest-ray translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load \
   dashboard-vendor soak sign bundle-kills endurance bench-peers cloud-nats clean
 
 help: ## show this help
@@ -22,8 +22,11 @@ help: ## show this help
 need-%:
 	@$(if $($*),:,$(error $* is missing; `make` shows what each target takes))
 
-setup: ## install what is needed, nothing more: [GOAL=run|train|phone|test|e2e|virtual]
+setup: ## install what is needed, nothing more: [GOAL=run|serve|train|phone|test|e2e|virtual]
 	@$(PYTHON) deploy/bootstrap.py $(GOAL)
+
+setup-serve:
+	@$(PYTHON) deploy/bootstrap.py serve
 
 setup-train:
 	@$(PYTHON) deploy/bootstrap.py train
@@ -93,6 +96,13 @@ bench: setup ## how long a frame takes here, from decision to sound, and the sta
 
 bench-peers: setup-train ## the device beside Keras' predict on each frame, with the same network in float
 	@$(VENV)/python -m tests.peers
+
+serve: setup-serve ## answer pictures over HTTP, to this machine alone unless a key is given: [BUNDLE=inr] [PORT=n] [HOST=address KEYS=file] [COLLECT=folder]
+	@$(VENV)/python -m deploy.rest $(call given,--bundle,$(BUNDLE)) $(call given,--port,$(PORT)) $(call given,--host,$(HOST)) \
+	  $(call given,--key-file,$(KEYS)) $(call given,--collect,$(COLLECT))
+
+rest-load: setup-test ## a hundred clients at the service for a minute, and what it costs beside the bare model: [BUNDLE=inr] [DATA=folder of photographs]
+	@$(VENV)/python -m tests.deploy.rest.load $(call given,--bundle,$(BUNDLE)) $(call given,--data,$(DATA))
 
 translations: setup ## bring the catalogues of what is spoken up to date: [NEW=code of another language]
 	@$(VENV)/python -m deploy.translations $(NEW)

@@ -25,11 +25,12 @@ VENV = ".venv"
 # Goal -> extras of pyproject.toml, from few to many.
 GOALS = {
     "run": (),
+    "serve": ("rest",),
     "train": ("training",),
     "phone": ("training", "phone"),
-    "test": ("training", "phone", "dev"),
-    "e2e": ("training", "phone", "dev"),
-    "virtual": ("training", "phone", "dev"),
+    "test": ("rest", "training", "phone", "dev"),
+    "e2e": ("rest", "training", "phone", "dev"),
+    "virtual": ("rest", "training", "phone", "dev"),
 }
 TESTS, BOXES = ("test", "e2e", "virtual"), ("e2e", "virtual")
 SHOW_LIFE_AFTER_S = 4.0
@@ -115,11 +116,12 @@ Runner = Callable[[str, Sequence[str]], Result]  # (what to tell the person, the
 Say = Callable[[str], None]
 
 ALL_GOALS = tuple(GOALS)
+SPEAKING = tuple(goal for goal in GOALS if goal != "serve")
 NEEDS = (
-    Need("espeak-ng", "makes the speech", ALL_GOALS),
-    Need("libportaudio2", "plays it", ALL_GOALS),
+    Need("espeak-ng", "makes the speech", SPEAKING),
+    Need("libportaudio2", "plays it", SPEAKING),
     Need("python3-venv", "makes the Python environment", ALL_GOALS),
-    Need("python3-picamera2", "reads the Pi's camera", ALL_GOALS, pi_only=True),
+    Need("python3-picamera2", "reads the Pi's camera", SPEAKING, pi_only=True),
     Need("mosquitto", "an MQTT broker to try telemetry and the tests with", ("run", *TESTS)),
     Need("mosquitto-clients", "what the tests listen with", TESTS),
     Need("minisign", "the tests compare signatures with its own", TESTS),
