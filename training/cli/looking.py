@@ -10,7 +10,7 @@ import typer
 from edge.core.bundle import InputSpec
 from training.check import look, page
 from training.cli import tables
-from training.cli.options import Background, Data, Seed, Series, Size, Strangers, Without, require_file
+from training.cli.options import Background, Data, Seed, Series, Shared, Size, Strangers, Without, require_file
 from training.cli.progress import console, progress, say_passed_over, side_by_side
 from training.errors import TrainingError
 from training.learn.prepare import from_photos, from_play_money
@@ -74,6 +74,7 @@ def synth(
     size: Size = USUAL.size,
     seed: Seed = USUAL.seed,
     without: Without = None,
+    workers: Shared = 1,
     stats: Annotated[bool, typer.Option("--stats", help="Print how labels, operations and places are spread.")] = False,
 ) -> None:
     """Compose training samples: a sheet to look at, or pictures with label, place and what was done to each."""
@@ -95,7 +96,7 @@ def synth(
             sheet.write_preview(composer, count, out)
             bar.update(task, completed=count)
         else:
-            sheet.write(composer, count, out, lambda done: bar.update(task, completed=done))
+            sheet.write(composer, count, out, lambda done: bar.update(task, completed=done), workers)
     if stats:
         tables.print_spread(sheet.statistics(map(composer.sample, range(count)), composer.labels))
     console.print(f"{count} samples in {out}")

@@ -28,6 +28,7 @@ from training.cli.options import (
     SequencesFile,
     Series,
     Several,
+    Shared,
     SourcesFile,
     require_file,
     require_folder,
@@ -70,6 +71,7 @@ def evaluate(
     hold_out_source: HoldOutSource = None,
     series: Series = None,
     json_: FiguresFile = None,
+    workers: Shared = 1,
 ) -> None:
     """Score a bundle on photographs, each shown as one second of still frames; or several bundles in one pocket."""
     require_file(json_)
@@ -81,10 +83,10 @@ def evaluate(
     pictures = [(specimen.path, specimen.truth) for specimen in chosen]
     if len(read) > 1:
         with counting("evaluating") as tick:
-            tables.print_pocket(pocket.score(read, pictures, tick))
+            tables.print_pocket(pocket.score(read, pictures, tick, workers))
         return
     with counting("evaluating") as tick:
-        found, _ = stills.score(read[0], pictures, tick)
+        found, _ = stills.score(read[0], pictures, tick, workers)
     if json_ is not None:
         figures.write_evaluation(json_, found)
     tables.print_evaluation(found)
@@ -105,6 +107,7 @@ def sequences(
     frames_per_s: FramesPerS = SHOWN.frames_per_s,
     seed: Seed = USUAL.seed,
     json_: FiguresFile = None,
+    workers: Shared = 1,
 ) -> None:
     """Score a bundle on films: photographs moved, turned, blurred and lit as a hand would."""
     require_file(json_)
@@ -112,7 +115,7 @@ def sequences(
     plan = Plan(seed, seconds, notes, empty_frames, scenes, frames_per_s)
     choose = _chooser(data, background, held_out, hold_out_source, series)
     with stages("looking for photographs") as tick:
-        found = films.measure(bundle, choose, plan, several, tick)
+        found = films.measure(bundle, choose, plan, several, tick, workers)
     if json_ is not None:
         figures.write(json_, asdict(found))
     tables.print_sequences(found)

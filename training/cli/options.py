@@ -36,6 +36,7 @@ Minutes = Annotated[
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes that compose samples; left out: one for each processor.")
 ]
+Shared = Annotated[int, typer.Option("--workers", min=1, help="Processes that share the work; the result is the same.")]
 Trunk = Annotated[
     str, typer.Option(help="mobilenet, mobilenet_v2, mobilenet_v3_small, mobilenet_v3_large; tiny for trying out.")
 ]

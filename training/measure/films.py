@@ -7,10 +7,12 @@ note. `stories` makes the films, `observe` and `decide` judge them.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +21,7 @@ from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.messages import Decision, Frame, Verdict
 from edge.core.observe import Invoke
+from training import spread
 from training.errors import TrainingError
 from training.measure import stories
 from training.measure.device import Watcher, amounts, running
@@ -85,23 +88,59 @@ class Sequences:
     broken: list[str]
 
 
-def run(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick: Tick = lambda what, i, n: None) -> Sequences:
-    """Show the whole plan to `bundle`, whose model is run by `invoke`."""
-    shown, broken = [], list(stock.broken)
-    for number, specimen in enumerate(stock.notes):
-        tick("notes in the hand", number + 1, len(stock.notes))
-        try:
-            shown.append(_presence(bundle, invoke, specimen, stock, plan, number))
-        except TrainingError as error:
-            broken.append(str(error))
-    rows = [
-        swaps(bundle, invoke, stock, plan, tick),
-        together(bundle, invoke, stock, plan, 2, tick),
-        together(bundle, invoke, stock, plan, 3, tick),
-        _photographs(bundle, invoke, stock, plan, tick),
-    ]
-    walked = walk(bundle, invoke, stock, plan, tick)
-    return summary(bundle, plan, shown, walked, [row for row in rows if row.of], stock.drawn, broken)
+NOTE, WALK, SWAPS, TOGETHER, PHOTOGRAPHS = "note", "walk", "swaps", "together", "photographs"
+Job = tuple[str, int]  # what to show, and which note or how many
+
+
+def run(
+    bundle: Bundle,
+    invoke: Invoke,
+    stock: Stock,
+    plan: Plan,
+    tick: Tick = lambda what, i, n: None,
+    workers: int = 1,
+) -> Sequences:
+    """Show the whole plan to `bundle`, whose model is run by `invoke`, and in other processes by one of their own."""
+    jobs: list[Job] = [(WALK, 0), (SWAPS, 0), (TOGETHER, 2), (TOGETHER, 3), (PHOTOGRAPHS, 0)]  # what takes longest
+    jobs += [(NOTE, number) for number in range(len(stock.notes))]
+    if workers > 1:
+        results = spread.each(lambda: _shower(bundle, stock, plan), jobs, workers)
+    else:
+        results = (_show(bundle, invoke, stock, plan, job, tick) for job in jobs)
+    found = dict[Job, Any]()
+    for job, result in zip(jobs, results, strict=True):
+        found[job] = result
+        if job[0] == NOTE or workers > 1:
+            tick("notes in the hand", max(0, len(found) - len(jobs) + len(stock.notes)), len(stock.notes))
+    shown = [result for job, result in found.items() if isinstance(result, Presence)]
+    broken = [*stock.broken, *(result for result in found.values() if isinstance(result, str))]
+    rows = [row for row in found.values() if isinstance(row, Scene) and row.of]
+    return summary(bundle, plan, shown, found[jobs[0]], rows, stock.drawn, broken)
+
+
+@contextlib.contextmanager
+def _shower(bundle: Bundle, stock: Stock, plan: Plan) -> Iterator[Callable[[Job], Any]]:
+    with running(bundle) as invoke:
+        yield lambda job: _show(bundle, invoke, stock, plan, job)
+
+
+def _show(
+    bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, job: Job, tick: Tick = lambda what, i, n: None
+) -> Presence | Walk | Scene | str:
+    """What came of one job; a sentence for a note whose picture cannot be read."""
+    what, number = job
+    if what == WALK:
+        return walk(bundle, invoke, stock, plan, tick)
+    if what == SWAPS:
+        return swaps(bundle, invoke, stock, plan, tick)
+    if what == TOGETHER:
+        return together(bundle, invoke, stock, plan, number, tick)
+    if what == PHOTOGRAPHS:
+        return _photographs(bundle, invoke, stock, plan, tick)
+    try:
+        return _presence(bundle, invoke, stock.notes[number], stock, plan, number)
+    except TrainingError as error:
+        return str(error)
 
 
 def read(bundle: Bundle, invoke: Invoke, frames: Iterable[Frame]) -> list[Decision]:
@@ -262,6 +301,7 @@ def measure(
     plan: Plan,
     several: Path | None = None,
     tick: Tick = lambda what, i, n: None,
+    workers: int = 1,
 ) -> Sequences:
     """The figures of the bundle in `folder`; `several`: photographs of more than one note.
 
@@ -271,4 +311,4 @@ def measure(
     bundle = bundles.read(folder)
     shown = gather(specimens(bundle), plan.notes, plan.seed, several, tick)
     with running(bundle) as invoke:
-        return run(bundle, invoke, shown, plan, tick)
+        return run(bundle, invoke, shown, plan, tick, workers)

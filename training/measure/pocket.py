@@ -7,7 +7,7 @@ pictures are of the first bundle's currency; what that one does not know counts 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from edge.core.bundle import BACKGROUND, Bundle
 from edge.core.errors import PictureError
 from edge.core.messages import Decision, Pixels, Verdict
 from edge.core.observe import Invoke
+from training import spread
 from training.errors import TrainingError
 from training.measure.device import running
 
@@ -38,25 +39,38 @@ def score(
     bundles: Sequence[Bundle],
     pictures: Sequence[tuple[Path, str]],
     tick: Callable[[int, int], None] = lambda i, n: None,
+    workers: int = 1,
 ) -> Said:
     """Show `pictures`, each with its truth, to a pocket of `bundles`. Raises BundleError, TrainingError."""
     found = Said()
     currencies = [bundle.manifest.currency for bundle in bundles]
     if len(set(currencies)) < len(currencies):
         raise TrainingError(f"two of these bundles are of one currency: {', '.join(currencies)}")
-    with contextlib.ExitStack() as closing:
-        readers = [(bundle, closing.enter_context(running(bundle))) for bundle in bundles]
-        for number, (path, truth) in enumerate(pictures):
-            tick(number + 1, len(pictures))
-            try:
-                pixels = picture.read(path).pixels
-            except PictureError as error:
-                found.broken += (str(error),)
-                continue
-            _count(found, announced(readers, pixels), path, truth, currencies[0])
+    answers = spread.each(lambda: _asked(bundles), [path for path, _ in pictures], workers)
+    for number, ((path, truth), answer) in enumerate(zip(pictures, answers, strict=True)):
+        tick(number + 1, len(pictures))
+        if isinstance(answer, str):
+            found.broken += (answer,)
+        else:
+            _count(found, answer, path, truth, currencies[0])
     if not found.notes + found.background:
         raise TrainingError(f"there is no picture that can be opened among the {len(pictures)} to score on")
     return found
+
+
+@contextlib.contextmanager
+def _asked(bundles: Sequence[Bundle]) -> Iterator[Callable[[Path], Decision | str | None]]:
+    """Gives the first amount said to a picture, or why it cannot be read."""
+    with contextlib.ExitStack() as closing:
+        readers = [(bundle, closing.enter_context(running(bundle))) for bundle in bundles]
+
+        def ask(path: Path) -> Decision | str | None:
+            try:
+                return announced(readers, picture.read(path).pixels)
+            except PictureError as error:
+                return str(error)
+
+        yield ask
 
 
 def announced(readers: Sequence[tuple[Bundle, Invoke]], pixels: Pixels) -> Decision | None:

@@ -6,9 +6,10 @@ know counts as background: any amount announced on it is false.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from edge.core.decide import fuse
 from edge.core.errors import PictureError
 from edge.core.messages import Pixels
 from edge.core.observe import Invoke
+from training import spread
 from training.errors import TrainingError
 from training.learn import calibrate
 from training.measure import specimens
@@ -72,24 +74,40 @@ def evaluate(
 
 
 def score(
-    bundle: Bundle, pictures: Sequence[tuple[Path, str]], tick: Callable[[int, int], None] = lambda i, n: None
+    bundle: Bundle,
+    pictures: Sequence[tuple[Path, str]],
+    tick: Callable[[int, int], None] = lambda i, n: None,
+    workers: int = 1,
 ) -> tuple[Report, list[Outcome]]:
     """Score `bundle` on pictures with their truths. Raises BundleError, TrainingError."""
-    with running(bundle) as invoke:
-        outcomes, broken, spent_s = [], [], 0.0
-        for number, (path, truth) in enumerate(pictures):
-            tick(number + 1, len(pictures))
-            try:
-                pixels = picture.read(path).pixels  # in full size, as the device's own recordings are
-            except PictureError as error:
-                broken.append(str(error))
-                continue
-            started = time.perf_counter()
-            outcomes.append(judge(bundle, invoke, pixels, path, truth))
-            spent_s += time.perf_counter() - started
+    outcomes, broken, spent_s = [], [], 0.0
+    for number, (found, took_s) in enumerate(spread.each(lambda: _scorer(bundle), pictures, workers)):
+        tick(number + 1, len(pictures))
+        if isinstance(found, str):
+            broken.append(found)
+        else:
+            outcomes.append(found)
+            spent_s += took_s
     if not outcomes:
         raise TrainingError(f"there is no picture that can be opened among the {len(pictures)} to score on")
     return report(outcomes, bundle.labels, spent_s / len(outcomes) * 1e3, broken), outcomes
+
+
+@contextlib.contextmanager
+def _scorer(bundle: Bundle) -> Iterator[Callable[[tuple[Path, str]], tuple[Outcome | str, float]]]:
+    """Gives the outcome of a picture, or why it cannot be read, and how long it took."""
+    with running(bundle) as invoke:
+
+        def score_one(shown: tuple[Path, str]) -> tuple[Outcome | str, float]:
+            path, truth = shown
+            try:
+                pixels = picture.read(path).pixels  # in full size, as the device's own recordings are
+            except PictureError as error:
+                return str(error), 0.0
+            started = time.perf_counter()
+            return judge(bundle, invoke, pixels, path, truth), time.perf_counter() - started
+
+        yield score_one
 
 
 def judge(bundle: Bundle, invoke: Invoke, pixels: Pixels, path: Path, truth: str) -> Outcome:

@@ -5,16 +5,19 @@ A folder holds NUMBER.png and labels.csv, one row a picture; every row names the
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training import spread
 from training.errors import TrainingError
 from training.synth.compose import Composer, Sample
 
@@ -58,7 +61,13 @@ def _tile(composer: Composer, number: int) -> NDArray[np.uint8]:
     return np.vstack([tile, below])
 
 
-def write(composer: Composer, count: int, folder: Path, tick: Callable[[int], None] = lambda done: None) -> None:
+def write(
+    composer: Composer,
+    count: int,
+    folder: Path,
+    tick: Callable[[int], None] = lambda done: None,
+    workers: int = 1,
+) -> None:
     """Write samples 0 to `count` - 1 into a new or empty folder. Raises TrainingError for any other."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise TrainingError(f"{folder} exists and is not an empty folder: name a new one, nothing is written over")
@@ -66,17 +75,23 @@ def write(composer: Composer, count: int, folder: Path, tick: Callable[[int], No
     with (folder / LABELS).open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
-        for number in range(count):
-            sample = composer.sample(number)
-            name = f"{number:06d}.png"
-            _, packed = cv2.imencode(".png", cv2.cvtColor(sample.pixels, cv2.COLOR_RGB2BGR))
-            (folder / name).write_bytes(packed.tobytes())
-            label = composer.labels[int(sample.target.argmax())]
-            # A place that nobody knows stays empty: zeros would be a place.
-            place = [f"{value:.4f}" for value in sample.box] if sample.box_known else [""] * 5
-            known = int(sample.box_known)
-            rows.writerow([name, label, known, *place, " ".join(sample.done), composer.seed, number])
+        made = spread.each(lambda: contextlib.nullcontext(partial(_packed, composer)), range(count), workers)
+        for number, (row, packed) in enumerate(made):
+            (folder / row[0]).write_bytes(packed)
+            rows.writerow(row)
             tick(number + 1)
+
+
+def _packed(composer: Composer, number: int) -> tuple[list[str], bytes]:
+    """The row of a sample and its file."""
+    sample = composer.sample(number)
+    _, packed = cv2.imencode(".png", cv2.cvtColor(sample.pixels, cv2.COLOR_RGB2BGR))
+    label = composer.labels[int(sample.target.argmax())]
+    # A place that nobody knows stays empty: zeros would be a place.
+    place = [f"{value:.4f}" for value in sample.box] if sample.box_known else [""] * 5
+    known = str(int(sample.box_known))
+    row = [f"{number:06d}.png", label, known, *place, " ".join(sample.done), str(composer.seed), str(number)]
+    return row, packed.tobytes()
 
 
 def statistics(samples: Iterable[Sample], labels: tuple[str, ...]) -> list[tuple[str, str, int]]:

@@ -1,8 +1,10 @@
-"""`make rest-load`: a hundred clients for a minute, and what the service costs beside the model alone, on the same cores.
+"""`make rest-load`: a hundred clients for a minute, and what the service costs beside the model alone.
 
-The bare model and the service take turns, so that whatever else the machine does falls on both. One inference is one
-invocation of the model on a picture that lies ready; the service does as many for a picture as the bundle has looks, and
-besides decodes the file, looks at the scene, cuts and turns, decides, and speaks HTTP to its clients on the same cores.
+All take turns on the same cores, so that whatever else the machine does falls on all of them:
+
+    model alone      invocations of the interpreter on a picture that lies ready, nothing else
+    device alone     the device's stages (gate, cut, turn, model, decide) on pictures that lie decoded
+    service          the same and decoding, HTTP and its clients
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from edge import app
@@ -48,12 +51,25 @@ def bare(bundle: Bundle, workers: int, seconds: float) -> float:
     return sum(counts) / (time.perf_counter() - started_s)
 
 
-def decoded(pictures: list[bytes], workers: int) -> float:
-    """Pictures a second that are read, on as many threads."""
+def device(bundle: Bundle, files: list[bytes], workers: int, seconds: float) -> tuple[float, float]:
+    """Pictures a second through the device's stages on as many threads, and milliseconds that decoding one takes."""
+    started_s = time.perf_counter()
+    pictures = [picture.parse(data).pixels for data in files]
+    decode_ms = (time.perf_counter() - started_s) / len(files) * 1e3
+    end_s = time.perf_counter() + seconds
+    counts = [0] * workers
+
+    def run(number: int) -> None:
+        engine = TfliteEngine(bundle.model, threads=1)
+        while time.perf_counter() < end_s:
+            still.hold([(bundle, engine.invoke)], pictures[(number + counts[number]) % len(pictures)])
+            counts[number] += 1
+        engine.close()
+
     started_s = time.perf_counter()
     with ThreadPoolExecutor(workers) as threads:
-        list(threads.map(picture.parse, pictures * 2))
-    return 2 * len(pictures) / (time.perf_counter() - started_s)
+        list(threads.map(run, range(workers)))
+    return sum(counts) / (time.perf_counter() - started_s), decode_ms
 
 
 def inferences(bundle: Bundle, pictures: list[bytes]) -> float:
@@ -81,13 +97,14 @@ def served(port: int, pictures: list[bytes], clients: int, seconds: float) -> tu
 
 
 def main() -> int:
-    """Measure and print; 1 where an error came back or the service is too slow."""
+    """Measure and print; 1 where an error came back or the service costs too much of what the device does alone."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--bundle", default="inr")
     parser.add_argument("--data", type=Path, default=app.REPLAY)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=MINUTE_S)
     given = parser.parse_args()
+    cv2.setNumThreads(1)  # as in the service
     bundle = bundles.read(app.find_bundle(given.bundle))
     files = sorted(path for path in given.data.rglob("*") if path.suffix.lower() in picture.SUFFIXES)
     pictures = [path.read_bytes() for path in files[:: max(1, len(files) // 100)]]
@@ -106,18 +123,18 @@ def main() -> int:
 def _measure(service: Service, bundle: Bundle, pictures: list[bytes], each: float, given: argparse.Namespace) -> int:
     say(f"{len(pictures)} pictures, {statistics.mean(map(len, pictures)) / 1000:.0f} kB, {each:.2f} inferences each")
     served(service.port, pictures, 8, 2.0)
-    shares, without = [], []
+    of_model, of_device, of_judging = [], [], []
     for number in range(ROUNDS):
-        alone = bare(bundle, given.workers, ROUND_S)
-        reading = decoded(pictures, given.workers)
+        alone = bare(bundle, given.workers, ROUND_S) / each
+        stages, decode_ms = device(bundle, pictures, given.workers, ROUND_S)
         _, per_s = served(service.port, pictures, 4 * given.workers, ROUND_S)
-        shares.append(per_s * each / alone)
-        # The time that is left for the rest, had the files been read before.
-        without.append(1 / (1 / per_s - 1 / reading) * each / alone)
+        judging = 1 / (1 / per_s - decode_ms / 1e3 / given.workers)  # had the files been decoded before
+        of_model.append(per_s / alone)
+        of_device.append(per_s / stages)
+        of_judging.append(judging / stages)
         say(
-            f"round {number + 1}: model alone {alone:.1f} inferences/s, files alone {reading:.1f}/s, service "
-            f"{per_s:.1f} pictures/s = {per_s * each:.1f} inferences/s: {shares[-1]:.2f} of the model alone, "
-            f"{without[-1]:.2f} with the files' decoding left out"
+            f"round {number + 1}, pictures/s: model alone {alone:.1f}, device alone {stages:.1f}, service {per_s:.1f} "
+            f"({decode_ms:.1f} ms decoding each, {judging:.1f} without)"
         )
     load, per_s = served(service.port, pictures, CLIENTS, given.seconds)
     errors = sum(status != 200 for status in load.statuses) + len(load.lost) + load.refused
@@ -126,8 +143,11 @@ def _measure(service: Service, bundle: Bundle, pictures: list[bytes], each: floa
         f"p50 {load.percentile_s(0.5):.2f} s, p99 {load.percentile_s(0.99):.2f} s, "
         f"at most {service.memory_bytes() / 1e6:.0f} MB"
     )
-    share = statistics.median(without)
-    say(f"medians: {statistics.median(shares):.2f} of the model alone, {share:.2f} without decoding")
+    share = statistics.median(of_judging)
+    say(
+        f"medians: the service gives {statistics.median(of_model):.2f} of the model alone, "
+        f"{statistics.median(of_device):.2f} of the device alone, {share:.2f} of it without decoding"
+    )
     return int(errors > 0 or share < LEAST_SHARE)
 
 
