@@ -104,6 +104,9 @@ serve: setup-serve ## answer pictures over HTTP, to this machine alone unless a 
 rest-load: setup-test ## a hundred clients at the service for a minute, and what it costs beside the bare model: [BUNDLE=inr] [DATA=folder of photographs]
 	@$(VENV)/python -m tests.deploy.rest.load $(call given,--bundle,$(BUNDLE)) $(call given,--data,$(DATA))
 
+rest-ray: setup-test ## the service on a cluster of two Ray nodes here, one killed under load, in an environment of its own: [BUNDLE=inr] [DATA=folder of photographs]
+	@$(VENV)/python -m tests.deploy.rest.cluster $(call given,--bundle,$(BUNDLE)) $(call given,--data,$(DATA))
+
 translations: setup ## bring the catalogues of what is spoken up to date: [NEW=code of another language]
 	@$(VENV)/python -m deploy.translations $(NEW)
 

@@ -55,6 +55,10 @@ class OtherFormatError(UnreadError):
 
     def __init__(self, named: str) -> None:
         super().__init__(f"is {named}, which saynote does not read: save it as JPEG")
+        self._named = named
+
+    def __reduce__(self) -> tuple[type[OtherFormatError], tuple[str]]:
+        return OtherFormatError, (self._named,)  # else another process would say it twice
 
 
 class TooLargeError(UnreadError):

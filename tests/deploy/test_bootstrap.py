@@ -180,8 +180,8 @@ def test_the_system_s_packages_are_seen_on_a_pi_only(project: Path, is_pi: bool,
         ("run", True, "[pi]"),
         ("train", False, "[training]"),
         ("phone", False, "[training,phone]"),
-        ("test", False, "[training,phone,dev]"),
-        ("test", True, "[pi,training,phone,dev]"),
+        ("test", False, "[rest,training,phone,dev]"),
+        ("test", True, "[pi,rest,training,phone,dev]"),
     ],
 )
 def test_each_goal_has_its_extras(project: Path, goal: str, is_pi: bool, extras: str) -> None:
@@ -250,6 +250,16 @@ def test_a_set_up_for_the_tests_serves_a_run_and_not_the_other_way(project: Path
     (project / ".venv" / "saynote-test.stamp").unlink()
     set_up(project, "run")
     assert not bootstrap.is_done(project, "test", (3, 11))
+
+
+def test_a_set_up_to_serve_is_none_to_run_or_train_and_the_tests_one_is(project: Path) -> None:
+    set_up(project, "serve")
+    assert not bootstrap.is_done(project, "run", (3, 11)), "it brings no voice"
+    set_up(project, "train")
+    (project / ".venv" / "saynote-serve.stamp").unlink()
+    assert not bootstrap.is_done(project, "serve", (3, 11))
+    set_up(project, "test")
+    assert all(bootstrap.is_done(project, goal, (3, 11)) for goal in ("run", "serve", "train"))
 
 
 def test_new_dependencies_or_another_python_are_set_up_anew(project: Path) -> None:
