@@ -1,7 +1,7 @@
 """Owns the figures of a bundle on photographs: the int8 model, through the device's own stages and decision.
 
-A single picture is held before the device as `edge/core/photograph.py` holds it. A folder whose name the bundle does not
-know counts as background: any amount announced on it is false.
+A single picture is held before the device as `edge/core/photograph.py` holds it. A folder whose name the bundle does
+not know counts as background: any amount announced on it is false.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ import numpy as np
 
 from edge import app
 from edge.core import bundle as bundles
-from edge.core import picture, still
+from edge.core import photograph, picture
 from edge.core.bundle import Bundle
 from edge.drivers.tflite import TfliteEngine
 from tests.deploy.rest.service import Load, Service, press
@@ -62,7 +62,7 @@ def device(bundle: Bundle, files: list[bytes], workers: int, seconds: float) -> 
     def run(number: int) -> None:
         engine = TfliteEngine(bundle.model, threads=1)
         while time.perf_counter() < end_s:
-            still.hold([(bundle, engine.invoke)], pictures[(number + counts[number]) % len(pictures)])
+            photograph.hold([(bundle, engine.invoke)], pictures[(number + counts[number]) % len(pictures)])
             counts[number] += 1
         engine.close()
 
@@ -77,7 +77,7 @@ def inferences(bundle: Bundle, pictures: list[bytes]) -> float:
     engine = TfliteEngine(bundle.model, threads=1)
     asked = []
     for data in pictures:
-        held = still.hold([(bundle, engine.invoke)], picture.parse(data).pixels)
+        held = photograph.hold([(bundle, engine.invoke)], picture.parse(data).pixels)
         asked.append(sum(look.scores is not None for look in held.observations))
     engine.close()
     return statistics.mean(asked)
