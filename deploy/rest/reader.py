@@ -1,6 +1,6 @@
 """Owns the way from the bytes of a picture to an answer, on one interpreter: the device's own code and nothing else.
 
-    bytes -> edge.core.picture (format, limits, EXIF's turn) -> edge.core.photograph (a device just switched on) -> Reading
+    bytes -> edge.core.picture (format, limits, turn) -> edge.core.photograph (a device just switched on) -> Reading
 
 Not for two threads at once. Knows no HTTP.
 """
