@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.core import picture
+from edge.core import picture, pictureheader
 from edge.core.errors import PictureError
 from edge.core.picture import Picture
 from tests.pictures import FORMATS, TURNED, empty_png, encoded, heic, not_files, patches, with_orientation
@@ -208,3 +209,26 @@ def test_a_large_jpeg_is_read_at_half_its_size_and_other_large_pictures_are_refu
     good, data = cv2.imencode(".jpg", patches(96, 64), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
     assert good
     assert "96 x 64 pixels" in refusal(tmp_path, bytes(data)), "its decoder holds all of it, at any size"
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_a_file_in_memory_is_read_as_one_on_the_disk(suffix: str, tmp_path: Path) -> None:
+    data = with_orientation(suffix, encoded(suffix, patches()), 6)
+    (tmp_path / f"a{suffix}").write_bytes(data)
+    found, wanted = picture.parse(data), picture.read(tmp_path / f"a{suffix}")
+    assert np.array_equal(found.pixels, wanted.pixels)
+    assert found.header == wanted.header
+
+
+def test_whoever_reads_smaller_pictures_only_refuses_others_by_their_header() -> None:
+    data = empty_png(3000, 1000)
+    assert picture.parse(data, 3_000_000).pixels.shape == (1000, 3000, 3)
+    with pytest.raises(pictureheader.TooLargeError, match="3000 x 1000 pixels"):
+        picture.parse(data, 2_999_999)
+
+
+def test_why_a_picture_is_not_read_is_the_same_in_another_process() -> None:
+    with pytest.raises(pictureheader.OtherFormatError) as refused:
+        picture.parse(b"GIF89a")
+    again = pickle.loads(pickle.dumps(refused.value))
+    assert (type(again), str(again)) == (pictureheader.OtherFormatError, str(refused.value))

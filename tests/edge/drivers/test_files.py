@@ -8,6 +8,7 @@ import pytest
 
 from edge.core.errors import HardwareError, Reason
 from edge.core.messages import Frame
+from edge.drivers import files
 from edge.drivers.fake import FakeClock
 from edge.drivers.files import FilesCamera
 from tests.pictures import empty_png, heic, not_files
@@ -228,3 +229,12 @@ def test_what_was_missed_while_the_computer_slept_is_not_caught_up_round_by_roun
     before_s = clock.now_s()
     assert all(camera.read(5.0) for _ in range(30))
     assert clock.now_s() - before_s == pytest.approx(3.0, abs=0.2)
+
+
+def test_photographs_are_told_from_recordings_and_films(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"torn")
+    assert files.photographs(tmp_path) == [tmp_path / "a.jpg"] == files.photographs(tmp_path / "a.jpg")
+    (tmp_path / "recording.toml").write_text("frames_per_s = 10.0\n")
+    assert files.photographs(tmp_path) is None
+    with pytest.raises(HardwareError, match="does not exist"):
+        files.photographs(tmp_path / "none")

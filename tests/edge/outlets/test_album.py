@@ -150,3 +150,17 @@ def test_what_is_kept_is_counted(tmp_path: Path) -> None:
     one.add(PICTURE, LINE, days_ago(1))
     one.add(PICTURE, LINE, TODAY)
     assert album.contents(tmp_path / "captures") == Contents(2, 2000, "2026-11-24", "2026-11-25")
+
+
+def test_what_lies_on_shelves_is_counted_and_goes_together(tmp_path: Path) -> None:
+    one = Album(tmp_path, max_bytes=2000, keep_days=30, shelves=["a/b", "lines"])
+    for _ in range(3):
+        assert one.add(PICTURE, LINE, TODAY, "a/b", "lines")
+    assert sorted(path.name for path in (tmp_path / "a" / "b").iterdir()) == [
+        "2026-11-25-0002.jpg",
+        "2026-11-25-0003.jpg",
+    ]
+    assert sorted(path.suffix for path in (tmp_path / "lines").iterdir()) == [".json", ".json"]
+    assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
+    one.tidy(TODAY + datetime.timedelta(days=31))
+    assert not list((tmp_path / "a" / "b").iterdir()) + list((tmp_path / "lines").iterdir())
