@@ -41,7 +41,7 @@ def test_make_alone_explains_every_target_for_people() -> None:
             "clean",
         ),
         *("e2e", "e2e-arm", "e2e-device", "deb", "deploy", "deploy-check", "rollback", "undeploy", "doctor"),
-        *("dashboard", "dashboard-load", "dashboard-vendor", "sign", "bundle-kills", "serve", "rest-load", "rest-ray"),
+        *("dashboard", "dashboard-load", "dashboard-vendor", "serve", "rest-load", "rest-ray", "sign", "bundle-kills"),
     }
 
 

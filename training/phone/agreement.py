@@ -18,7 +18,7 @@ from edge.core.observe import Invoke
 from training.errors import TrainingError
 from training.learn.prepare import MODERATE, labels_for, play_material
 from training.measure import specimens, stills
-from training.measure.device import Watcher, running
+from training.measure.device import running
 from training.measure.rates import Rate, rate
 from training.playmoney import notes
 from training.synth.compose import Composer
@@ -103,7 +103,7 @@ def compare(
 
 
 def _answer(bundle: Bundle, invoke: Invoke, pixels: Pixels, truth: str) -> _Answer:
-    found = stills.judge(Watcher(bundle, invoke), bundle, pixels, Path(), truth)
+    found = stills.judge(bundle, invoke, pixels, Path(), truth)
     return _Answer(None if found.probabilities is None else int(found.probabilities.argmax()), found.said)
 
 
