@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from deploy import bootstrap, send
+from deploy.rest.settings import _parser as service_parser
 from edge.__main__ import _parser as device_parser
 from training.cli.app import app
 
@@ -43,6 +44,7 @@ FOREIGN = {
     ),
     *("apt-get", "ssh", "ssh-copy-id", "tar", "date", "aplay", "speaker-test"),
     *("reprepro", "gpg", "tee", "cp"),
+    *("curl", "serve"),
 }
 OURS = ("deploy.", "tests.", "training.")
 UNIT = "saynote.service"
@@ -145,6 +147,10 @@ def check_device(words: list[str]) -> None:
     device_parser(words).parse_args(words)
 
 
+def check_service(words: list[str]) -> None:
+    service_parser().parse_args([word for word in words if word != "--help"])
+
+
 def check_bootstrap(words: list[str]) -> None:
     assert words[0] in bootstrap.GOALS
 
@@ -193,10 +199,12 @@ PARSERS: dict[str, Callable[[list[str]], None]] = {
     "edge": check_device,
     "saynote": check_device,
     "training": check_training,
+    "deploy.rest": check_service,
     "deploy.send": check_send,
     "deploy.vendor": check_named,
     "deploy.wheel": check_named,
     "deploy.translations": check_named,
+    "tests.peers": check_named,
     "deploy/bootstrap.py": check_bootstrap,
     "bootstrap.py": check_bootstrap,
     "install.sh": check_installer,
