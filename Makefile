@@ -47,7 +47,7 @@ run: setup ## look, decide and speak, here: [CAMERA=auto|webcam|picamera|replay]
 	@$(VENV)/python -m edge run --camera $(CAMERA) --view
 
 test: check ## check, and the tests that start real programs
-	@$(VENV)/python -m pytest -m integration --ignore tests/training
+	@$(VENV)/python -m pytest -m integration -n 2 --dist loadfile --ignore tests/training
 	@$(VENV)/python -m pytest -m integration -n 2 --dist loadfile tests/training
 
 e2e: setup-e2e ## boot devices in boxes, as root, deploy to them over ssh and break them: [KILLS=10] [FILES="tests to run"]
