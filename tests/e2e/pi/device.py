@@ -119,6 +119,8 @@ class Broker:
         self._conf = folder / f"mosquitto-{self.port}.conf"
         self._conf.write_text(
             f"listener {self.port} 127.0.0.1\nlistener {self.port} {machine.ours}\nallow_anonymous true\n"
+            # What a device sends before the reader is back is kept for it.
+            f"persistence true\npersistence_location {folder}/\nuser root\n"
         )
         self.settings = f'[mqtt]\nenabled = true\nhost = "{machine.ours}"\nport = {self.port}\ndevice_id = "pi"\n'
         self.start()
