@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.core.bundle import BACKGROUND, RESERVED, SEVERAL, DecisionSpec
 from edge.core.evidence import Glimpse, gathered
@@ -136,8 +137,9 @@ class Decider:
         fused = fuse(rows)
         best = int(fused.argmax())
         label, confidence = self._labels[best], float(fused[best])
-        coming = label not in RESERVED and self._enough(label, confidence, rows, best)
-        if coming and self._lasts(label, rows, best):
+        saying = rows.argmax(axis=1) == best
+        coming = label not in RESERVED and self._enough(label, confidence, saying)
+        if coming and self._lasts(label, best, saying):
             self._sure_of, coming = label, False
             if not contested:
                 return self._amount(observation, label, confidence, len(rows))
@@ -148,22 +150,21 @@ class Decider:
             return self._once(Verdict.UNSURE, observation, confidence, len(rows))
         return None
 
-    def _enough(self, label: str, confidence: float, rows: Scores, best: int) -> bool:
-        """Whether nothing but time is missing."""
-        agree = float((rows.argmax(axis=1) == best).mean())
+    def _enough(self, label: str, confidence: float, saying: NDArray[np.bool_]) -> bool:
+        """Whether nothing but time is missing; `saying` (frames,): whether the label is a frame's own best."""
+        agree = float(saying.mean())
         # In this form a NaN is never enough.
         enough = confidence >= self._spec.thresholds[label] and agree >= self._spec.agree
-        whole = sum(glimpse.visible for glimpse in self._recent) / len(rows) >= self._spec.least_visible
-        return enough and whole and len(rows) >= self._spec.min_frames
+        whole = sum(glimpse.visible for glimpse in self._recent) / len(saying) >= self._spec.least_visible
+        return enough and whole and len(saying) >= self._spec.min_frames
 
-    def _lasts(self, label: str, rows: Scores, best: int) -> bool:
-        saying = rows.argmax(axis=1) == best
+    def _lasts(self, label: str, best: int, saying: NDArray[np.bool_]) -> bool:
         times_s = [glimpse.t_s for glimpse, says in zip(self._recent, saying, strict=True) if says]
         span_s = times_s[-1] - times_s[0] + ROUNDING_S if times_s else float("-inf")
         lasts = span_s >= self._spec.span_s
         if self._sure_of in (None, label):
             return lasts or self._soon(best)
-        if len(rows) >= CHANGE_FACTOR * self._spec.min_frames:
+        if len(saying) >= CHANGE_FACTOR * self._spec.min_frames:
             return lasts
         return lasts and bool(saying.all()) and span_s >= CHANGE_SPAN * self._spec.window_s
 
