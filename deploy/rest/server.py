@@ -27,6 +27,7 @@ from deploy.rest.reader import Reader
 from deploy.rest.settings import Settings
 from edge.core.errors import HardwareError, Reason
 from edge.drivers.door import sender
+from edge.drivers.http import listening
 
 log = logging.getLogger(__name__)
 
@@ -57,14 +58,7 @@ def run(settings: Settings) -> None:
 def listen(host: str, port: int) -> socket.socket:
     """A socket there. Raises HardwareError."""
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with contextlib.ExitStack() as closing:
-            listener = closing.enter_context(socket.socket(family, socket.SOCK_STREAM))
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(BACKLOG)
-            closing.pop_all()
-            return listener
+        return listening(host, port, BACKLOG)
     except OSError as error:
         detail = f"it cannot listen at {host}, port {port}: {error.strerror or error}"
         raise HardwareError("service", Reason.BUSY, detail) from error

@@ -117,17 +117,22 @@ def is_loopback(address: str) -> bool:
         return False
 
 
+def listening(host: str, port: int, backlog: int) -> socket.socket:
+    """A socket that listens there, IPv4 or IPv6. Raises OSError."""
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with contextlib.ExitStack() as closing:
+        listener = closing.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(backlog)
+        closing.pop_all()
+        return listener
+
+
 def _listen(config: WebConfig) -> socket.socket:
     where = f"{config.address}, port {config.port}"
     try:
-        family, *_, address = socket.getaddrinfo(config.address, config.port, type=socket.SOCK_STREAM)[0]
-        with contextlib.ExitStack() as closing:
-            listener = closing.enter_context(socket.socket(family, socket.SOCK_STREAM))
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(BACKLOG)
-            closing.pop_all()
-            return listener
+        return listening(config.address, config.port, BACKLOG)
     except PermissionError as error:
         raise HardwareError("web", Reason.DENIED, f"it may not listen at {where}: use a port above 1023") from error
     except OSError as error:
