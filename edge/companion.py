@@ -30,7 +30,6 @@ ROOT = Path(__file__).resolve().parents[1]
 CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from edge import companion; companion.serve(*sys.argv[2:])"
 HEADER = struct.Struct("<qdII")  # seq, t_s, height, width
 PATIENCE_S = 60.0  # a Pi that does much else may be slow; a child that hangs is no bundle for it
-MEMORY_BYTES = 4 << 30  # of addresses
 LINE_MOST_BYTES = 64 << 10
 GRACE_S = 2.0
 
@@ -114,21 +113,11 @@ def _write(handle: int, data: memoryview) -> None:
 
 def serve(folder: str, runtime: str) -> NoReturn:
     """In that other process: answer frames until there are no more."""
-    import resource
-
+    from edge.confined import load_confined
     from edge.core.pocket import Pocket
-    from edge.devices import open_engine
-    from edge.loading import load
-    from edge.settings import Config, changed
 
-    for what, most in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
-        with contextlib.suppress(ValueError, OSError):  # a lower one holds already
-            resource.setrlimit(what, (most, most))
-    with contextlib.suppress(OSError):
-        os.nice(15)
     try:
-        config = changed(Config(), "model", runtime=runtime, threads=1)
-        bundle, engine = load(Path(folder), lambda found: open_engine(config, found))
+        bundle, engine = load_confined(Path(folder), runtime, niceness=15)
     except Exception as error:  # noqa: BLE001 -- whatever it is, the parent is told
         _say(Answer(why=brief(str(error), 300)))
         os._exit(1)

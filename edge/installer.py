@@ -7,7 +7,6 @@ uses the bundle afterwards; `edge.core.shelf` keeps what became of it.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import subprocess
@@ -30,7 +29,6 @@ ROOT = Path(__file__).resolve().parents[1]
 TRIAL = "import sys; sys.path.insert(0, sys.argv[1]); from edge import installer; installer.try_here(*sys.argv[2:])"
 TRIAL_S = 120.0  # a Pi that boots may be slow
 TRIAL_CPU_S = 100
-TRIAL_MEMORY_BYTES = 4 << 30  # of addresses, of which a runtime takes far more than it uses
 
 Step = Callable[[str], None]
 
@@ -166,23 +164,10 @@ def try_here(folder: str, runtime: str) -> NoReturn:
     """In that other process: load the bundle and replay its self-test, within limits."""
     import resource
 
-    from edge.devices import open_engine
-    from edge.loading import load
-    from edge.settings import Config, changed
+    from edge.confined import load_confined
 
-    for what, most in (
-        (resource.RLIMIT_CPU, TRIAL_CPU_S),
-        (resource.RLIMIT_AS, TRIAL_MEMORY_BYTES),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        with contextlib.suppress(ValueError, OSError):  # a lower one holds already
-            resource.setrlimit(what, (most, most))
-    with contextlib.suppress(OSError):
-        os.nice(10)
     try:
-        config = changed(Config(), "model", runtime=runtime, threads=1)
-        load(Path(folder), lambda bundle: open_engine(config, bundle))
+        load_confined(Path(folder), runtime, niceness=10, limits={resource.RLIMIT_CPU: TRIAL_CPU_S})
     except (BundleError, HardwareError) as error:
         sys.stdout.write(str(error))
         sys.stdout.flush()

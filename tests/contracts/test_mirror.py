@@ -18,6 +18,7 @@ ELSEWHERE = {
     "edge/commands/run.py": ["edge/test_main.py"],
     "edge/commands/say.py": ["edge/test_main.py"],
     "edge/commands/shell.py": ["edge/test_main.py"],
+    "edge/confined.py": ["edge/test_installer.py", "edge/test_companion.py"],
     "edge/core/classify.py": ["edge/core/test_stages.py"],
     "edge/core/messages.py": ["edge/test_hub.py", "edge/core/test_wire.py"],
     "edge/core/payloads.py": ["edge/core/test_wire.py", "contracts/test_telemetry_doc.py"],
