@@ -1,70 +1,73 @@
 """Owns how long a frame takes with one bundle: each stage, the whole beside the bare inference, and what rest costs.
 
-Bare and whole take turns, so that a slow moment of the machine hits both; what is compared is compared pair by pair.
-CPU time is that of all threads of this process. It must not know how figures are shown.
+The whole is the device's own loop, from the camera's picture to what is posted, with a note in view and hints wanted:
+the most that a frame costs. Its model runs, and its answer is exchanged for that note. Bare inferences and whole frames
+take turns, so that a slow moment of the machine hits both. What is our own is told frame by frame: the CPU time of the
+loop's thread without the model's part of that very frame, which minds no other program that the thread had to wait for.
+"cpu" is the time of all threads of this process. It must not know how figures are shown.
 """
 
 from __future__ import annotations
 
+import contextlib
 import statistics
+import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.core import preprocess, scene
 from edge.core.bundle import SELFTEST, Bundle
-from edge.core.decide import Decider
 from edge.core.errors import BundleError
-from edge.core.messages import Frame, Look, Pixels
-from edge.core.observe import STAGES, Observer
+from edge.core.guide import Guide
+from edge.core.messages import Decision, Frame, Look, Observation, Pixels
+from edge.core.observe import Invoke
+from edge.core.pocket import Pocket
 from edge.core.still import RESTS_S
+from edge.hub import Hub
+from edge.pipeline import Pipeline
 from edge.ports import Engine
 
 CAMERA_SIZE = (480, 640)  # the default camera's height and width
 FRAMES_PER_S = 15.0  # the default camera's
 PLACES = 8  # of what moves
 WARM_UP = 20  # frames
+NOTE = (0.5, 0.5, 0.6, 0.45, 0.95)  # centre, width, height and visible share of the note that is shown
 Figures: TypeAlias = dict[str, float]
+T = TypeVar("T")
 
 
 def frames(bundle: Bundle, engine: Engine, count: int) -> dict[str, Figures]:
     """Milliseconds by what they are of, each with p50, p95 and p99; "ratios" and "cpu" by their own names."""
     pictures = moving(bundle)
     tensor = preprocess.to_tensor(pictures[0], bundle.manifest.input)
-    device = _Device(bundle, engine)
-    bare, whole, own, bare_cpu, seen_cpu = [], [], [], [], []
-    for number in range(count + WARM_UP):
-        bare_ms, cpu_ms = _timed(lambda: engine.invoke(tensor))
-        whole_ms, whole_cpu_ms = _timed(lambda: device.see(pictures[number % PLACES]))  # noqa: B023 -- called at once
-        if number < WARM_UP:
-            device.stages.clear()
-            continue
-        bare.append(bare_ms)
-        whole.append(whole_ms)
-        own.append(whole_ms - device.stages[STAGES[2]][-1])
-        bare_cpu.append(cpu_ms)
-        seen_cpu.append(whole_cpu_ms)
-    gated_cpu = _cpu(device, np.full_like(pictures[0], 128), count)
-    rested_cpu = _cpu(_Device(bundle, engine), pictures[0], count)
-    found = {name: spread(values) for name, values in device.stages.items() if len(values) >= count}
-    found |= {"whole frame": spread(whole), "bare invoke": spread(bare), "our own": spread(own)}
-    notes = statistics.median(seen_cpu)
+    with _watched(engine) as model:
+        notes = _Way(bundle, _showing(bundle, engine.invoke), model).walk(
+            pictures, count, lambda: engine.invoke(tensor)
+        )
+        nothing = _Way(bundle, engine.invoke, model).walk([np.full_like(pictures[0], 128)], count)
+        table = _Way(bundle, engine.invoke, model).walk([pictures[0]], count)
+    found = {name: spread(values) for name, values in notes.stages.items()}
+    found |= {"whole frame": spread(notes.ms), "bare invoke": spread(notes.bare_ms), "our own": spread(notes.own_ms)}
+    classified = statistics.median(notes.cpu_ms)
     found["cpu"] = {
-        "bare invoke": statistics.median(bare_cpu),
-        "a frame classified": notes,
-        "nothing in view": statistics.median(gated_cpu),
-        "a table at rest": statistics.median(rested_cpu),
+        "bare invoke": statistics.median(notes.bare_cpu_ms),
+        "a frame classified": classified,
+        "nothing in view": statistics.median(nothing.cpu_ms),
+        "a table at rest": statistics.median(table.cpu_ms),
     }
     looks = 1 / (RESTS_S * FRAMES_PER_S)
     found["ratios"] = {
-        "our own over bare": statistics.median(o / b for o, b in zip(own, bare, strict=True)),
-        "whole over bare": statistics.median(w / b for w, b in zip(whole, bare, strict=True)),
+        "our own over bare": statistics.median(o / b for o, b in zip(notes.own_ms, notes.bare_ms, strict=True)),
+        "whole over bare": statistics.median(w / b for w, b in zip(notes.ms, notes.bare_ms, strict=True)),
         "p99 over median": found["whole frame"]["p99"] / found["whole frame"]["p50"],
-        "p99 over median, CPU": spread(seen_cpu)["p99"] / notes,
-        "nothing over classified": statistics.median(gated_cpu) / notes,
-        "table over notes": looks + (1 - looks) * statistics.median(rested_cpu) / notes,
+        "p99 over median, CPU": spread(notes.cpu_ms)["p99"] / classified,
+        "nothing over classified": statistics.median(nothing.cpu_ms) / classified,
+        "table over notes": looks + (1 - looks) * statistics.median(table.cpu_ms) / classified,
     }
     return found
 
@@ -86,32 +89,143 @@ def spread(values: Sequence[float]) -> Figures:
     return {"p50": p50, "p95": p95, "p99": p99}
 
 
-class _Device:
-    """A frame's way from camera to decision, and how long its stages took."""
+@dataclass
+class _Taken:
+    """What frames took, each: the whole and its parts, and a bare inference before it."""
 
-    def __init__(self, bundle: Bundle, engine: Engine) -> None:
-        self.stages: dict[str, list[float]] = {}
-        self._observer = Observer(bundle, engine.invoke, time.perf_counter)
-        self._decider = Decider(bundle.labels, bundle.manifest.decision)
-        self._number = 0
-
-    def see(self, pixels: Pixels) -> None:
-        self._number += 1
-        observation = self._observer.observe(Frame(self._number, self._number / FRAMES_PER_S, pixels))
-        looked_s = time.perf_counter()
-        self._decider.step(observation)
-        decided_ms = (time.perf_counter() - looked_s) * 1e3
-        for stage, ms in {**observation.ms, "decide": decided_ms}.items():
-            self.stages.setdefault(stage, []).append(ms)
+    ms: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    own_ms: list[float] = field(default_factory=list)
+    bare_ms: list[float] = field(default_factory=list)
+    bare_cpu_ms: list[float] = field(default_factory=list)
+    stages: dict[str, list[float]] = field(default_factory=dict)
 
 
-def _cpu(device: _Device, pixels: Pixels, count: int) -> list[float]:
-    """CPU milliseconds of each of `count` frames that show the same."""
-    return [_timed(lambda: device.see(pixels))[1] for _ in range(count)]
+class _Moment:
+    """A moment, and the milliseconds since then."""
+
+    def __init__(self) -> None:
+        self._thread_s, self._cpu_s, self._wall_s = time.thread_time(), time.process_time(), time.perf_counter()
+
+    def since(self) -> tuple[float, float, float]:
+        """Of wall, of CPU, of this thread's CPU."""
+        wall_s, cpu_s, thread_s = time.perf_counter(), time.process_time(), time.thread_time()
+        return (wall_s - self._wall_s) * 1e3, (cpu_s - self._cpu_s) * 1e3, (thread_s - self._thread_s) * 1e3
+
+
+class _Stopwatch:
+    """What the model alone took since it was cleared: milliseconds of wall, and of the calling thread's CPU."""
+
+    def __init__(self) -> None:
+        self.ms = self.thread_ms = 0.0
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.ms = self.thread_ms = 0.0
+
+    def around(self, act: Callable[..., T]) -> Callable[..., T]:
+        """`act`, and what it takes is added."""
+
+        def timed(*given: object) -> T:
+            began = _Moment()
+            found = act(*given)
+            ms, _, thread_ms = began.since()
+            self.ms, self.thread_ms = self.ms + ms, self.thread_ms + thread_ms
+            return found
+
+        return timed
+
+
+class _Way:
+    """The way of frames through the device's own loop, between a camera that always has the next and an outlet."""
+
+    def __init__(self, bundle: Bundle, invoke: Invoke, model: _Stopwatch) -> None:
+        self._pocket, self._hub = Pocket([(bundle, invoke)], time.perf_counter), Hub()
+        self._hub.join("bench", self, (Observation,))
+        guide = Guide(bundle.labels, visible_known=bundle.manifest.decision.visible_known)
+        self._loop = Pipeline(
+            lambda: self,
+            self._pocket.observe,
+            self._decide,
+            self._hub.post,
+            guide=guide,
+            stalled_after_s=RESTS_S,
+            random=lambda: 0.5,
+        )
+        self._model = model
+        self._frames: Iterator[Frame] = iter(())
+        self.taken = _Taken()
+
+    def walk(self, pictures: Sequence[Pixels], count: int, before: Callable[[], object] = lambda: None) -> _Taken:
+        """What `count` frames took, after a few to warm up; `before` each comes a bare inference, if any."""
+        self._frames = self._timed(pictures, count, before)
+        self._loop.run(threading.Event(), self)
+        return self.taken
+
+    def _timed(self, pictures: Sequence[Pixels], count: int, before: Callable[[], object]) -> Iterator[Frame]:
+        for number in range(count + WARM_UP):
+            if number == WARM_UP:
+                self.taken = _Taken()
+            self._model.clear()
+            self.taken.bare_cpu_ms.append(_timed(before)[1])
+            self.taken.bare_ms.append(self._model.ms)
+            self._model.clear()
+            began = _Moment()
+            yield Frame(number, number / FRAMES_PER_S, pictures[number % len(pictures)])
+            ms, cpu_ms, thread_ms = began.since()  # the loop is done with a frame when it asks for the next
+            self.taken.ms.append(ms)
+            self.taken.cpu_ms.append(cpu_ms)
+            self.taken.own_ms.append(thread_ms - self._model.thread_ms)
+
+    def read(self, _timeout_s: float) -> Frame | None:
+        """As a camera: the next picture."""
+        return next(self._frames, None)
+
+    def offer(self, observation: Observation) -> bool:
+        """As an outlet: what the stages took."""
+        for stage, ms in observation.ms.items():
+            self.taken.stages.setdefault(stage, []).append(ms)
+        return True
+
+    def start(self) -> None:
+        """Nothing to begin."""
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+    def _decide(self, observation: Observation) -> list[Decision]:
+        found: list[Decision] = []
+        ms, _ = _timed(lambda: found.extend(self._pocket.step(observation)))
+        self.taken.stages.setdefault("decide", []).append(ms)
+        return found
+
+
+def _showing(bundle: Bundle, invoke: Invoke) -> Invoke:
+    """The model runs, and answers that it sees a note of the first amount in the middle of its picture."""
+    logits = np.array([[20.0 if label == bundle.denominations[0] else 0.0 for label in bundle.labels]], np.float32)
+    answer = [logits, np.array([NOTE], np.float32)] if bundle.manifest.has_box else [logits]
+
+    def see(tensor: NDArray[np.uint8]) -> Sequence[NDArray[np.float32]]:
+        invoke(tensor)
+        return answer
+
+    return see
+
+
+@contextlib.contextmanager
+def _watched(engine: Engine) -> Iterator[_Stopwatch]:
+    """A stopwatch on the model alone, without what the driver does before and after it where that can be told."""
+    name, watch = "model" if hasattr(engine, "model") else "invoke", _Stopwatch()
+    act = getattr(engine, name)
+    setattr(engine, name, watch.around(act))
+    try:
+        yield watch
+    finally:
+        setattr(engine, name, act)
 
 
 def _timed(act: Callable[[], object]) -> tuple[float, float]:
     """Milliseconds of wall and of CPU that `act` takes."""
-    cpu_s, wall_s = time.process_time(), time.perf_counter()
+    began = _Moment()
     act()
-    return (time.perf_counter() - wall_s) * 1e3, (time.process_time() - cpu_s) * 1e3
+    return began.since()[:2]

@@ -13,8 +13,8 @@ from edge.core.messages import WHOLE, Box, Scores
 
 def scores(logits: NDArray[np.float32], temperature: float) -> Scores:
     """(labels,) log-probabilities from the first output (1, labels), softened by the bundle's temperature."""
-    scaled: Scores = logits.reshape(-1).astype(np.float32) / np.float32(temperature)
-    shifted = scaled - scaled.max()
+    scaled: Scores = logits.reshape(-1) / np.float32(temperature)
+    shifted = scaled - np.maximum.reduce(scaled)
     # Of a dozen numbers, one by one is faster than as an array.
     result: Scores = shifted - np.float32(math.log(math.fsum(map(math.exp, shifted.tolist()))))
     return result

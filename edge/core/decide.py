@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.core.bundle import BACKGROUND, RESERVED, SEVERAL, DecisionSpec
 from edge.core.evidence import Glimpse, gathered
@@ -133,11 +132,11 @@ class Decider:
             self._seen.popleft()
 
     def _judge(self, observation: Observation, contested: bool) -> Decision | None:
-        rows = np.stack([glimpse.scores for glimpse in self._recent])
+        rows = np.array([glimpse.scores for glimpse in self._recent])
         fused = fuse(rows)
         best = int(fused.argmax())
         label, confidence = self._labels[best], float(fused[best])
-        saying = rows.argmax(axis=1) == best
+        saying = (rows.argmax(axis=1) == best).tolist()
         coming = label not in RESERVED and self._enough(label, confidence, saying)
         if coming and self._lasts(label, best, saying):
             self._sure_of, coming = label, False
@@ -150,15 +149,15 @@ class Decider:
             return self._once(Verdict.UNSURE, observation, confidence, len(rows))
         return None
 
-    def _enough(self, label: str, confidence: float, saying: NDArray[np.bool_]) -> bool:
-        """Whether nothing but time is missing; `saying` (frames,): whether the label is a frame's own best."""
-        agree = float(saying.mean())
+    def _enough(self, label: str, confidence: float, saying: list[bool]) -> bool:
+        """Whether nothing but time is missing; `saying`, frame by frame: whether the label is a frame's own best."""
+        agree = sum(saying) / len(saying)
         # In this form a NaN is never enough.
         enough = confidence >= self._spec.thresholds[label] and agree >= self._spec.agree
         whole = sum(glimpse.visible for glimpse in self._recent) / len(saying) >= self._spec.least_visible
         return enough and whole and len(saying) >= self._spec.min_frames
 
-    def _lasts(self, label: str, best: int, saying: NDArray[np.bool_]) -> bool:
+    def _lasts(self, label: str, best: int, saying: list[bool]) -> bool:
         times_s = [glimpse.t_s for glimpse, says in zip(self._recent, saying, strict=True) if says]
         span_s = times_s[-1] - times_s[0] + ROUNDING_S if times_s else float("-inf")
         lasts = span_s >= self._spec.span_s
@@ -166,7 +165,7 @@ class Decider:
             return lasts or self._soon(best)
         if len(saying) >= CHANGE_FACTOR * self._spec.min_frames:
             return lasts
-        return lasts and bool(saying.all()) and span_s >= CHANGE_SPAN * self._spec.window_s
+        return lasts and all(saying) and span_s >= CHANGE_SPAN * self._spec.window_s
 
     def _soon(self, best: int) -> bool:
         """Whether there is evidence enough for label `best` before it has lasted."""
@@ -206,7 +205,8 @@ class Decider:
 
 def fuse(rows: Scores) -> Scores:
     """(labels,) probabilities: the normalised geometric mean of (frames, labels) log-probabilities."""
-    mean = rows.mean(axis=0)
-    powers = np.exp(mean - mean.max())
-    fused: Scores = (powers / powers.sum()).astype(np.float32)
+    # As mean, max and sum do it, without their way through Python: of so few numbers that is most of the time.
+    mean = np.add.reduce(rows, axis=0) / np.float32(len(rows))
+    powers = np.exp(mean - np.maximum.reduce(mean))
+    fused: Scores = powers / np.add.reduce(powers)
     return fused

@@ -40,9 +40,10 @@ def gathered(glimpses: Sequence[Glimpse], label: int, most: float) -> float:
     Only looks that say the label make looks worth more, all of them make the mean: so where the evidence is for the
     label, a look that says something else never adds to it.
     """
-    rows = np.stack([glimpse.scores for glimpse in glimpses]).astype(np.float64)
-    told = np.clip(log_odds(rows[:, label]), LEAST, most)
-    saying = [glimpse for glimpse, row in zip(glimpses, rows, strict=True) if row.argmax() == label]
+    rows = np.array([glimpse.scores for glimpse in glimpses], np.float64)
+    told = np.minimum(np.maximum(log_odds(rows[:, label]), LEAST), most)
+    says = (rows.argmax(axis=1) == label).tolist()
+    saying = [glimpse for glimpse, this in zip(glimpses, says, strict=True) if this]
     return worth(saying) * float(told.mean())
 
 

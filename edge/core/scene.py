@@ -40,10 +40,10 @@ def small(pixels: Pixels) -> Luma:
 
 def judge(luma: Luma) -> Scene:
     """What can be said of a picture by what `small` made of it."""
-    (mean,), (deviation,) = cv2.meanStdDev(luma)
+    mean, deviation = cv2.meanStdDev(luma)
     # Sums of five bytes fit in 16 bits.
-    sharpness = float(cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))[1][0, 0] ** 2)
-    brightness, detail = float(mean[0]), float(deviation[0])
+    edges = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))[1].item()
+    brightness, detail, sharpness = mean.item(), deviation.item(), edges * edges
     return Scene(_look(brightness, detail, sharpness), brightness, detail, sharpness)
 
 

@@ -13,7 +13,8 @@ from edge.core.messages import Frame, Pixels
 
 FROZEN_AFTER_S = 3.0
 FROZEN_REPEATS = 3  # at least so many, however slow the camera
-STEP_PX = 16  # every n-th pixel tells two living pictures apart; all of them are compared only where those agree
+STEP_PX = 16  # every n-th pixel tells whether there is any structure
+GLANCE_PX = 64  # every n-th tells two living pictures apart; all of them are compared only where those agree
 PLAIN = 8  # levels between darkest and brightest of those: less is no structure
 
 
@@ -22,6 +23,7 @@ class Stale:
 
     def __init__(self) -> None:
         self._last: Pixels | None = None
+        self._glance = b""  # some of its pixels
         self._since_s = 0.0  # when the last picture was first seen
         self._repeats = 0
         self._stale_s = 0.0
@@ -36,13 +38,14 @@ class Stale:
 
     def repeats(self, frame: Frame) -> bool:
         """Whether `frame` shows the very picture of the frame before, and so nothing new."""
-        plain = _plain(frame.pixels)
-        if self._last is not None and not plain and _same(self._last, frame.pixels):
+        glance = frame.pixels[::GLANCE_PX, ::GLANCE_PX].tobytes()
+        same = self._last is not None and glance == self._glance and _same(self._last, frame.pixels)
+        if same and not _plain(frame.pixels):
             self._repeats += 1
             self._stale_s = frame.t_s - self._since_s
             return True
-        self.moves = self.moves or (self._last is not None and not plain)
-        self._last, self._since_s = frame.pixels, frame.t_s
+        self.moves = self.moves or (self._last is not None and not _plain(frame.pixels))
+        self._last, self._glance, self._since_s = frame.pixels, glance, frame.t_s
         self._repeats = 0
         self._stale_s = 0.0
         return False
@@ -59,6 +62,4 @@ def _plain(pixels: Pixels) -> bool:
 
 
 def _same(one: Pixels, other: Pixels) -> bool:
-    if one.shape != other.shape or not np.array_equal(one[::STEP_PX, ::STEP_PX], other[::STEP_PX, ::STEP_PX]):
-        return False
-    return bool(np.array_equal(one, other))
+    return one.shape == other.shape and bool(np.array_equal(one, other))

@@ -29,7 +29,7 @@ class Still:
         """`background`: its place among the labels; `rounds`: so many looks in a row are to agree, one in each turn."""
         self._background, self._rounds = background, rounds
         self._calm = 0  # looks in a row that found nothing, at one and the same sight
-        self._last: tuple[Observation, Luma] | None = None  # the last look, and what it looked at
+        self._last: tuple[Observation, Luma] | None = None  # the last look, if it found nothing, and at what
 
     def answer(self, t_s: float, sharpness: float, small: Luma) -> Observation | None:
         """The last look, where it holds for `small` as well; None where a new one is to be taken."""
@@ -41,14 +41,11 @@ class Still:
 
     def heed(self, look: Observation, small: Luma) -> None:
         """`look` was taken, with scores, at `small`."""
+        if look.scores is None or not look.scores[self._background] >= PLAINLY:
+            self._calm, self._last = 0, None
+            return
         coarse = _coarse(small)
-        nothing = look.scores is not None and bool(look.scores[self._background] >= PLAINLY)
-        if not nothing:
-            self._calm = 0
-        elif self._same(look.scene.sharpness, coarse):
-            self._calm += 1
-        else:
-            self._calm = 1
+        self._calm = self._calm + 1 if self._same(look.scene.sharpness, coarse) else 1
         self._last = look, coarse
 
     def _same(self, sharpness: float, coarse: Luma) -> bool:
