@@ -12,12 +12,12 @@ finding for a while.
 from __future__ import annotations
 
 import enum
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.core.bundle import BACKGROUND
 from edge.core.messages import ROUNDING_S, Box, Decision, Guidance, Hint, Look, Observation, Verdict
@@ -203,15 +203,16 @@ class Guide:
         seen = [(s.t_s, s.note, s.box) for s in last if s.note is not None and s.box is not None]
         if len(seen) < FEWEST:
             return None
-        notes = np.array([note for _, note, _ in seen])
-        places = np.array([(box.centre_x, box.centre_y, box.width, box.height) for _, _, box in seen])
+        notes = [note for _, note, _ in seen]
+        places = [box for _, note, box in seen if note >= NOTE]
         # A note that is waved is smeared: some pictures show no note at all, but its place flies about in all of them.
-        if (notes >= NOTE).mean() >= GLIMPSED and _flies(np.array([t_s for t_s, _, _ in seen]), places):
+        if len(places) / len(notes) >= GLIMPSED and _flies([(t_s, box) for t_s, _, box in seen]):
             return Hint.HOLD_STILL
-        if np.median(notes) < NOTE or (notes >= NOTE).sum() < FEWEST:
+        if len(places) < FEWEST or not (middle := _median(notes)) >= NOTE:
             return None
-        hint = _where_to(np.median(places[notes >= NOTE], axis=0))
-        if hint is Hint.CLOSER and np.median(notes) < NOTE_FAR:
+        sides = ("centre_x", "centre_y", "width", "height")
+        hint = _where_to(*(_median([getattr(box, side) for box in places]) for side in sides))
+        if hint is Hint.CLOSER and middle < NOTE_FAR:
             return None
         return turned(hint, self._mount, self._rotation) if hint else None
 
@@ -249,16 +250,33 @@ def _covered(seen: _Seen) -> bool:
     return seen.look in (Look.COVERED, Look.DARK) or (seen.look is Look.EMPTY and seen.luma < GLOW)
 
 
-def _flies(times_s: NDArray[np.float64], places: NDArray[np.float64]) -> bool:
-    """Whether `places` (n, 4) at `times_s` (n,) travel all the time."""
+def _flies(places: list[tuple[float, Box]]) -> bool:
+    """Whether these places, each with its time, travel all the time."""
     # From each place to the next but one: looks turned upside down in between find a slightly other place.
-    steps = np.abs(places[2:, :2] - places[:-2, :2]).max(axis=1)
-    return bool(np.quantile(steps / np.maximum(times_s[2:] - times_s[:-2], 1e-3), 0.25) > WAVED_PER_S)
+    speeds = [
+        max(abs(after.centre_x - before.centre_x), abs(after.centre_y - before.centre_y)) / max(now - then, 1e-3)
+        for (then, before), (now, after) in zip(places, places[2:], strict=False)
+    ]
+    return _quarter(speeds) > WAVED_PER_S
 
 
-def _where_to(place: NDArray[np.float64]) -> Hint | None:
-    """The way in the picture that a note at `place` (centre x, y, width, height) has to go; None where it lies well."""
-    x, y, width, height = place
+def _median(values: list[float]) -> float:
+    """Of a dozen numbers; numpy takes ten times as long for them."""
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def _quarter(values: list[float]) -> float:
+    """A quarter of `values` is less: on the line between its two neighbours, nan of none."""
+    if not values:
+        return math.nan
+    ordered, (low, fourths) = sorted(values), divmod(len(values) - 1, 4)
+    step = ordered[min(low + 1, len(values) - 1)] - ordered[low]
+    return ordered[low] + step * fourths / 4
+
+
+def _where_to(x: float, y: float, width: float, height: float) -> Hint | None:
+    """The way in the picture that a note at this centre and of these sides has to go; None where it lies well."""
     rooms = {
         Hint.LEFT: 1 - (x + width / 2),
         Hint.RIGHT: x - width / 2,
