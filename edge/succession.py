@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import statistics
 import threading
 import time
 from collections import deque
@@ -22,6 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
 
 from edge.core.bundle import BACKGROUND, Bundle
 from edge.core.errors import BundleError, HardwareError
@@ -198,7 +199,7 @@ class Succession:
             place, before = due.place, (due.place.entry, due.place.bundle, due.place.engine)
             if place.before is not None:
                 place.before[2].close()
-            place.before_ms = statistics.median(place.ms) if len(place.ms) >= SOME else 0.0
+            place.before_ms = float(np.median(place.ms)) if len(place.ms) >= SOME else 0.0
             place.before = None if due.back else before
             if due.back:
                 before[2].close()
@@ -278,7 +279,7 @@ class Succession:
     def _slow_ms(self, place: _Place) -> float:
         if place.before is None or not place.before_ms or place.frames < SOME:
             return 0.0
-        median = statistics.median(list(place.ms))
+        median = float(np.median(list(place.ms)))
         return median if median > SLOWER * max(place.before_ms, self._terms.interval_ms / SLOWER) else 0.0
 
     def _let_go(self, place: _Place) -> None:
@@ -443,8 +444,8 @@ class _Running:
         """The processor time of a picture, where that is too much; else 0."""
         if len(self._cpu_ms) < SOME or len(self.place.ms) < SOME:
             return 0.0
-        median = statistics.median(self._cpu_ms)
-        usual = statistics.median(list(self.place.ms))
+        median = float(np.median(self._cpu_ms))
+        usual = float(np.median(list(self.place.ms)))
         return median if median > max(SLOWER * usual, interval_ms) else 0.0
 
     def is_worth_counting(self) -> bool:

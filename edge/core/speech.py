@@ -6,23 +6,28 @@ said as people say it, "2 euros 50" and "50 cents", where it has a name here, el
 comes from the gettext catalogues in `edge/locale`; English stands here. `make translations` finds the texts by how
 they are marked: `_("...")`, `_pair("...", "...")`, `self._count("...", "...", number)`, `gettext("...")`, with plain
 literals. No other file may hold words to be spoken.
+
+Babel is imported only by whoever needs it: a currency without a name here, part of a unit, a language's variant. What
+most devices say needs none of them, and its tables are 6 MB and a tenth of the start.
 """
 
 from __future__ import annotations
 
 import gettext
 import math
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-
-from babel import Locale, UnknownLocaleError
-from babel.numbers import format_decimal, get_currency_name, get_currency_precision
+from typing import TYPE_CHECKING
 
 from edge.core.errors import ConfigError, Reason
 from edge.core.messages import Decision, Fault, Guidance, Hint, Recovered, Verdict
 from edge.core.session import OLD_AFTER_S, Total
+
+if TYPE_CHECKING:
+    from babel import Locale
 
 CATALOGUES = Path(__file__).resolve().parent.parent / "locale"
 DOMAIN = "saynote"
@@ -140,10 +145,8 @@ class Speech:
     """Says things in one language; amounts are those of `currency` where no other is named."""
 
     def __init__(self, language: str, currency: str) -> None:
-        try:
-            self._locale = Locale.parse(language, sep="-" if "-" in language else "_")
-        except (ValueError, UnknownLocaleError):
-            raise _unknown(language) from None
+        if language not in languages() and _locale(language) is None:
+            raise _unknown(language)
         self.language = language
         self.currency = currency
         self._catalogue = _catalogue(language)
@@ -155,16 +158,20 @@ class Speech:
 
     def _in_parts(self, value: Decimal, currency: str) -> str | None:
         """ "2 euros 50" or "50 cents"; None for a whole number, and where the part has no name or is none of them."""
+        if value == value.to_integral_value():
+            return None
+        from babel.numbers import get_currency_precision
+
         digits = get_currency_precision(currency)
         whole, part = divmod(value.scaleb(digits), 10**digits)
-        if part == 0 or part != int(part):
+        if part != int(part):
             return None
         named = PARTS.get(currency)
         rest = self._catalogue.ngettext(*named, int(part)).format(number=int(part)) if named else ""
         if whole == 0:
             return rest or None
         # Fewer digits need the name: "2 euros 5" could be 2.50.
-        if self._locale.language in BARE_PARTS and part >= 10 ** (digits - 1):
+        if re.split("[-_]", self.language)[0].lower() in BARE_PARTS and part >= 10 ** (digits - 1):
             rest = str(int(part))
         return (
             self._catalogue.gettext("{amount} {part}").format(amount=self._in_units(whole, currency), part=rest)
@@ -173,14 +180,25 @@ class Speech:
         )
 
     def _in_units(self, value: Decimal, currency: str) -> str:
-        # Digits of 0 to 9 in every script: each espeak-ng voice reads them as its own language's numbers.
-        number = format_decimal(value, locale=self._locale, group_separator=False, numbering_system="latn")
+        number = self._number(value)
         if currency in CURRENCIES:
             one, many = CURRENCIES[currency]
             # Never the form of 1 or 2 for a part: some languages say those without the number.
             whole = int(value) if value == int(value) else PLENTY
             return self._catalogue.ngettext(one, many, whole).format(number=number)
-        return f"{number} {get_currency_name(currency, count=float(value), locale=self._locale)}"
+        from babel.numbers import get_currency_name
+
+        return f"{number} {get_currency_name(currency, count=float(value), locale=_locale(self.language))}"
+
+    def _number(self, value: Decimal) -> str:
+        """Digits of 0 to 9 in every script: each espeak-ng voice reads them as its own language's numbers."""
+        if value >= 0 and value == value.to_integral_value():
+            return str(int(value))
+        from babel.numbers import format_decimal
+
+        return str(
+            format_decimal(value, locale=_locale(self.language), group_separator=False, numbering_system="latn")
+        )
 
     def phrase(self, key: str) -> str:
         """The fixed phrase `key` of PHRASES. Raises KeyError for another."""
@@ -303,6 +321,18 @@ def _catalogue(language: str) -> gettext.NullTranslations:
         raise _unknown(language) from None
 
 
+def _locale(language: str) -> Locale | None:
+    """What CLDR knows of a language; None where it does not know it."""
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        return Locale.parse(language, sep="-" if "-" in language else "_")
+    except (ValueError, UnknownLocaleError):
+        return None
+
+
 def _unknown(language: str) -> ConfigError:
+    from babel import Locale
+
     known = ", ".join(f"{code} ({Locale.parse(code).english_name})" for code in languages())
     return ConfigError([f"voice.language: {language!r} cannot be spoken; known are {known}"])

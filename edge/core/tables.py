@@ -6,7 +6,6 @@ is marked with (`edge/core/words.py`). It knows no setting by name.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
@@ -110,6 +109,8 @@ def _expected(kind: Any, error: Exception) -> str:
 
 def _unknown(name: str, known: list[str], what: str, *, guess: bool) -> str:
     """`guess`: whether to look for the nearest known one, which takes its time."""
+    import difflib  # only a mistake needs it
+
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.4) if guess and len(name) <= words.LONGEST else []
     return f"unknown {what} {brief(name)}" + (
         f", did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"

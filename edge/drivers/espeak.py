@@ -7,12 +7,10 @@ and writes the spoken text to the root logger.
 
 from __future__ import annotations
 
-import difflib
 import io
 import re
 import shutil
 import subprocess
-import wave
 from typing import Any
 
 import numpy as np
@@ -54,6 +52,8 @@ class EspeakSynth:
 
     def render(self, text: str, language: str) -> Pcm:
         """The spoken text, silence at both ends included."""
+        import wave  # not where every phrase is kept
+
         engine = self._engine(self.voice(language))
         sound = engine.synth_wav(readable(text))
         try:
@@ -118,6 +118,8 @@ def _check_variant(name: str) -> None:
         return
     known = VARIANT.findall(_run([PROGRAM, "--voices=variant"]).decode("utf-8", "replace"))
     if name not in known:
+        import difflib  # only a mistake needs it
+
         near = difflib.get_close_matches(name.lower(), known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"{PROGRAM} --voices=variant lists them: f1 to f5, m1 to m8, ..."
         raise ConfigError([f"voice.variant: {PROGRAM} has no variant {name!r}; {hint}"])
