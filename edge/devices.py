@@ -17,7 +17,7 @@ from edge.core import wire
 from edge.core.bundle import Bundle
 from edge.credentials import PASSWORD, TOKEN, secret
 from edge.ports import Board, Broker, Button, Camera, Clock, Engine, Pulser, Shadow, Speaker, Supervisor, Synth
-from edge.settings import Config, VoiceConfig
+from edge.settings import USUAL_THREADS, Config, VoiceConfig
 
 if TYPE_CHECKING:
     from edge.drivers.http import PageServer
@@ -107,7 +107,7 @@ def open_engine(config: Config, bundle: Bundle) -> Engine:
     """What runs the model."""
     from edge.drivers.tflite import TfliteEngine
 
-    return TfliteEngine(bundle.model, threads=config.model.threads, runtime=config.model.runtime)
+    return TfliteEngine(bundle.model, threads=config.model.threads or USUAL_THREADS, runtime=config.model.runtime)
 
 
 def open_synth(config: VoiceConfig) -> Synth:

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from edge.core import words
 
+USUAL_THREADS = 2  # of the model, where nothing was measured
 BYTES_PER_MB = 1_000_000  # of the sizes in the file
 
 
@@ -45,7 +46,7 @@ class ModelConfig(Group, frozen=True):
 
     # the name of a shipped bundle or the path of a bundle folder; a list of them for several currencies at once
     bundle: Annotated[str | tuple[str, ...], words.kind(words.given_path)] = "inr"
-    threads: Annotated[int, Meta(ge=1, le=8)] = 2
+    threads: Annotated[int, Meta(ge=0, le=8)] = 0  # 0: as measured here (`edge/tuning.py`), else USUAL_THREADS
     runtime: Literal["auto", "tflite-runtime", "ai-edge-litert"] = "auto"
     keys: words.FilePath = "/etc/saynote/keys"  # folder of the public keys whose sealed bundles are taken in
     shadow_s: Annotated[float, Meta(ge=0, le=2_592_000)] = 600.0  # least time of a new bundle in the shadow; 0: none

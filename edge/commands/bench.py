@@ -22,7 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge import __version__, app
+from edge import __version__, app, tuning
 from edge.commands.measurement import Figures, frames, spread
 from edge.commands.shell import add_bundle, configured, put
 from edge.core.bundle import Bundle
@@ -52,6 +52,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_bundle(parser)
     parser.add_argument("--frames", type=_count, default=300)
     parser.add_argument("--start", action="store_true", help="how long the start takes, too")
+    parser.add_argument(
+        "--choose", action="store_true", help="which runtime and how many threads are fastest here; starts use them"
+    )
     parser.add_argument("--json", action="store_true", help="as JSON, on one line")
     parser.add_argument("--page", type=Path, help=f"write the table into this file, between {BEGIN} and {END}")
 
@@ -64,6 +67,10 @@ def _count(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Measure here and now."""
+    if options.choose:
+        from edge.commands import choosing
+
+        return choosing.run(configured(options))
     found = measure(options)
     if options.page:
         write(options.page, list(table(found)))
@@ -78,6 +85,7 @@ def run(options: argparse.Namespace) -> int:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All figures, as they stand in the JSON."""
     config = configured(options)
+    config = tuning.applied(config, app.state_folder(), [one.digest for one in app.configured(config).values()])
     loaded = app.load(config, lambda bundle: open_engine(config, bundle))
     found: dict[str, Any] = {"saynote": __version__, "machine": machine(), "threads": config.model.threads}
     found["runtime"] = getattr(loaded[0][1], "runtime", "unknown")

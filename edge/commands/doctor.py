@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from edge import __version__, app, credentials
+from edge import __version__, app, credentials, tuning
 from edge.commands.examination import Finding, Patient, State, examine
 from edge.commands.shell import put
 from edge.config import DEFAULT, read_from
@@ -53,13 +53,15 @@ def _patient(options: argparse.Namespace) -> Patient:
     if options.config is None and not DEFAULT.exists():
         source = f"the defaults, since there is no {DEFAULT}"
     service = access.service_account()
+    state = app.SERVICE_STATE if service is not None and app.SERVICE_STATE.is_dir() else app.state_folder()
+    digests = tuple(manifest.digest for manifest in app.configured(config).values())
     return Patient(
         config=config,
         source=source,
         mistakes=tuple(reading.problems),
         remarks=(*reading.remarks, *credentials.remarks(), *_account_remarks(config)),
-        devices=parts(config),
-        state=app.SERVICE_STATE if service is not None and app.SERVICE_STATE.is_dir() else app.state_folder(),
+        devices=parts(tuning.applied(config, state, digests)),
+        state=state,
         account=service or access.own_account(),
         service_runs=systemd.service_runs(),
         synchronised=clock.was_set,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge import app
+from edge import app, tuning
 from edge.core import scene
 from edge.core.care import DISK_LEAST_BYTES
 from edge.core.errors import EXIT_HARDWARE, EXIT_OK, BundleError, ConfigError, EdgeError, HardwareError, Reason
@@ -100,6 +100,7 @@ def examine(patient: Patient) -> Iterator[Finding]:
     yield _configuration(patient)
     checks: list[tuple[str, Callable[[Patient], Finding]]] = [
         ("bundle", _bundle),
+        ("runtime", _runtime),
         ("speech", _speech),
         ("sound", _sound),
         ("camera", _camera),
@@ -160,6 +161,25 @@ def _bundle(patient: Patient) -> Finding:
         to_do = "Fewer pictures are looked at than the camera gives: try model.threads or model.runtime."
         return Finding("bundle", State.WARNING, found, to_do)
     return Finding("bundle", State.OK, found)
+
+
+def _runtime(patient: Patient) -> Finding:
+    config, measure = patient.config, "saynote bench --choose measures it, and so does each installation."
+    try:
+        measured = tuning.read(patient.state)
+    except PermissionError:
+        return Finding("runtime", State.SKIPPED, "what was measured is for the service only", "sudo saynote doctor")
+    if measured is None:
+        return Finding("runtime", State.SKIPPED, "not measured on this board: the usual one is used", measure)
+    why = tuning.outdated(measured, [manifest.digest for manifest in app.configured(config).values()])
+    row = tuning.best(measured.rows, config)
+    if why or row is None:
+        why = why or "the settings name another than those that were measured"
+        return Finding("runtime", State.SKIPPED, f"the usual one is used: {why}", measure)
+    found = f"{row.version}, threads {row.threads}, the best of what was measured here: {tuning.told(measured.rows)}"
+    if slow := tuning.advice(row, config.camera.frames_per_s):
+        return Finding("runtime", State.WARNING, found, slow)
+    return Finding("runtime", State.OK, found)
 
 
 def _inference_ms(engine: Engine) -> float:

@@ -196,9 +196,7 @@ class Speech:
             return str(int(value))
         from babel.numbers import format_decimal
 
-        return str(
-            format_decimal(value, locale=_locale(self.language), group_separator=False, numbering_system="latn")
-        )
+        return str(format_decimal(value, locale=_locale(self.language), group_separator=False, numbering_system="latn"))
 
     def phrase(self, key: str) -> str:
         """The fixed phrase `key` of PHRASES. Raises KeyError for another."""

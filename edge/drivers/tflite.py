@@ -159,6 +159,11 @@ def unusable(package: str, numpy_version: str) -> HardwareError | None:
     return None
 
 
+def installed() -> tuple[str, ...]:
+    """Names and versions of the runtimes that seem usable here, the preferred first; nothing is imported."""
+    return tuple(f"{package} {_version(package)}" for package in MODULES if unusable(package, np.__version__) is None)
+
+
 def _version(package: str) -> str:
     """What its folder of metadata is named by: to read that takes importlib.metadata, a tenth of the whole start."""
     spec = importlib.util.find_spec(MODULES[package])

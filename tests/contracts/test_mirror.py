@@ -15,6 +15,7 @@ ELSEWHERE = {
     "edge/commands/captures.py": ["edge/test_main.py"],
     "edge/commands/check.py": ["edge/test_main.py"],
     "edge/commands/examination.py": ["edge/commands/test_doctor.py"],
+    "edge/commands/choosing.py": ["edge/test_tuning.py"],
     "edge/commands/run.py": ["edge/test_main.py"],
     "edge/commands/say.py": ["edge/test_main.py"],
     "edge/commands/shell.py": ["edge/test_main.py"],
