@@ -4,6 +4,8 @@ The stream is opened once and never stops: a card that sleeps swallows the first
 takes up to half a second. Between phrases it plays silence. Some cards (HDMI, Bluetooth) sleep all the same when they
 get nothing but zeros: for those each phrase that comes into silence is led in by noise that nobody hears.
 
+A short buffer is heard sooner and is empty sooner: a card that stutters gets a longer one, once, between two phrases.
+
 PortAudio lists the cards once, at its start, by number; a card that is plugged in again has another one, and its old
 one may be another card's. So the list is made anew for every opening.
 """
@@ -30,7 +32,10 @@ from edge.settings import VoiceConfig
 log = logging.getLogger(__name__)
 
 SPEECH_HZ = 22_050  # what espeak-ng gives: asked for first, so that nothing need be resampled here
-LATENCY_S = 0.06  # shorter ones stutter on a Pi
+LATENCY_S = 0.03  # of the card's own buffer, which comes on top of all that we do
+PATIENT_S = 0.06  # of a card that stutters with less
+STUTTERS = 3  # that are enough to know it
+SETTLES_S = 1.0  # a card that was just opened may stutter once
 WHISPER = 3  # of 32768: the loudest sample of the lead-in, -80 dB
 UNAVAILABLE = -9985  # PortAudio's code for a card that another program holds
 STALLED_AFTER_S = 2.0  # a card that asks for no samples for so long is dead
@@ -51,7 +56,8 @@ class AudioSpeaker:
         self._leading = 0  # samples of lead-in that `_samples` begins with
         self._dead = False
         self._asked_s = self._clock.now_s()
-        card = _find_card(self._sound, config.device)
+        self._latency_s, self._stutters = LATENCY_S, 0
+        self._card = card = _find_card(self._sound, config.device)
         self._stream: Any = self._open(card)
         length = config.lead_in_ms * self._rate_hz // 1000
         self._whisper = np.random.default_rng(0).integers(-WHISPER, WHISPER, length, np.int16, endpoint=True)
@@ -63,7 +69,7 @@ class AudioSpeaker:
         samples = resample(pcm, self._rate_hz)
         lead_in = self._lead_in()
         # What lies in the card's own buffer is not heard yet: the phrase lasts until that has gone, too.
-        tail = np.zeros(int(LATENCY_S * self._rate_hz), np.int16)
+        tail = np.zeros(int(self._latency_s * self._rate_hz), np.int16)
         self._swap(np.concatenate([lead_in, samples, tail]), len(lead_in))
 
     def stop(self) -> None:
@@ -81,6 +87,8 @@ class AudioSpeaker:
             raise HardwareError("speaker", Reason.STOPPED, "the sound card is gone")
         if self._clock.now_s() - self._asked_s > STALLED_AFTER_S:
             raise HardwareError("speaker", Reason.STOPPED, "the sound card takes no more samples")
+        if self._stutters >= STUTTERS and self._latency_s < PATIENT_S and self.wait(0.0):
+            self._be_patient()
 
     def close(self) -> None:
         """Cut off and let the card go."""
@@ -89,6 +97,18 @@ class AudioSpeaker:
             stream.abort(ignore_errors=True)
             stream.close(ignore_errors=True)
         self._finished()
+
+    def _be_patient(self) -> None:
+        """Open the card anew, with a longer buffer. Raises HardwareError, and then the card is gone."""
+        log.warning("the sound card stutters: its buffer lasts %.0f ms from now on", PATIENT_S * 1e3)
+        stream, self._stream = self._stream, None
+        stream.abort(ignore_errors=True)
+        stream.close(ignore_errors=True)
+        self._latency_s = PATIENT_S
+        stream = self._open(self._card)
+        with self._change:
+            self._asked_s, self._dead = self._clock.now_s(), False
+        self._stream = stream
 
     def _lead_in(self) -> NDArray[np.int16]:
         """All of it into silence; what is left of it when a phrase is cut off before its first word."""
@@ -111,12 +131,13 @@ class AudioSpeaker:
                 device=card["index"],
                 channels=channels,
                 dtype="int16",
-                latency=LATENCY_S,
+                latency=self._latency_s,
                 callback=self._fill,
                 finished_callback=self._finished,
             )
         except self._sound.PortAudioError as error:
             raise _refusal(card["name"], error) from error
+        self._opened_s = self._clock.now_s()
         try:
             stream.start()
         except self._sound.PortAudioError as error:
@@ -145,6 +166,7 @@ class AudioSpeaker:
         out[len(part) :] = 0
         if status:
             log.debug("speaker stuttered status=%s", status)
+            self._stutters += self._asked_s - self._opened_s > SETTLES_S and status.output_underflow
 
     def _finished(self) -> None:
         with self._change:

@@ -280,6 +280,7 @@ class FakeStream:
         self.settings = settings
         self.heard: list[np.ndarray] = []
         self._taken = threading.Condition()
+        self._starved = 0
         self._end = threading.Event()
         self._hold = threading.Event()
         self._hold.set()
@@ -306,6 +307,12 @@ class FakeStream:
     def close(self, ignore_errors: bool = True) -> None:
         assert not self._thread.is_alive()
 
+    def starve(self, times: int) -> None:
+        """Have nothing to play so often, and say so."""
+        with self._taken:
+            self._starved = times
+            assert self._taken.wait_for(lambda: self._starved == 0, 10.0)
+
     def until_heard(self, sample: int) -> None:
         """Wait for a block with `sample` in it."""
         with self._taken:
@@ -321,9 +328,11 @@ class FakeStream:
         while not self._end.wait(0.0005):  # the card's own crystal: about 20 times faster than life
             self._hold.wait()
             block = np.full((self.BLOCK, self.settings["channels"]), 77, np.int16)
-            self.settings["callback"](block, self.BLOCK, None, None)
+            status = SimpleNamespace(output_underflow=True) if self._starved else None
+            self.settings["callback"](block, self.BLOCK, None, status)
             with self._taken:
                 self.heard.append(block)
+                self._starved = max(0, self._starved - (status is not None))
                 self._taken.notify_all()
         self.settings["finished_callback"]()
 

@@ -15,7 +15,7 @@ import pytest
 
 from edge.core.errors import HardwareError, Reason
 from edge.core.messages import Pcm
-from edge.drivers.audio import STALLED_AFTER_S, AudioSpeaker
+from edge.drivers.audio import LATENCY_S, PATIENT_S, SETTLES_S, STALLED_AFTER_S, STUTTERS, AudioSpeaker
 from edge.drivers.fake import FakeClock, FakeSpeaker, SilentSpeaker
 from edge.drivers.resample import resample
 from edge.drivers.wav import GAP_S, WavSpeaker
@@ -267,6 +267,62 @@ def test_a_card_that_stands_still_is_noticed(card: FakeSoundDevice) -> None:
     clock.advance(STALLED_AFTER_S + 0.1)
     with pytest.raises(HardwareError, match="takes no more samples"):
         speaker.play(tone(0.1))
+
+
+def stuttering(card: FakeSoundDevice) -> AudioSpeaker:
+    """A speaker that has been open for a while."""
+    clock = FakeClock()
+    speaker = AudioSpeaker(VoiceConfig(), backend=card, clock=clock)
+    card.streams[0].starve(STUTTERS)  # at its start that is no news
+    clock.advance(SETTLES_S + 0.1)
+    return speaker
+
+
+def test_the_buffer_of_a_card_is_short(card: FakeSoundDevice) -> None:
+    AudioSpeaker(VoiceConfig(), backend=card).close()
+    assert card.streams[0].settings["latency"] <= 0.03
+
+
+def test_a_card_that_stutters_gets_a_longer_buffer_between_two_phrases_and_that_is_logged_once(
+    card: FakeSoundDevice, caplog: pytest.LogCaptureFixture
+) -> None:
+    speaker = stuttering(card)
+    speaker.play(tone(60))
+    card.streams[0].starve(STUTTERS)
+    speaker.check()
+    assert len(card.streams) == 1, "what sounds is not cut off"
+    speaker.stop()
+    speaker.check()
+    assert [stream.settings["latency"] for stream in card.streams] == [LATENCY_S, PATIENT_S]
+    assert card.opened[0] == card.opened[1]
+    speaker.play(tone(0.1))
+    assert speaker.wait(10.0)
+    assert len(card.streams[1].sound()) == len(tone(0.1).samples)
+    card.streams[1].starve(10 * STUTTERS)
+    speaker.check()
+    speaker.close()
+    assert len(card.streams) == 2
+    assert caplog.text.count("the sound card stutters") == 1
+
+
+def test_a_card_that_stutters_less_often_keeps_its_buffer(card: FakeSoundDevice) -> None:
+    speaker = stuttering(card)
+    card.streams[0].starve(STUTTERS - 1)
+    speaker.check()
+    speaker.close()
+    assert len(card.streams) == 1
+
+
+def test_a_card_that_cannot_be_opened_again_is_gone(card: FakeSoundDevice) -> None:
+    speaker = stuttering(card)
+    card.streams[0].starve(STUTTERS)
+    card.refuse = card.PortAudioError("Error opening OutputStream", -9985)
+    with pytest.raises(HardwareError) as caught:
+        speaker.check()
+    assert caught.value.reason is Reason.BUSY
+    with pytest.raises(HardwareError, match="gone"):
+        speaker.check()
+    speaker.close()
 
 
 WHISPER_MS = 300

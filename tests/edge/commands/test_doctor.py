@@ -308,7 +308,7 @@ def test_what_is_switched_off_is_skipped(tmp_path: Path) -> None:
     )
     found = findings(patient(tmp_path, config, button=None))
     assert [part for part, finding in found.items() if finding.state is State.SKIPPED] == [
-        *("speech", "sound", "button", "broker")
+        *("runtime", "speech", "sound", "button", "broker")
     ]
 
 
