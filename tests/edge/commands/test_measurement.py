@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edge import app
-from edge.commands.measurement import WARM_UP, frames, moving, spread
+from edge.commands.measurement import FRAMES_PER_S, WARM_UP, frames, moving, spread
 from edge.core import bundle as bundles
 from edge.core.bundle import BACKGROUND, Bundle
 from edge.core.errors import BundleError
 from edge.core.messages import Frame
 from edge.core.observe import Observer
+from edge.core.still import RESTS_S
 from edge.drivers.fake import FakeEngine
 
 
@@ -33,7 +35,7 @@ def test_every_stage_is_measured_and_every_frame_that_moves_costs_an_inference(b
     stages = {"scene", "preprocess", "invoke", "classify", "decide", "whole frame", "bare invoke", "our own"}
     assert set(found) == stages | {"cpu", "ratios"}
     assert all(found[stage]["p50"] <= found[stage]["p95"] <= found[stage]["p99"] for stage in stages)
-    rested = len(bundle.manifest.input.turns)
+    rested = len(bundle.manifest.input.turns) + int((5 + WARM_UP) / FRAMES_PER_S / RESTS_S)
     assert len(runs.tensors) == 2 * (5 + WARM_UP) + rested, "as many whole frames as bare ones, and a table's few"
 
 
@@ -60,3 +62,30 @@ def test_a_picture_that_the_scene_gate_stops_would_measure_nothing(bundle: Bundl
 
 def test_a_spread_is_of_all_values() -> None:
     assert spread([1.0, 2.0, 3.0]) == pytest.approx({"p50": 2.0, "p95": 2.9, "p99": 2.98})
+
+
+def test_what_is_our_own_is_told_without_the_model_however_long_that_takes(bundle: Bundle) -> None:
+    class Long(FakeEngine):
+        """Takes its time at the model, as a real driver shows it."""
+
+        def model(self) -> None:
+            until_s = time.thread_time() + 0.02
+            while time.thread_time() < until_s:
+                pass
+
+        def invoke(self, tensor: np.ndarray) -> list:  # type: ignore[type-arg]
+            self.model()
+            return super().invoke(tensor)
+
+    quick = engine(bundle)
+    runs = Long(quick._script, quick.input_shape())
+    found = frames(bundle, runs, 5)
+    assert found["bare invoke"]["p50"] >= 20
+    assert found["whole frame"]["p50"] >= 20 > found["our own"]["p50"]
+    assert runs.model.__name__ == "model", "the stopwatch is taken away"
+
+
+def test_a_note_is_in_view_so_the_whole_way_of_a_decision_is_measured(bundle: Bundle) -> None:
+    found = frames(bundle, engine(bundle), 10)
+    assert found["decide"]["p50"] > 0
+    assert found["ratios"]["nothing over classified"] < 1
