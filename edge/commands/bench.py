@@ -96,7 +96,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     found["sound"] = measure_sound(loaded[0][0], open_synth(config.voice), config.voice, times=40)
     found["sound"]["card's own buffer"] = {"most": LATENCY_S * 1e3}
     if options.start:
-        given = [("--config", options.config), *(("--bundle", name) for name in options.bundle or ())]
+        given = [("--config", options.config), *(("--bundle", name) for name in config.model.bundles)]
         found["start"] = measure_starts([word for key, value in given if value for word in (key, str(value))])
     return found
 
@@ -269,7 +269,7 @@ def _start(scratch: Path, compiled: Path, arguments: list[str]) -> dict[str, Any
 
 
 def _usage(pid: int) -> tuple[float, float]:
-    """CPU seconds that a process has used and the megabytes that it holds; 0 where the system does not tell."""
+    """CPU seconds that a process has used and the megabytes resident of it; 0 where the system does not tell."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
         ticks, pages = int(fields[11]) + int(fields[12]), int(fields[21])

@@ -208,7 +208,7 @@ class FakeSpeaker:
 class FakeCard:
     """A sound card at the pace of life, as the sounddevice module shows it; notes when it got the first loud sample."""
 
-    BLOCK = 256  # samples it asks for at a time
+    PERIODS = 4  # in which it asks for what its buffer holds, as PortAudio over ALSA does: 165 of 660 samples at 30 ms
     LOUD = 40  # of 32768
 
     class PortAudioError(Exception):
@@ -260,12 +260,13 @@ class _FakeStream:
         self.abort()
 
     def _run(self) -> None:
-        rate_hz, block_s = self._settings["samplerate"], self._card.BLOCK / self._settings["samplerate"]
-        due_s = time.perf_counter()
-        block = np.zeros((self._card.BLOCK, self._settings["channels"]), np.int16)
+        rate_hz = self._settings["samplerate"]
+        frames = max(1, int(self._settings["latency"] * rate_hz) // self._card.PERIODS)
+        due_s, block_s = time.perf_counter(), frames / rate_hz
+        block = np.zeros((frames, self._settings["channels"]), np.int16)
         while not self._end.wait(max(0.0, due_s - time.perf_counter())):
             asked_s = time.perf_counter()
-            self._settings["callback"](block, self._card.BLOCK, None, None)
+            self._settings["callback"](block, frames, None, None)
             loud = np.flatnonzero(np.abs(block[:, 0].astype(np.int32)) > self._card.LOUD)
             if len(loud) and asked_s > self._card.listening_s and not self._card.loud.is_set():
                 self._card.loud_s = asked_s + int(loud[0]) / rate_hz
