@@ -38,6 +38,7 @@ from edge.outlets.announcer import Announcer
 from edge.outlets.phrases import Phrases
 from edge.ports import Synth
 from edge.settings import VoiceConfig
+from edge.startup import settle
 
 SILENT_AFTER_S = 10.0  # no sound for so long: something is broken
 INSTANT = Timings(debounce_s=0.001, double_within_s=0.001, long_after_s=0.002, very_long_after_s=4.0)
@@ -90,6 +91,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {"saynote": __version__, "machine": machine(), "threads": config.model.threads}
     found["runtime"] = getattr(loaded[0][1], "runtime", "unknown")
     found["bundles"] = {}
+    settle()  # as after a start: no frame waits for a look through what stays
     for bundle, engine in loaded:
         found["bundles"][f"{bundle.manifest.name} {bundle.manifest.version}"] = frames(bundle, engine, options.frames)
         engine.close()

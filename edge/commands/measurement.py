@@ -10,6 +10,7 @@ loop's thread without the model's part of that very frame, which minds no other 
 from __future__ import annotations
 
 import contextlib
+import logging
 import statistics
 import threading
 import time
@@ -45,7 +46,7 @@ def frames(bundle: Bundle, engine: Engine, count: int) -> dict[str, Figures]:
     """Milliseconds by what they are of, each with p50, p95 and p99; "ratios" and "cpu" by their own names."""
     pictures = moving(bundle)
     tensor = preprocess.to_tensor(pictures[0], bundle.manifest.input)
-    with _watched(engine) as model:
+    with _watched(engine) as model, _unlogged():
         notes = _Way(bundle, _showing(bundle, engine.invoke), model).walk(
             pictures, count, lambda: engine.invoke(tensor)
         )
@@ -127,10 +128,10 @@ class _Stopwatch:
         """`act`, and what it takes is added."""
 
         def timed(*given: object) -> T:
-            began = _Moment()
+            thread_s, wall_s = time.thread_time(), time.perf_counter()
             found = act(*given)
-            ms, _, thread_ms = began.since()
-            self.ms, self.thread_ms = self.ms + ms, self.thread_ms + thread_ms
+            self.ms += (time.perf_counter() - wall_s) * 1e3
+            self.thread_ms += (time.thread_time() - thread_s) * 1e3
             return found
 
         return timed
@@ -222,6 +223,18 @@ def _watched(engine: Engine) -> Iterator[_Stopwatch]:
         yield watch
     finally:
         setattr(engine, name, act)
+
+
+@contextlib.contextmanager
+def _unlogged() -> Iterator[None]:
+    """The note that is shown is none: the log keeps silent of it."""
+    log = logging.getLogger("edge.pipeline")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _timed(act: Callable[[], object]) -> tuple[float, float]:
