@@ -54,7 +54,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=_count, default=300)
     parser.add_argument("--start", action="store_true", help="how long the start takes, too")
     parser.add_argument(
-        "--choose", action="store_true", help="which runtime and how many threads are fastest here; starts use them"
+        "--choose",
+        nargs="?",
+        const="always",
+        choices=["always", "once"],
+        help="which runtime and how many threads are fastest here; starts use them. once: unless that is known",
     )
     parser.add_argument("--json", action="store_true", help="as JSON, on one line")
     parser.add_argument("--page", type=Path, help=f"write the table into this file, between {BEGIN} and {END}")
@@ -71,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     if options.choose:
         from edge.commands import choosing
 
-        return choosing.run(configured(options))
+        return choosing.run(configured(options), once=options.choose == "once")
     found = measure(options)
     if options.page:
         write(options.page, list(table(found)))

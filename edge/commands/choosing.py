@@ -50,15 +50,21 @@ class Trial(msgspec.Struct, frozen=True):
     seconds: float
 
 
-def run(config: Config) -> int:
-    """Measure, keep what was found, and say it. Raises HardwareError where no runtime can be used."""
+def run(config: Config, *, once: bool = False) -> int:
+    """Measure, keep what was found, and say it; with `once` only where nothing is kept that holds.
+
+    Raises HardwareError where no runtime can be used, or nothing can be kept.
+    """
+    state = app.state_folder()
+    if once and _holds(config, state):
+        put("measured already")
+        return EXIT_OK
     rows = list(measured(config.model.bundles))
     found = tuning.record(rows, digests(config))
     row = tuning.best(rows, config)
     if row is None:
         why = tuning.told(rows) or "none is installed"
         raise HardwareError("engine", Reason.BROKEN, f"no runtime can be used here: {why}")
-    state = app.state_folder()
     try:
         tuning.write(state, found)
     except OSError as error:
@@ -68,6 +74,16 @@ def run(config: Config) -> int:
     if advice := tuning.advice(row, config.camera.frames_per_s):
         put(advice)
     return EXIT_OK
+
+
+def _holds(config: Config, state: Path) -> bool:
+    try:
+        kept = tuning.read(state)
+    except PermissionError as error:
+        raise HardwareError("disk", Reason.DENIED, f"{state} cannot be read: {error.strerror}") from error
+    return (
+        kept is not None and not tuning.outdated(kept, digests(config)) and tuning.best(kept.rows, config) is not None
+    )
 
 
 def digests(config: Config) -> tuple[str, ...]:

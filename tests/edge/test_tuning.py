@@ -126,6 +126,10 @@ def test_the_command_measures_what_is_installed_and_the_next_start_uses_it(
     best = tuning.best(read.rows, Config())
     assert best is not None
     assert f"chosen: {best.version}, threads {best.threads}" in capfd.readouterr().out
+    kept = (tmp_path / tuning.FILE).stat()
+    assert __main__.main(["bench", "--choose", "once", "--config", str(tmp_path / "edge.toml")]) == 0
+    after = (tmp_path / tuning.FILE).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (kept.st_ino, kept.st_mtime_ns), "it is not measured again"
     chosen = tuning.applied(CONFIG, tmp_path, choosing.digests(CONFIG))
     assert (chosen.model.runtime, chosen.model.threads) == (best.runtime, best.threads)
 
