@@ -62,7 +62,8 @@ def test_a_wrong_call_ends_with_the_code_that_systemd_does_not_repeat(
 
 def test_every_command_is_a_module_and_tells_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
     folder = Path(program.__file__).parent / "commands"
-    modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "shell", "examination", "measurement"}
+    served = {"__init__", "shell", "examination", "measurement", "choosing"}
+    modules = {path.stem for path in folder.glob("*.py")} - served
     assert modules == {module for _, module, _ in program.COMMANDS}
     for name, _, about in program.COMMANDS:
         with pytest.raises(SystemExit) as caught:
