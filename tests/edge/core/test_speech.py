@@ -5,6 +5,8 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from babel import Locale
+from babel.numbers import format_decimal
 
 from edge.core.errors import ConfigError, HardwareError, Reason
 from edge.core.messages import Decision, Fault, Guidance, Hint, Recovered, Verdict
@@ -282,3 +284,12 @@ def test_the_words_that_money_goes_by_are_known_in_the_language_and_in_english(
 def test_the_units_of_all_currencies_in_the_pocket_are_known() -> None:
     found = Speech("en", "INR").units({"INR", "EUR"})
     assert {"rupees", "euros", "cents"} <= found
+
+
+@pytest.mark.parametrize("language", languages())
+def test_a_whole_number_is_written_as_cldr_would(language: str) -> None:
+    speech, locale = Speech(language, "INR"), Locale.parse(language)
+    for number in (0, 1, 2, 3, 5, 11, 25, 100, 2000, 500_000, 12_345_678):
+        for value in (Decimal(number), Decimal(f"{number}.00")):
+            written = format_decimal(value, locale=locale, group_separator=False, numbering_system="latn")
+            assert speech._number(value) == written
