@@ -126,7 +126,9 @@ def applied(config: Config, state: Path, bundles: Sequence[str]) -> Config:
     if row is None:
         return usual
     log.info("runtime as measured here: %s threads=%d ms=%.1f", row.version, row.threads, row.ms)
-    return changed(config, "model", runtime=row.runtime, threads=row.threads)
+    # What "auto" takes first stays "auto": if it cannot be imported one day, the next is taken, and notes are read.
+    first = row.version == next(iter(tflite.installed()), "")
+    return changed(config, "model", runtime=config.model.runtime if first else row.runtime, threads=row.threads)
 
 
 def told(rows: Iterable[Row]) -> str:

@@ -49,6 +49,13 @@ def test_a_start_takes_what_was_measured(tmp_path: Path) -> None:
     assert (found.model.runtime, found.model.threads) == ("tflite-runtime", 1)
 
 
+def test_what_would_be_taken_anyway_may_still_be_replaced_where_it_cannot_be_imported(tmp_path: Path) -> None:
+    first = msgspec.structs.replace(FEWER, version=tflite.installed()[0])
+    tuning.write(tmp_path, tuning.record([first], BUNDLES))
+    found = tuning.applied(Config(), tmp_path, BUNDLES)
+    assert (found.model.runtime, found.model.threads) == ("auto", 1)
+
+
 @pytest.mark.parametrize("what", ["board", "installed", "bundles"])
 def test_where_anything_has_changed_a_start_does_as_if_nothing_was_measured(tmp_path: Path, what: str) -> None:
     other = {"board": "abacus", "installed": ("beads 1",), "bundles": ("b" * 64,)}[what]
@@ -131,7 +138,8 @@ def test_the_command_measures_what_is_installed_and_the_next_start_uses_it(
     after = (tmp_path / tuning.FILE).stat()
     assert (after.st_ino, after.st_mtime_ns) == (kept.st_ino, kept.st_mtime_ns), "it is not measured again"
     chosen = tuning.applied(CONFIG, tmp_path, choosing.digests(CONFIG))
-    assert (chosen.model.runtime, chosen.model.threads) == (best.runtime, best.threads)
+    first = best.version == tflite.installed()[0]
+    assert (chosen.model.runtime, chosen.model.threads) == ("auto" if first else best.runtime, best.threads)
 
 
 def test_the_doctor_says_which_and_why(tmp_path: Path) -> None:
