@@ -17,14 +17,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core import classify, preprocess, scene
-from edge.core.bundle import BACKGROUND, Bundle
-from edge.core.messages import NOTE_LIKE, WHOLE, Box, Frame, Look, Observation, Scene, Scores
+from edge.core.bundle import BACKGROUND, Bundle, InputSpec
+from edge.core.messages import NOTE_LIKE, WHOLE, Box, Frame, Look, Observation, Pixels, Scores
 from edge.core.still import Still
 
 Invoke: TypeAlias = Callable[[NDArray[np.uint8]], Sequence[NDArray[np.float32]]]  # as edge.ports.Engine.invoke
 
 STAGES = ("scene", "preprocess", "invoke", "classify")  # by which an observation, and telemetry, gives its milliseconds
 NEAR_FOR_S = 0.5  # a place that is older may be that of a note which has gone
+
+
+class Shown:
+    """A picture and what was made of it: of one that is looked at more than once, the same is made once."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        self._pixels = pixels
+        self.small = scene.small(pixels)
+        self.scene = scene.judge(self.small)
+        self._tensors: dict[tuple[Box, InputSpec], NDArray[np.uint8]] = {}
+
+    def tensor(self, area: Box, spec: InputSpec) -> NDArray[np.uint8]:
+        """What a model of `spec` is given of `area`, before it is turned."""
+        found = self._tensors.get((area, spec))
+        if found is None:
+            found = preprocess.to_tensor(preprocess.cut(self._pixels, area), spec)
+            self._tensors[area, spec] = found
+        return found
 
 
 class Observer:
@@ -41,14 +59,15 @@ class Observer:
         self._place: tuple[float, Box] | None = None  # where a note was seen last, and when
         self._still = Still(self._background, len(self._input.turns))
 
-    def observe(self, frame: Frame) -> Observation:
+    def observe(self, frame: Frame, shown: Shown | None = None) -> Observation:
         """What `frame` says; without scores where the scene gate stopped it.
 
-        With those of the last look where no note is and nothing has changed since.
+        With those of the last look where no note is and nothing has changed since. `shown`: its picture, where that was
+        looked at before.
         """
         started = self._timer_s()
-        small = scene.small(frame.pixels)
-        seen = scene.judge(small)
+        shown = shown or Shown(frame.pixels)
+        small, seen = shown.small, shown.scene
         known = self._still.answer(frame.t_s, seen.sharpness, small) if seen.look is Look.CLEAR else None
         gated = self._timer_s()
         ms = {STAGES[0]: (gated - started) * 1e3}
@@ -56,14 +75,14 @@ class Observer:
             return Observation(frame.seq, frame.t_s, seen, known.scores, known.box, ms, frame.name)
         if seen.look is not Look.CLEAR:
             return Observation(frame.seq, frame.t_s, seen, ms=ms, name=frame.name)
-        look = self._look(frame, seen, ms, gated)
+        look = self._look(frame, shown, ms, gated)
         self._still.heed(look, small)
         return look
 
-    def _look(self, frame: Frame, seen: Scene, ms: dict[str, float], gated: float) -> Observation:
+    def _look(self, frame: Frame, shown: Shown, ms: dict[str, float], gated: float) -> Observation:
         """The way through the model, begun at `gated`."""
         turn, area = self._next_look(frame.t_s)
-        tensor = preprocess.turned(preprocess.to_tensor(preprocess.cut(frame.pixels, area), self._input), turn)
+        tensor = preprocess.turned(shown.tensor(area, self._input), turn)
         ready = self._timer_s()
         outputs = self._invoke(tensor)
         inferred = self._timer_s()
@@ -73,7 +92,7 @@ class Observer:
         ended = self._timer_s()
         spans_s = (ready - gated, inferred - ready, ended - inferred)
         ms |= {stage: span_s * 1e3 for stage, span_s in zip(STAGES[1:], spans_s, strict=True)}
-        return Observation(frame.seq, frame.t_s, seen, scores, box, ms, frame.name, near=area != WHOLE)
+        return Observation(frame.seq, frame.t_s, shown.scene, scores, box, ms, frame.name, near=area != WHOLE)
 
     def _next_look(self, now_s: float) -> tuple[int, Box]:
         """Degrees by which the next look is turned, and the part of the frame that it sees."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from edge.core.bundle import Bundle
 from edge.core.messages import Decision, Frame, Observation, Pixels, Verdict
-from edge.core.observe import Invoke
+from edge.core.observe import Invoke, Shown
 from edge.core.pocket import Pocket
 
 FRAMES_PER_S = 10
@@ -57,7 +57,7 @@ class Held:
 def hold(readers: Sequence[tuple[Bundle, Invoke]], pixels: Pixels, timer_s: Callable[[], float] = lambda: 0.0) -> Held:
     """Hold (height, width, 3) RGB `pixels` before the bundles of one device; what `invoke` raises is passed on."""
     pocket = Pocket(readers, timer_s)
-    held = Held([], [])
+    held, shown = Held([], []), Shown(pixels)
     known: dict[tuple[int, int], Observation] = {}  # by who looked, and which of its looks it was
     looked: Counter[int] = Counter()
     periods = [bundle.manifest.input.looks for bundle, _ in readers]
@@ -65,7 +65,7 @@ def hold(readers: Sequence[tuple[Bundle, Invoke]], pixels: Pixels, timer_s: Call
         turn = pocket.turn
         key = turn, looked[turn] % periods[turn]
         if key not in known:
-            known[key] = pocket.observe(Frame(number, number / FRAMES_PER_S, pixels))
+            known[key] = pocket.observe(Frame(number, number / FRAMES_PER_S, pixels), shown)
             held.observations.append(known[key])
         looked[turn] += 1
         found = pocket.step(replace(known[key], seq=number, t_s=number / FRAMES_PER_S))

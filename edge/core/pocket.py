@@ -20,7 +20,7 @@ import numpy as np
 from edge.core.bundle import BACKGROUND, RESERVED, Bundle
 from edge.core.decide import Decider, fuse
 from edge.core.messages import Decision, Frame, Observation, Scores, Verdict
-from edge.core.observe import Invoke, Observer
+from edge.core.observe import Invoke, Observer, Shown
 
 FRESH_S = 1.5  # so long a look speaks of what is in view now
 FEWEST = 2  # looks of another, one in each turn, that make a refusal
@@ -56,9 +56,9 @@ class Pocket:
         after.decider.take_over(self._readers[number].decider)
         self._readers[number] = after
 
-    def observe(self, frame: Frame) -> Observation:
-        """What `frame` says to the one whose turn it is; scores are by `labels`."""
-        seen = self._readers[self._turn].observer.observe(frame)
+    def observe(self, frame: Frame, shown: Shown | None = None) -> Observation:
+        """What `frame` says to the one whose turn it is; scores are by `labels`. `shown` as in `Observer.observe`."""
+        seen = self._readers[self._turn].observer.observe(frame, shown)
         if seen.scores is None or len(self._readers) == 1:
             return seen
         scores: Scores = np.full(len(self.labels), -np.inf, np.float32)

@@ -31,16 +31,16 @@ ROUND_S, LOAD_S, BEFORE_S, PATIENCE_S = 10.0, 60.0, 10.0, 180.0
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "PYTHONPATH": str(PROJECT)}
 
 
-def environment() -> Path:
+def environment(extras: str = "ray") -> Path:
     """The folder of an environment with Ray, made once: some minutes and 700 MB."""
     recipe = repr((sys.version_info[:2], (PROJECT / "pyproject.toml").read_text()))
-    folder = CACHE / f"ray-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
+    folder = CACHE / f"{extras.replace(',', '-')}-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
         uv, python = [sys.executable, "-m", "uv"], str(folder / "bin" / "python")
         subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
         subprocess.run(
-            [*uv, "pip", "install", "--quiet", "--python", python, "--editable", f"{PROJECT}[ray]"], check=True
+            [*uv, "pip", "install", "--quiet", "--python", python, "--editable", f"{PROJECT}[{extras}]"], check=True
         )
         (folder / "complete").touch()
     return folder

@@ -5,6 +5,9 @@ All take turns on the same cores, so that whatever else the machine does falls o
     model alone      invocations of the interpreter on a picture that lies ready, nothing else
     device alone     the device's stages (gate, cut, turn, model, decide) on pictures that lie decoded
     service          the same and decoding, HTTP and its clients
+
+Two shares are told: of pictures a second, where the clients take their part of the cores, and of processor time, which
+a machine that does other things as well disturbs less.
 """
 
 from __future__ import annotations
@@ -49,6 +52,18 @@ def bare(bundle: Bundle, workers: int, seconds: float) -> float:
     with ThreadPoolExecutor(workers) as threads:
         list(threads.map(run, range(workers)))
     return sum(counts) / (time.perf_counter() - started_s)
+
+
+def bare_ms(bundle: Bundle, count: int = 200) -> float:
+    """Processor time of one inference of the model alone."""
+    engine = TfliteEngine(bundle.model, threads=1)
+    tensor = np.ascontiguousarray(bundle.selftest_pictures[:1])
+    started_s = time.thread_time()
+    for _ in range(count):
+        engine.invoke(tensor)
+    took_ms = (time.thread_time() - started_s) / count * 1e3
+    engine.close()
+    return took_ms
 
 
 def device(bundle: Bundle, files: list[bytes], workers: int, seconds: float) -> tuple[float, float]:
@@ -123,18 +138,23 @@ def main() -> int:
 def _measure(service: Service, bundle: Bundle, pictures: list[bytes], each: float, given: argparse.Namespace) -> int:
     say(f"{len(pictures)} pictures, {statistics.mean(map(len, pictures)) / 1000:.0f} kB, {each:.2f} inferences each")
     served(service.port, pictures, 8, 2.0)
-    of_model, of_device, of_judging = [], [], []
+    of_model, of_device, of_judging, of_time = [], [], [], []
     for number in range(ROUNDS):
         alone = bare(bundle, given.workers, ROUND_S) / each
         stages, decode_ms = device(bundle, pictures, given.workers, ROUND_S)
-        _, per_s = served(service.port, pictures, 4 * given.workers, ROUND_S)
+        before_s = service.spent_s()
+        load, per_s = served(service.port, pictures, 4 * given.workers, ROUND_S)
+        spent_ms = (service.spent_s() - before_s) / len(load.statuses) * 1e3
+        model_ms = bare_ms(bundle) * each
         judging = 1 / (1 / per_s - decode_ms / 1e3 / given.workers)  # had the files been decoded before
         of_model.append(per_s / alone)
         of_device.append(per_s / stages)
         of_judging.append(judging / stages)
+        of_time.append(model_ms / spent_ms)
         say(
             f"round {number + 1}, pictures/s: model alone {alone:.1f}, device alone {stages:.1f}, service {per_s:.1f} "
-            f"({decode_ms:.1f} ms decoding each, {judging:.1f} without)"
+            f"({decode_ms:.1f} ms decoding each, {judging:.1f} without); processor time of a picture: "
+            f"model {model_ms:.1f} ms, service {spent_ms:.1f} ms"
         )
     load, per_s = served(service.port, pictures, CLIENTS, given.seconds)
     errors = sum(status != 200 for status in load.statuses) + len(load.lost) + load.refused
@@ -146,7 +166,8 @@ def _measure(service: Service, bundle: Bundle, pictures: list[bytes], each: floa
     share = statistics.median(of_judging)
     say(
         f"medians: the service gives {statistics.median(of_model):.2f} of the model alone, "
-        f"{statistics.median(of_device):.2f} of the device alone, {share:.2f} of it without decoding"
+        f"{statistics.median(of_device):.2f} of the device alone, {share:.2f} of it without decoding; of its processor "
+        f"time {statistics.median(of_time):.2f} is the model's"
     )
     return int(errors > 0 or share < LEAST_SHARE)
 
