@@ -10,7 +10,7 @@ given = $(if $(2),$(1) "$(2)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-serve setup-train setup-phone setup-test setup-e2e setup-virtual run test check e2e e2e-arm e2e-device deb format check-data train evaluate \
-  report compare phone xts replay bench serve rest-load rest-ray translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load \
+  report compare phone xts replay bench serve rest-load rest-ray sweep-ray cloud-check translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load \
   dashboard-vendor soak sign bundle-kills endurance bench-peers cloud-nats clean
 
 help: ## show this help
@@ -106,6 +106,12 @@ rest-load: setup-test ## a hundred clients at the service for a minute, and what
 
 rest-ray: setup-test ## the service on a cluster of two Ray nodes here, one killed under load, in an environment of its own: [BUNDLE=inr] [DATA=folder of photographs]
 	@$(VENV)/python -m tests.deploy.rest.cluster $(call given,--bundle,$(BUNDLE)) $(call given,--data,$(DATA))
+
+sweep-ray: setup-test ## a sweep on a cluster of two Ray nodes here, one killed while it trains, in an environment of its own
+	@$(VENV)/python -m tests.training.cluster
+
+cloud-check: setup-test ## deploy/cloud/serve against the schemas of those who read it, in an environment of its own: [CRDS=folder of KubeRay's]
+	@$(VENV)/python -m tests.deploy.cloudcheck $(call given,--crds,$(CRDS))
 
 translations: setup ## bring the catalogues of what is spoken up to date: [NEW=code of another language]
 	@$(VENV)/python -m deploy.translations $(NEW)

@@ -79,6 +79,7 @@ ELSEWHERE = {
     "training/phone/facts.py": ["training/phone/test_pack.py"],
     "training/phone/onnxfile.py": ["training/phone/test_pack.py"],
     "training/phone/stories.py": ["training/phone/test_decisions.py"],
+    "training/onray.py": ["training/test_sweep.py"],
     "training/photos/manifest.py": ["training/photos/test_dataset.py"],
     "training/playmoney/engraving.py": ["training/test_playmoney.py"],
     "training/playmoney/notes.py": ["training/test_playmoney.py"],
@@ -90,6 +91,8 @@ ELSEWHERE = {
     "training/show/markup.py": ["training/show/test_report.py"],
     "training/synth/recipe.py": ["training/synth/test_compose.py", "training/synth/test_sheet.py"],
     "training/synth/surroundings.py": ["training/synth/test_compose.py", "contracts/test_golden.py"],
+    "training/together.py": ["training/test_sweep.py"],
+    "training/variants.py": ["training/test_sweep.py"],
 }
 
 

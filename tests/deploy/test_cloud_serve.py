@@ -20,6 +20,7 @@ import yaml
 from deploy.rest import app
 from deploy.rest.settings import Settings, parse
 from edge.app import BUNDLES
+from tests.deploy import cloudcheck
 
 PROJECT = Path(__file__).parents[2]
 FOLDER = PROJECT / "deploy" / "cloud" / "serve"
@@ -130,3 +131,26 @@ def test_azure_asks_the_container_at_the_service_s_port_and_routes() -> None:
     assert all(f'"{path}"' in Path(app.__file__).read_text() for path in ROUTES)
     assert set(deployment["liveness_probe"]) | set(deployment["readiness_probe"]) <= PROBE
     assert set(deployment["environment_variables"]) == set(KEY)
+
+
+def test_a_schema_that_takes_a_mistake_is_no_check(capsys: pytest.CaptureFixture[str]) -> None:
+    def blind(content: Any) -> list[str]:
+        return []
+
+    def refuses(content: Any) -> list[str]:
+        return ["no"] if content.keys() - {"a"} else []
+
+    assert cloudcheck.told("it", refuses, {"a": 1}, cloudcheck.wrong({"a": 1}))
+    assert not cloudcheck.told("it", blind, {"a": 1}, cloudcheck.wrong({"a": 1}))
+    assert not cloudcheck.told("it", refuses, {"b": 1}, {"b": 1})
+    assert "takes a mistake as well" in capsys.readouterr().out
+
+
+def test_a_schema_of_kuberay_s_is_held_to_the_keys_that_it_lists(tmp_path: Path) -> None:
+    listed = {"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {"type": "integer"}}}}}
+    versions = [{"storage": True, "schema": {"openAPIV3Schema": listed}}, {"storage": False}]
+    (tmp_path / "crd.yaml").write_text(yaml.safe_dump({"spec": {"versions": versions}}))
+    check = cloudcheck.kuberay(tmp_path / "crd.yaml")
+    assert check({"a": {"b": 1}}) == []
+    assert check({"a": {"b": "1"}})[0].startswith("$.a.b: ")
+    assert check(cloudcheck.wrong({"a": {"b": 1}}, "a"))[0].startswith("$.a: ")

@@ -41,7 +41,8 @@ def test_make_alone_explains_every_target_for_people() -> None:
             "clean",
         ),
         *("e2e", "e2e-arm", "e2e-device", "deb", "deploy", "deploy-check", "rollback", "undeploy", "doctor"),
-        *("dashboard", "dashboard-load", "dashboard-vendor", "serve", "rest-load", "rest-ray", "sign", "bundle-kills"),
+        *("dashboard", "dashboard-load", "dashboard-vendor", "serve", "rest-load", "rest-ray", "sweep-ray"),
+        *("cloud-check", "sign", "bundle-kills"),
     }
 
 

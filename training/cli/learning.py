@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from edge.core.bundle import InputSpec, Manifest
+from training import onray, variants
 from training import sweep as sweeps
 from training.cli import tables
 from training.cli.options import (
@@ -233,25 +234,30 @@ def sweep(
     ] = None,
     pick: Annotated[list[str] | None, typer.Option(help="Name of one training; may be given again.")] = None,
     minutes: Minutes = None,
-    at_once: Annotated[int, typer.Option(min=1, help="Recipes whose samples are composed at the same time.")] = 1,
+    at_once: Annotated[
+        int | None, typer.Option(min=1, help="Recipes at the same time; left out: one, with --ray one a machine.")
+    ] = None,
     workers: Workers = None,
+    ray: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster that trains, or auto (docs/evaluation.md).")
+    ] = None,
 ) -> None:
     """Train several networks or recipes side by side and score them alike; needs no TensorFlow."""
-    variants = sweeps.read(file, weights, pick)
+    wanted = variants.read(file, weights, pick)
     say_passed_over(data, background, test, *strangers or ())
     rows = sweeps.sweep(
-        variants,
+        wanted,
         data,
         background,
         strangers or [],
         run,
         series=series,
         test=test,
-        at_once=at_once,
+        do=sweeps.here(at_once or 1) if ray is None else onray.on(ray, at_once),
         workers=workers,
         minutes=minutes,
         say=say,
     )
     tables.print_sweep(rows)
-    if len(rows) < len(variants):
-        raise TrainingError(f"{len(variants) - len(rows)} of {len(variants)} trainings did not come to their end")
+    if len(rows) < len(wanted):
+        raise TrainingError(f"{len(wanted) - len(rows)} of {len(wanted)} trainings did not come to their end")

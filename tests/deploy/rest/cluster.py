@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -24,26 +22,11 @@ from edge.core import bundle as bundles
 from edge.core import picture
 from tests.deploy.rest.load import bare, inferences, say
 from tests.deploy.rest.service import PROJECT, Load, press
+from tests.environments import environment
 
-CACHE = PROJECT / "runs" / "environments"
 PORT = 8748
 ROUND_S, LOAD_S, BEFORE_S, PATIENCE_S = 10.0, 60.0, 10.0, 180.0
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "PYTHONPATH": str(PROJECT)}
-
-
-def environment(extras: str = "ray") -> Path:
-    """The folder of an environment with Ray, made once: some minutes and 700 MB."""
-    recipe = repr((sys.version_info[:2], (PROJECT / "pyproject.toml").read_text()))
-    folder = CACHE / f"{extras.replace(',', '-')}-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        uv, python = [sys.executable, "-m", "uv"], str(folder / "bin" / "python")
-        subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
-        subprocess.run(
-            [*uv, "pip", "install", "--quiet", "--python", python, "--editable", f"{PROJECT}[{extras}]"], check=True
-        )
-        (folder / "complete").touch()
-    return folder
 
 
 def main() -> int:
@@ -54,7 +37,7 @@ def main() -> int:
     parser.add_argument("--here", action="store_true", help="in this environment, which has Ray")
     given = parser.parse_args()
     if not given.here:
-        python = environment() / "bin" / "python"
+        python = environment("ray") / "bin" / "python"
         command = [str(python), "-m", "tests.deploy.rest.cluster", "--here", "--bundle", given.bundle]
         return subprocess.call([*command, "--data", str(given.data)], cwd=PROJECT, env={**os.environ, **QUIET})
     return measure(given.bundle, given.data)

@@ -12,7 +12,7 @@ from training.cli import learning
 from training.cli.app import app
 from training.learn import settings
 from training.learn.settings import PLAY, USUAL, Identity
-from training.sweep import Variant
+from training.variants import Variant
 
 SHARED = ("trunk", "width", "size", "steps", "head_steps", "last_layers", "batch", "seed")
 
