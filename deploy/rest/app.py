@@ -63,9 +63,11 @@ def _problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     }  # fmt: skip
 
 
+OF_ANY_REQUEST = HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 AT_THE_DOOR = _problems(
-    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR
-)
+    *OF_ANY_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+)  # fmt: skip
 OF_PICTURES = _problems(
     HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS,
@@ -116,12 +118,12 @@ def build(settings: Settings, judge: Judge) -> Service:
 def _add_state(service: Service) -> None:
     api = service.api
 
-    @api.get("/healthz", operation_id="healthz", summary="Whether it lives", responses=_problems())
+    @api.get("/healthz", operation_id="healthz", summary="Whether it lives", responses=_problems(*OF_ANY_REQUEST))
     async def healthz() -> State:
         return State(status="ok")
 
     @api.get("/readyz", operation_id="readyz", summary="Whether new requests are welcome",
-             responses=_problems(HTTPStatus.SERVICE_UNAVAILABLE))  # fmt: skip
+             responses=_problems(*OF_ANY_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE))  # fmt: skip
     async def readyz() -> State:
         if service.gate.draining:
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "it ends, once what it has begun is done")

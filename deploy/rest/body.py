@@ -69,6 +69,7 @@ class Share:
 
 async def pictures(request: Request, settings: Settings, share: Share) -> list[tuple[str, bytes]]:
     """The pictures with the names their client gave them, "" for none. Raises ProblemError, ClientDisconnect."""
+    _require_as_it_is(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == MULTIPART:
         return await _parts(request, settings, await _body(request, settings, settings.body_most_bytes, share))
@@ -79,6 +80,13 @@ async def pictures(request: Request, settings: Settings, share: Share) -> list[t
     if not data:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "there is no picture in the request")
     return [("", data)]
+
+
+def _require_as_it_is(request: Request) -> None:
+    """Nothing is unpacked: how large it would become is known only then."""
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+        why = "the request is compressed: send it as it is"
+        raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, why, {"Accept-Encoding": "identity", **CLOSE})
 
 
 async def _body(request: Request, settings: Settings, most_bytes: int, share: Share) -> bytes:
@@ -122,9 +130,17 @@ async def _read_on(request: Request) -> None:
 
 
 class _InMemory(MultiPartParser):
-    """Never on the disk: what it parses lies in memory already."""
+    """Never on the disk: what it parses lies in memory already. Names are UTF-8, else taken byte by byte."""
 
     spool_max_size = 1 << 40  # from which it would become a file
+
+    @property
+    def _charset(self) -> str:
+        return "utf-8"
+
+    @_charset.setter
+    def _charset(self, named: str) -> None:
+        """A client could name one whose letters no answer can hold, or which takes its time: UTF-7, Punycode."""
 
 
 async def _parts(request: Request, settings: Settings, data: bytes) -> list[tuple[str, bytes]]:

@@ -3,6 +3,7 @@
     no key set    only this machine, and no page of somebody else's in a browser on it
     a key set     `Authorization: Bearer KEY` or `X-API-Key: KEY` for all but /healthz and /readyz
 
+A request that a proxy before it may have read in another way is refused, and its connection closed.
 A client is its key's place in the list, else its address. A wrong key costs its address's pictures.
 """
 
@@ -36,6 +37,8 @@ ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS = ("GET", "HEAD", "POST")  # others are counted as one
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 WRONG_KEY_COSTS = 10  # pictures
+FIELDS_MAX = 100  # of a head
+CLOSE = {"Connection": "close"}
 
 
 class Gate:
@@ -58,6 +61,7 @@ class Gate:
         state["request_id"] = request_id
         passage = _Passage(send, request_id, self)
         try:
+            _require_one_meaning(scope, headers)
             state["client"] = self._admit(scope, headers)
         except ProblemError as error:
             await respond(error, request_id)(scope, receive, passage.send)
@@ -86,7 +90,7 @@ class Gate:
             return f"key {found[0] + 1}"
         self.charge(address, WRONG_KEY_COSTS)
         detail = "this service opens with its key only: Authorization: Bearer KEY, or X-API-Key: KEY"
-        more = {"WWW-Authenticate": 'Bearer realm="saynote"', "Connection": "close"}
+        more = {"WWW-Authenticate": 'Bearer realm="saynote"', **CLOSE}
         raise ProblemError(HTTPStatus.UNAUTHORIZED, detail, more)
 
     def _tell(self, scope: Scope, passage: _Passage) -> None:
@@ -125,6 +129,16 @@ class _Passage:
             if self._gate.draining:
                 headers["Connection"] = "close"
         await self._send(message)
+
+
+def _require_one_meaning(scope: Scope, headers: Headers) -> None:
+    """Against a request within a request: where two read its length in two ways (RFC 9112, 6.1)."""
+    pieces = "transfer-encoding" in headers
+    if pieces and ("content-length" in headers or scope["http_version"] < "1.1"):
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "the length of the request is told in two ways", CLOSE)
+    if len(scope["headers"]) > FIELDS_MAX:
+        detail = f"the head of the request has more than {FIELDS_MAX} fields"
+        raise ProblemError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail, CLOSE)
 
 
 def _digest(key: str) -> bytes:

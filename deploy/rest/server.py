@@ -71,7 +71,7 @@ class Server(uvicorn.Server):
         senders: Counter[str] = Counter()
 
         class Connection(_Connection):
-            head_s = settings.head_s
+            head_s, answer_s = settings.head_s, settings.answer_s
             of = senders
 
         config = uvicorn.Config(
@@ -122,12 +122,14 @@ def take_no_more(listener: socket.socket) -> None:
 
 
 class _Connection(H11Protocol):
-    """uvicorn's, which lets go of those who send no head in time, and of one sender's too many."""
+    """uvicorn's, which lets go of those who send no head or take no answer in time, and of one sender's too many."""
 
     head_s: float
+    answer_s: float
     of: Counter[str]
     _sender = ""
     _late: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -141,6 +143,7 @@ class _Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._stop_waiting()
+        self._is_read()
         self.of[self._sender] -= 1
         if self.of[self._sender] <= 0:
             del self.of[self._sender]
@@ -151,6 +154,19 @@ class _Connection(H11Protocol):
             self._wait_for_head()
         else:
             self._stop_waiting()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.answer_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._is_read()
+
+    def _is_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _wait_for_head(self) -> None:
         if self._late is None:

@@ -39,6 +39,7 @@ class Settings:
     burst: int = 200  # pictures that it may send at once
     head_s: float = 10.0  # to send the head of a request
     body_s: float = 30.0  # and its body
+    answer_s: float = 30.0  # to take an answer that no buffer holds
     notice_s: float = 0.0  # from the signal to end until nobody new is let in: for balancers to look away
     linger_s: float = 2.0  # for connections without a request, once nobody new is let in
     end_s: float = 30.0  # for requests under way at the end
@@ -68,7 +69,8 @@ def require(settings: Settings) -> None:
     if any(len(key) < SHORTEST_KEY or not (key.isascii() and key.isprintable()) for key in settings.keys):
         problems.append(f"a key needs {SHORTEST_KEY} or more characters, letters, digits and signs of ASCII")
     for name in ("workers", "most_waiting", "picture_most_bytes", "body_most_bytes", "most_pixels", "most_pictures",
-                 "bodies_most_bytes", "burst", "head_s", "body_s", "end_s", "collect_mb", "collect_days"):  # fmt: skip
+                 "bodies_most_bytes", "burst", "head_s", "body_s", "answer_s", "end_s", "collect_mb",
+                 "collect_days"):  # fmt: skip
         if not getattr(settings, name) > 0:
             problems.append(f"{name} must be more than 0")
     if not 0 <= settings.port < 65536:
@@ -121,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         ("burst", int, "pictures at once of one client"),
         ("head_s", float, "seconds to send the head of a request"),
         ("body_s", float, "seconds to send its body"),
+        ("answer_s", float, "seconds to take an answer"),
         ("notice_s", float, "seconds after SIGTERM in which others are still let in"),
         ("linger_s", float, "seconds after that for connections without a request"),
         ("end_s", float, "seconds for requests under way at the end"),

@@ -31,7 +31,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One with small limits, for all tests of a file."""
     found = Service(
         tmp_path_factory.mktemp("service"), "--picture-most-bytes", "4000000", "--body-most-bytes", "8000000",
-        "--most-pixels", "4000000", "--head-s", "2", "--body-s", "2", "--pictures-per-s", "0",
+        "--most-pixels", "4000000", "--head-s", "2", "--body-s", "2", "--answer-s", "2", "--pictures-per-s", "0",
     )  # fmt: skip
     yield found
     assert found.stop() == 0

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -117,6 +118,28 @@ def form(files: Sequence[tuple[str, bytes]]) -> tuple[str, bytes]:
         for name, data in files
     )
     return "multipart/form-data; boundary=edge", body + b"--edge--\r\n"
+
+
+HEAD = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: image/jpeg\r\n"
+
+
+def request(service: Service, *pieces: bytes, patience_s: float = 30.0) -> bytes:
+    """What comes back for raw bytes, until the other side ends."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=patience_s) as connection:
+        found = b""
+        try:
+            for piece in pieces:
+                connection.sendall(piece)
+            while more := connection.recv(65_536):
+                found += more
+        except ConnectionError:
+            pass
+        return found
+
+
+def status(answer: bytes) -> int:
+    """Of raw bytes that came back."""
+    return int(answer.split(b" ", 2)[1])
 
 
 @dataclass

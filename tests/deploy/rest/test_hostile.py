@@ -12,9 +12,10 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from edge import app
-from tests.deploy.rest.service import Service, form
+from tests.deploy.rest.service import HEAD, Service, form, request, status
 from tests.pictures import encoded
 
 pytestmark = pytest.mark.integration
@@ -100,6 +101,51 @@ def test_a_mark_of_exif_that_lies_is_no_mark(name: str, service: Service) -> Non
     assert told.first == service.classify(NOTE).first
 
 
+def odd(mode: str | None, suffix: str, **how: object) -> bytes:
+    """The note, as others save pictures."""
+    saved = io.BytesIO()
+    picture = Image.open(io.BytesIO(NOTE))
+    (picture.convert(mode) if mode else picture).save(saved, suffix, **how)
+    return saved.getvalue()
+
+
+def noise(height: int, width: int) -> bytes:
+    return encoded(".png", np.random.default_rng(3).integers(0, 256, (height, width, 3), np.uint8))
+
+
+AGAIN = [Image.open(io.BytesIO(NOTE)).transpose(Image.Transpose.ROTATE_180)]
+DEEP = cv2.imdecode(np.frombuffer(NOTE, np.uint8), cv2.IMREAD_COLOR).astype(np.uint16) * 257
+ODD: dict[str, tuple[bytes, int]] = {
+    "one pixel": (noise(1, 1), 200),
+    "one row": (noise(1, 60_000), 200),
+    "one column": (noise(60_000, 1), 200),
+    "as a printer has it": (odd("CMYK", "JPEG"), 200),
+    "grey": (odd("L", "JPEG"), 200),
+    "with a palette": (odd("P", "PNG"), 200),
+    "partly transparent": (odd("RGBA", "WEBP"), 200),
+    "of one bit": (odd("1", "PNG"), 200),
+    "sixteen bits deep": (encoded(".png", DEEP), 200),
+    "with rubbish behind it": (NOTE + bytes(range(256)) * 9, 200),
+    "cut off, with an end put on": (NOTE[: len(NOTE) // 2] + b"\xff\xd9", 200),
+    "a film of WebP": (odd(None, "WEBP", save_all=True, append_images=AGAIN), 422),
+    "a film of PNG": (odd(None, "PNG", save_all=True, append_images=AGAIN), 422),
+    "a million pixels wide": (noise(1, 1_048_577), 422),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_picture_that_few_cameras_make_is_read_or_refused_in_one_sentence(name: str, service: Service) -> None:
+    data, status = ODD[name]
+    told = service.classify(data)
+    assert told.status == status, told.body
+    assert told.first["verdict"] if status == 200 else told.json["detail"].startswith("the picture is ")
+
+
+def test_sixteen_bits_say_what_eight_do(service: Service) -> None:
+    eight = encoded(".png", (DEEP // 257).astype(np.uint8))
+    assert service.classify(ODD["sixteen bits deep"][0]).first == service.classify(eight).first
+
+
 def test_the_right_picture_among_wrong_ones_is_answered_and_each_wrong_one_is_told(service: Service) -> None:
     told = service.classify_all([("a.jpg", NOTE), ("b.gif", b"GIF89a"), ("c.jpg", b""), ("d.jpg", NOTE)])
     first, gif, empty, last = told.json["answers"]
@@ -115,27 +161,6 @@ def test_a_name_is_told_back_and_becomes_nothing_else(service: Service) -> None:
     found = service.classify_all([(name, NOTE), ("b", NOTE)]).json["answers"][0]["name"]
     assert found.startswith("../../../etc/")
     assert len(found) == 200
-
-
-def request(service: Service, *pieces: bytes, patience_s: float = 30.0) -> bytes:
-    """What comes back for raw bytes, until the other side ends."""
-    with socket.create_connection(("127.0.0.1", service.port), timeout=patience_s) as connection:
-        found = b""
-        try:
-            for piece in pieces:
-                connection.sendall(piece)
-            while more := connection.recv(65_536):
-                found += more
-        except ConnectionError:
-            pass
-        return found
-
-
-HEAD = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: image/jpeg\r\n"
-
-
-def status(answer: bytes) -> int:
-    return int(answer.split(b" ", 2)[1])
 
 
 def test_a_body_that_drips_is_ended(service: Service) -> None:
