@@ -129,7 +129,7 @@ ODD: dict[str, tuple[bytes, int]] = {
     "cut off, with an end put on": (NOTE[: len(NOTE) // 2] + b"\xff\xd9", 200),
     "a film of WebP": (odd(None, "WEBP", save_all=True, append_images=AGAIN), 422),
     "a film of PNG": (odd(None, "PNG", save_all=True, append_images=AGAIN), 422),
-    "a million pixels wide": (noise(1, 1_048_577), 422),
+    "a million pixels wide": (png(1_048_577, 1), 422),
 }
 
 
