@@ -26,7 +26,12 @@ from tests.environments import environment
 
 PORT = 8748
 ROUND_S, LOAD_S, BEFORE_S, PATIENCE_S = 10.0, 60.0, 10.0, 180.0
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "PYTHONPATH": str(PROJECT)}
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_raylet_start_wait_time_s": "300",  # on a machine that does other things as well
+    "PYTHONPATH": str(PROJECT),
+}
 
 
 def main() -> int:
