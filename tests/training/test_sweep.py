@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -122,7 +123,9 @@ def away(jobs: Sequence[Job], run: Path, left: Left, say: Say) -> None:
 
 
 @pytest.mark.integration
-def test_what_trainings_begin_with_travels_along(file: Path, photos: Path, tmp_path: Path) -> None:
+def test_what_trainings_begin_with_travels_along(
+    file: Path, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     begin = tmp_path / "weights.h5"
     begin.write_bytes(b"no weights")
     file.write_text("[[variant]]\nname = 'a'\nsize = 64\nsteps = 1\nbatch = 4\nweights = 'weights.h5'\n")
@@ -137,6 +140,9 @@ def test_what_trainings_begin_with_travels_along(file: Path, photos: Path, tmp_p
 
     assert sweep.sweep(variants.read(file), photos, None, [], tmp_path / "runs", do=elsewhere) == []
     assert told == [str(begin)]
+    assert re.search(
+        r"a: the weights \S+/begin/0/weights\.h5 for mobilenet_v2 1\.0 cannot be used", capfd.readouterr().out
+    )
 
 
 def test_without_ray_that_is_one_sentence(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
