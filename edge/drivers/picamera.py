@@ -2,6 +2,7 @@
 
 The image processor scales, not Python: the one stream we ask for has the small size already. picamera2 names its
 formats after the order in a little-endian word, so "BGR888" is the one whose bytes in memory are red, green, blue.
+A camera at USB has no such processor, and libcamera lists it all the same: what it gives instead is turned here.
 
 libcamera has no control that limits the exposure and leaves the rest of it automatic: `ExposureTime` fixes it, and
 `FrameDurationLimits` would limit it by taking more frames than anyone looks at. The limit stands in the sensor's
@@ -15,7 +16,9 @@ import logging
 from concurrent.futures import CancelledError
 from typing import Any
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 
 from edge.core.errors import HardwareError, Reason
 from edge.core.messages import Frame
@@ -25,6 +28,9 @@ from edge.settings import CameraConfig
 log = logging.getLogger(__name__)
 
 FORMAT = "BGR888"  # red, green, blue in memory
+# What cameras at USB give whatever they are asked for, and OpenCV's way from there; picamera2 unpacks JPEG itself.
+TURNS = {"NV12": cv2.COLOR_YUV2RGB_NV12, "YUYV": cv2.COLOR_YUV2RGB_YUYV}
+AS_IT_IS = (FORMAT, "MJPEG")
 BUFFERS = 4  # fewer and the camera drops frames while one is read
 # libcamera's numbers for these controls; its own enumerations live in a second package.
 FOCUS = {
@@ -42,9 +48,10 @@ class PicameraCamera:
         self._module = backend or _import_picamera2()
         self._camera: Any = self._open(config)
         self._seq = -1
+        self._format = FORMAT
         try:
             self._start(config)
-        except (RuntimeError, OSError, ValueError) as error:
+        except (RuntimeError, OSError, ValueError, LookupError) as error:
             self.close()
             raise HardwareError("camera", Reason.BROKEN, f"it cannot be started: {error}") from error
 
@@ -66,6 +73,8 @@ class PicameraCamera:
             raise HardwareError("camera", Reason.STOPPED, str(error)) from error
         try:
             return self._frame(request)
+        except (RuntimeError, OSError, ValueError, cv2.error) as error:
+            raise HardwareError("camera", Reason.STOPPED, f"a picture that cannot be read: {error}") from error
         finally:
             request.release()
 
@@ -81,10 +90,14 @@ class PicameraCamera:
             camera.close()
 
     def _frame(self, request: Any) -> Frame:
-        pixels = np.ascontiguousarray(request.make_array("main"))
+        pixels = self._as_rgb(request.make_array("main"))
         t_s = request.get_metadata()["SensorTimestamp"] / 1e9
         self._seq = max(self._seq + 1, int(getattr(request.request, "sequence", 0)))
         return Frame(self._seq, t_s, pixels)
+
+    def _as_rgb(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        turn = TURNS.get(self._format)
+        return np.ascontiguousarray(pixels if turn is None else cv2.cvtColor(pixels, turn), np.uint8)
 
     def _open(self, config: CameraConfig) -> Any:
         known = self._module.Picamera2.global_camera_info()
@@ -94,9 +107,9 @@ class PicameraCamera:
         index = choose("camera", found, config.device, config.index)
         tuning = self._tuning(found[index].name, config.max_exposure_ms)
         try:
-            # The list may be sorted: then each says its own number.
-            return self._module.Picamera2(int(known[index].get("Num", index)), tuning=tuning)
-        except (RuntimeError, OSError) as error:
+            # Its place in the list, whose order is picamera2's; "Num", in there, is libcamera's number.
+            return self._module.Picamera2(index, tuning=tuning)
+        except (RuntimeError, OSError, LookupError) as error:
             raise HardwareError("camera", Reason.BUSY, f"is another program using it? ({error})") from error
 
     def _tuning(self, model: str, max_exposure_ms: float) -> Any:
@@ -122,6 +135,9 @@ class PicameraCamera:
             encode=None,
         )
         camera.configure(settings)
+        self._format = str(camera.camera_configuration()["main"]["format"])
+        if self._format not in (*AS_IT_IS, *TURNS):
+            raise ValueError(f'pictures as {self._format} cannot be read; try it with driver = "webcam"')
         camera.start()
         log.debug("camera up main=%s sensor=%s", settings["main"], settings["sensor"])
 
@@ -148,11 +164,14 @@ def _limit_exposure(agc: dict[str, Any], max_exposure_ms: float) -> None:
             mode["shutter"] = [min(int(us), round(1000 * max_exposure_ms)) for us in mode["shutter"]]
 
 
-def _sensor_mode(modes: list[dict[str, Any]], frames_per_s: float) -> dict[str, Any]:
-    """The smallest mode that is fast enough and sees the whole width.
+def _sensor_mode(modes: list[dict[str, Any]], frames_per_s: float) -> dict[str, Any] | None:
+    """The smallest mode that is fast enough and sees the whole width; None for a camera with no modes to choose from.
 
     Left alone, picamera2 takes the mode nearest to the small stream, which on some sensors is a cut from the middle.
     """
+    modes = [mode for mode in modes if "fps" in mode]  # of a camera at USB nothing but the format is known
+    if not modes:
+        return None
     fast = [mode for mode in modes if mode["fps"] >= frames_per_s] or modes
     widest = max(_area(mode["crop_limits"][2:]) for mode in fast)
     whole = [mode for mode in fast if _area(mode["crop_limits"][2:]) >= 0.9 * widest]

@@ -97,6 +97,7 @@ class FakePicamera2:
     """As much of picamera2 as the driver uses, with its habits: names of formats, jobs that time out, requests."""
 
     cameras: ClassVar[list[dict[str, Any]]] = [{"Model": "imx708"}]
+    gives = ""  # the format, whatever is asked for: a camera at USB, of which no modes are known either
     tunings: ClassVar[dict[str, Any]] = {
         "imx708.json": {
             "version": 2.0,
@@ -123,12 +124,13 @@ class FakePicamera2:
     }
     autofocus = True
     in_use = False
+    spoilt = False  # what comes as JPEG is half a picture
     opened: ClassVar[list[FakePicamera2]] = []
 
     def __init__(self, camera_num: int = 0, tuning: dict[str, Any] | None = None) -> None:
         if self.in_use:
             raise RuntimeError("Camera __init__ sequence did not complete.")
-        self.camera_num = camera_num
+        self.model = self.cameras[camera_num]["Model"]  # since 0.3.13 its own list is what it counts in
         self.sequence = 0
         self.held = 0  # requests that were not released
         self.stalled = self.started = self.closed = False
@@ -140,6 +142,8 @@ class FakePicamera2:
             {"size": (1640, 1232), "bit_depth": 10, "fps": 41.8, "crop_limits": (0, 0, 3280, 2464)},
             {"size": (3280, 2464), "bit_depth": 10, "fps": 21.2, "crop_limits": (0, 0, 3280, 2464)},
         ]
+        if self.gives:
+            self.sensor_modes = [{"format": self.gives}]
         names = ["AeExposureMode", "FrameDurationLimits"] + self.autofocus * ["AfMode", "AfRange", "AfSpeed"]
         self.camera_controls = dict.fromkeys(names, (0, 10, 0))
         if self.autofocus:
@@ -169,7 +173,13 @@ class FakePicamera2:
         return settings
 
     def configure(self, settings: dict[str, Any]) -> None:
-        self.configuration = settings
+        if self.gives and settings["sensor"] is not None:
+            raise RuntimeError("Sensor configuration of a camera that has none")
+        main = dict(settings["main"])
+        self.configuration = {**settings, "main": {**main, "format": self.gives or main["format"]}}
+
+    def camera_configuration(self) -> dict[str, Any]:
+        return self.configuration
 
     def start(self) -> None:
         self.started = True
@@ -200,8 +210,17 @@ class FakePicamera2:
 
     def _array(self, stream: str) -> np.ndarray:
         width, height = self.configuration[stream]["size"]
+        name = self.configuration[stream]["format"]
+        if name == "MJPEG" and self.spoilt:
+            raise OSError("cannot identify image file")  # Pillow's, of half a JPEG
+        if name == "NV12":
+            yuv = cv2.cvtColor(red_picture(width, height), cv2.COLOR_RGB2YUV_I420)
+            planes = yuv[height:].reshape(2, -1)  # one behind the other; NV12 has them in pairs
+            return np.vstack([yuv[:height], planes.T.reshape(height // 2, width)])
+        if name == "YUYV":
+            return cv2.cvtColor(red_picture(width, height), cv2.COLOR_RGB2YUV_YUY2)
         # picamera2's names run against the order in memory.
-        order = {"BGR888": RED, "RGB888": RED[::-1]}[self.configuration[stream]["format"]]
+        order = {"BGR888": RED, "RGB888": RED[::-1], "MJPEG": RED}[name]
         return np.full((height, width, 3), order, np.uint8)
 
 

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge.core.errors import HardwareError, Reason
 from edge.drivers.picamera import PicameraCamera
 from edge.settings import CameraConfig
-from tests.ports.standins import FakePicamera2
+from tests.ports.standins import RED, FakePicamera2
 
 CONFIG = CameraConfig(frames_per_s=20.0)
 
@@ -164,21 +165,52 @@ TWO = [
 
 
 @pytest.mark.parametrize(
-    ("index", "device", "number"),
-    [(0, "", 1), (1, "", 0), (0, "IMX219", 0), (0, "i2c@88000", 1), (0, "/base/axi/rp1/i2c@80000/imx219@10", 0)],
+    ("index", "device", "model"),
+    [
+        (0, "", "imx708"),
+        (1, "", "imx219"),
+        (0, "IMX219", "imx219"),
+        (0, "i2c@88000", "imx708"),
+        (0, "/base/axi/rp1/i2c@80000/imx219@10", "imx219"),
+    ],
 )
-def test_a_camera_is_counted_or_named_whatever_number_the_stack_gives_it(
-    picamera2: Any, index: int, device: str, number: int
+def test_a_camera_is_counted_or_named_whatever_number_libcamera_gives_it(
+    picamera2: Any, index: int, device: str, model: str
 ) -> None:
     picamera2.Picamera2.cameras = TWO
     PicameraCamera(CameraConfig(index=index, device=device), backend=picamera2).close()
-    assert [one.camera_num for one in picamera2.Picamera2.opened] == [number]
+    assert [one.model for one in picamera2.Picamera2.opened] == [model]
 
 
-def test_older_stacks_number_cameras_by_their_place(picamera2: Any) -> None:
-    picamera2.Picamera2.cameras = [{"Model": "imx708"}, {"Model": "imx219"}]
-    PicameraCamera(CameraConfig(index=1), backend=picamera2).close()
-    assert [one.camera_num for one in picamera2.Picamera2.opened] == [1]
+@pytest.mark.parametrize("gives", ["NV12", "YUYV", "MJPEG"])
+def test_a_camera_at_usb_that_gives_another_format_is_seen_in_its_colours(picamera2: Any, gives: str) -> None:
+    picamera2.Picamera2.gives = gives
+    camera = PicameraCamera(CONFIG, backend=picamera2)
+    frame = camera.read(1.0)
+    camera.close()
+    assert frame is not None
+    assert frame.pixels.shape == (CONFIG.height_px, CONFIG.width_px, 3)
+    assert frame.pixels.dtype == np.uint8
+    # The colours of television are cut at both ends.
+    assert np.abs(frame.pixels.astype(int) - RED).max() <= 12
+
+
+def test_a_format_that_nobody_can_read_is_refused_with_its_name(picamera2: Any) -> None:
+    picamera2.Picamera2.gives = "R16"
+    with pytest.raises(HardwareError, match='pictures as R16 cannot be read; try it with driver = "webcam"') as caught:
+        PicameraCamera(CONFIG, backend=picamera2)
+    assert caught.value.reason is Reason.BROKEN
+    assert picamera2.Picamera2.opened[0].closed
+
+
+def test_half_a_picture_is_a_stop_and_keeps_no_buffer(picamera2: Any) -> None:
+    picamera2.Picamera2.gives, picamera2.Picamera2.spoilt = "MJPEG", True
+    camera = PicameraCamera(CONFIG, backend=picamera2)
+    with pytest.raises(HardwareError, match="a picture that cannot be read: cannot identify image file") as caught:
+        camera.read(1.0)
+    assert caught.value.reason is Reason.STOPPED
+    assert picamera2.Picamera2.opened[0].held == 0
+    camera.close()
 
 
 def test_a_camera_that_is_not_there_is_missing_and_those_that_are_there_are_named(picamera2: Any) -> None:
