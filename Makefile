@@ -9,7 +9,7 @@ VENV     := .venv/bin
 given = $(if $(2),$(1) "$(2)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-serve setup-train setup-phone setup-test setup-e2e setup-virtual run test check e2e e2e-arm e2e-device deb format check-data train evaluate \
+.PHONY: help setup setup-serve setup-train setup-phone setup-test setup-e2e setup-virtual run test check e2e e2e-arm e2e-camera e2e-device deb format check-data train evaluate \
   report compare phone xts replay bench serve rest-load rest-ray sweep-ray cloud-check translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load \
   dashboard-vendor soak sign bundle-kills endurance bench-peers cloud-nats clean
 
@@ -50,8 +50,8 @@ test: check ## check, and the tests that start real programs
 	@$(VENV)/python -m pytest -m integration -n 2 --dist loadfile --ignore tests/training
 	@$(VENV)/python -m pytest -m integration -n 2 --dist loadfile tests/training
 
-e2e: setup-e2e ## boot devices in boxes, as root, deploy to them over ssh and break them: [KILLS=10] [FILES="tests to run"]
-	@$(VENV)/python -m tests.e2e.pi.suite $(call given,--kills,$(KILLS)) $(FILES)
+e2e: setup-e2e ## boot devices in boxes, as root, deploy to them over ssh and break them: [SUITE=trixie] [KILLS=10] [FILES="tests to run"]
+	@$(VENV)/python -m tests.e2e.pi.suite $(call given,--suite,$(SUITE)) $(call given,--kills,$(KILLS)) $(FILES)
 
 check: setup-test ## format, lint, types, import rules, fast tests
 	@$(VENV)/ruff format --check .
@@ -166,6 +166,9 @@ bundle-kills: setup-test ## kill an installation of a bundle at random moments, 
 
 cloud-nats: setup-test ## load a cluster of three NATS nodes, kill one and account for every message: a few minutes [DEVICES=500]
 	@$(VENV)/python -m tests.e2e.cluster $(call given,--devices,$(DEVICES))
+
+e2e-camera: setup-e2e ## picamera2 itself in a box with Debian 13, as root: libcamera's virtual camera shows play money, and the daemon says it
+	@$(VENV)/python -m tests.e2e.pi.suite --suite trixie tests/e2e/pi/test_camera.py
 
 e2e-arm: setup-virtual ## the device's part on 64-bit Arm under qemu, as root: wheels, decisions, sums, instructions of a frame
 	@$(VENV)/python -m pytest -q -s -m e2e_arm tests/e2e/vm

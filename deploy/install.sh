@@ -213,11 +213,13 @@ stage() {
     fi
 }
 
-# put_on_trial: `next`, where there is something to go back to; the script that watches it lies in it
+# put_on_trial: `next`, where there is something to go back to; the script that watches it lies in it, and the link that
+# leads back: a card that is full by then takes no new one
 put_on_trial() {
     if [ "$systemd" = no ] || [ ! -e "$base/$next/before/release" ] || [ "$next" = "$(in_use)" ]; then return 0; fi
     mkdir "$base/$next/trial"
     cp "$here/install.sh" "$base/$next/trial/"
+    ln -s "$(before_of "$next")" "$base/$next/trial/back"
     # Where the one before sees nothing either, it is the camera's fault.
     if [ "$(pictures)" != 0.0 ]; then touch "$base/$next/trial/sees"; fi
 }
@@ -278,6 +280,19 @@ forget_old() {
         if [ -d "$folder" ] && ! runs "$folder"; then rm -rf "$folder"; fi
     done
     rm -rf "$base"/bundles/*.new
+    forget_bundles
+}
+
+# forget_bundles: those that were sent once, and that no generation, no process and no line of the settings knows
+forget_bundles() {
+    local folder full
+    for folder in "$base"/bundles/*; do
+        full=${folder##*/}
+        if [ -L "$folder" ] || ! [[ $full =~ ^[A-Za-z0-9._-]+-[0-9a-f]{12}$ ]]; then continue; fi
+        if [ -n "$(find "$base/generations" -type l -lname "*/$full" -print -quit)" ]; then continue; fi
+        if grep -qsF -- "$full" "$config" || runs "$folder"; then continue; fi
+        rm -rf "$folder"
+    done
 }
 
 # runs FOLDER: whether some process has files of it in its memory
@@ -393,9 +408,12 @@ open_base() {
     fi
     chmod 755 "$base" "$base/releases" "$base/generations" "$base/bundles"
     exec 9>"$base/.lock"
-    flock -n 9 && return 0
-    step "another installation is running; waiting for it to end"
-    flock -w "$wait_s" 9 || fail "another installation is running"
+    if ! flock -n 9; then
+        step "another installation is running; waiting for it to end"
+        flock -w "$wait_s" 9 || fail "another installation is running"
+    fi
+    # Whoever had it may have taken saynote off the device, and the lock with it.
+    if ! [ "$base/.lock" -ef /dev/fd/9 ]; then open_base; fi
 }
 
 # --- What is installed
@@ -609,7 +627,11 @@ start() {
 use() {
     link_units "$1"
     to_disk
-    point "$base/generation" "$1"
+    if is_on_trial "$next" && [ "$(readlink "$base/$next/trial/back" || true)" = "$1" ]; then
+        mv -fT -- "$base/$next/trial/back" "$base/generation"
+    else
+        point "$base/generation" "$1"
+    fi
     lead
     forget_units
     to_disk
@@ -652,8 +674,13 @@ uptime_s() { cut -d. -f1 /proc/uptime; }
 
 asked() { systemctl show --property="$1" --value saynote.service; }
 
-# It has not failed and was not started again since it was started by hand or with the device.
-does_well() { [ "$(asked ActiveState)" != failed ] && [ "$(asked NRestarts)" = 0 ]; }
+# It has not failed and was not started again since it was started by hand or with the device. Where systemd does not
+# answer, it is itself being updated say, nothing is known and nobody is to blame.
+does_well() {
+    local restarts
+    restarts=$(asked NRestarts || true)
+    [ "$(asked ActiveState)" != failed ] && [ "${restarts:-0}" = 0 ]
+}
 
 # pictures: how many a second the service sees, as it says of itself; nothing where it does not say
 pictures() { asked StatusText | sed -n 's|^\([0-9.]*\) pictures/s.*|\1|p'; }

@@ -1,4 +1,4 @@
-"""A root folder to install into, with a stand-in for systemctl that can be told to fail."""
+"""A root folder to install into, with a stand-in for systemctl that can be told to fail, or not to answer ("deaf")."""
 
 import os
 import subprocess
@@ -11,7 +11,8 @@ runs() {{ ! grep -qsx "$(basename "$(realpath "{root}/opt/saynote/current")")" "
 case "$1" in
     restart) runs && touch "{folder}/up" || {{ rm -f "{folder}/up"; exit 1; }} ;;
     is-active) test -e "{folder}/up" ;;
-    show) case "$2" in *ActiveState) cat "{folder}/state" 2>/dev/null || echo active ;;
+    show) test ! -e "{folder}/deaf" || exit 1
+          case "$2" in *ActiveState) cat "{folder}/state" 2>/dev/null || echo active ;;
           *StatusText) cat "{folder}/status" 2>/dev/null || true ;;
           *) cat "{folder}/restarts" 2>/dev/null || echo 0 ;; esac ;;
 esac

@@ -128,6 +128,25 @@ def test_a_new_bundle_restarts_and_the_old_one_stays(
     assert pi.calls.count("restart saynote.service") == restarts + 1
 
 
+def test_a_bundle_that_nothing_leads_to_any_more_goes_and_one_that_the_settings_name_stays(
+    pi: Pi, make_release: MakeRelease, make_bundle: Callable[[str], Path]
+) -> None:
+    sent = []
+    for number, weights in enumerate(("first", "second", "third", "fourth")):
+        folder, _ = make_release(f"1.0.{number}-aaa", make_bundle(weights))
+        sent += [found.name for found in (folder / "bundles").iterdir()]
+        assert pi.install(folder).returncode == 0
+        pi.proves()
+        if weights == "first":
+            pi.config.write_text(f'[model]\nbundle = "/opt/saynote/bundles/{sent[0]}"\n')
+        (pi.home / "bundles" / "mine").mkdir(exist_ok=True)  # whoever put it there
+    assert len(set(sent)) == 4
+    left = {path.name for path in (pi.home / "bundles").iterdir() if not path.is_symlink()}
+    assert left == {sent[0], sent[2], sent[3], "mine"}
+    assert pi.install(pi.home / "current", "--rollback").returncode == 0
+    assert (pi.home / "bundles" / "crowns" / "model.tflite").read_text() == "third"
+
+
 def test_a_bundle_goes_back_together_with_its_release(
     pi: Pi, make_release: MakeRelease, make_bundle: Callable[[str], Path]
 ) -> None:

@@ -2,13 +2,14 @@
 
 import fcntl
 import os
+import shlex
 import shutil
 import signal
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -27,6 +28,21 @@ ASSASSIN = 'set -T; trap "_n=\\$((_n + 1)); [ \\$_n -ne $KILL_AT ] || kill -9 \\
 FILLER = """#!/bin/sh
 [ "$1 $2" != "-m venv" ] || head -c 200M /dev/zero > "{root}/filling" 2>/dev/null
 exec "{python}" "$@"
+"""
+
+
+# Makes files where it is told to until no more can be made; one that takes all bytes at first, if that is wanted.
+FILL = """
+import itertools, sys
+if sys.argv[2:]:
+    try:
+        with open(sys.argv[1] + "/filling", "wb", buffering=0) as file:
+            while file.write(bytes(1 << 20)):
+                pass
+    except OSError:
+        pass
+for number in itertools.count():
+    open(f"{sys.argv[1]}/file-{number}", "w").close()
 """
 
 
@@ -98,6 +114,33 @@ def test_killed_before_any_command_of_the_switch_nothing_in_use_is_lost(
     # What the kills left behind goes with the next run.
     assert pi.install(folder).returncode == 0
     assert len(list((pi.home / "generations").iterdir())) == 2
+
+
+def test_killed_before_any_command_of_going_back_the_next_watch_goes_back(
+    pi: Pi, make_release: MakeRelease, tmp_path: Path
+) -> None:
+    pi.install(make_release("1.0.0-old")[0])
+    folder, _ = make_release("1.0.1-new")
+    assassin, fails = tmp_path / "assassin", pi.folder / "restarts"
+    assassin.write_text(ASSASSIN)
+    at, step, killed = 1, int(os.environ.get("KILL_STEP", "41")), 0
+    while True:
+        fails.unlink(missing_ok=True)
+        assert pi.install(folder).returncode == 0
+        assert pi.points_to("current") == "1.0.1-new"
+        watcher = pi.home / "generation" / "trial"
+        fails.write_text("1")
+        done = pi.install(watcher, "--watch", BASH_ENV=str(assassin), KILL_AT=str(at))
+        assert in_use(pi) in ("1.0.0-old", "1.0.1-new")
+        if done.returncode != -signal.SIGKILL:
+            break
+        # As systemd does: where a release is still on trial, its watch begins again, and else it is done.
+        if (pi.home / "generation" / "trial" / "install.sh").exists():
+            assert pi.install(watcher, "--watch").returncode == 1
+        assert in_use(pi) == "1.0.0-old"
+        at, killed = at + step, killed + 1
+    assert "rolled back to 1.0.0-old, which is running" in done.stderr
+    assert killed > 2
 
 
 def test_what_an_older_installer_left_is_taken_over(
@@ -242,15 +285,15 @@ def test_a_bundle_may_have_an_odd_name(pi: Pi, make_release: MakeRelease, name: 
     assert (pi.home / "bundles" / name / "manifest.json").exists()
 
 
-def on_a_card(pi: Pi, folder: Path, options: str) -> subprocess.CompletedProcess[str]:
-    """Install onto a file system of its own, and list afterwards what is left of releases."""
+def on_a_card(pi: Pi, folder: Path, options: str, act: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Install onto a file system of its own, or `act` there, and list afterwards what is left of releases."""
     pi.root.mkdir(parents=True)
     alone = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
     script = (
         'mount -t tmpfs -o "$1" card "$2" || exit 99; card=$2; shift 2; "$@"; code=$?; '
         'ls "$card/opt/saynote/releases"; exit $code'
     )
-    command = [*alone, "sh", "-c", script, "sh", options, str(pi.root), *pi.command(folder)]
+    command = [*alone, "sh", "-c", script, "sh", options, str(pi.root), *(act or pi.command(folder))]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=pi.environment)
     if done.returncode == 99 or "unshare" in done.stderr:
         pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
@@ -288,6 +331,66 @@ def test_a_card_too_small_for_a_bundle_is_named_too(pi: Pi, make_release: MakeRe
     done = on_a_card(pi, folder, "size=85m")
     assert done.returncode != 0
     assert done.stderr.splitlines()[-1].startswith("install: the card is full")
+
+
+@pytest.mark.parametrize("spares", ["no file and no byte", "no file"])
+def test_a_release_that_fails_on_a_card_that_is_full_by_then_is_left_all_the_same(
+    pi: Pi, make_release: MakeRelease, spares: str
+) -> None:
+    old, new = make_release("1.0.0-old")[0], make_release("1.0.1-new")[0]
+    fill = f'{shlex.quote(sys.executable)} -c {shlex.quote(FILL)} "$1" {"bytes" * ("byte" in spares)} 2>/dev/null'
+    script = pi.folder / "update-and-fill"
+    script.write_text(
+        f"{shlex.join(pi.command(old))} && {shlex.join(pi.command(new))} || exit\n"
+        f'set -- {shlex.quote(str(pi.root))}\n{fill}\n! mkdir "$1/one-more" 2>/dev/null || exit 98\n'
+        f"echo 1 >{shlex.quote(str(pi.folder / 'restarts'))}\n"
+        f"{shlex.join(pi.command(pi.home / 'generation' / 'trial', '--watch'))}\n"
+        'code=$?; basename "$(realpath "$1/opt/saynote/current")"; exit $code\n'
+    )
+    done = on_a_card(pi, old, "size=300m,nr_inodes=6000", ["sh", str(script)])
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "rolled back to 1.0.0-old, which is running" in done.stderr
+    assert "\n1.0.0-old\n" in done.stdout
+
+
+def test_two_installers_of_which_the_first_takes_saynote_away_do_not_work_at_the_same_time(
+    pi: Pi, make_release: MakeRelease
+) -> None:
+    folder, name = make_release()
+    pi.install(folder)
+    with (pi.home / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with subprocess.Popen(pi.command(folder), stdout=subprocess.PIPE, env=pi.environment, text=True) as waiting:
+            assert waiting.stdout is not None
+            assert "another installation is running; waiting" in waiting.stdout.readline()
+            shutil.rmtree(pi.home)
+            pi.home.mkdir()
+            with (pi.home / ".lock").open("w") as another:
+                fcntl.flock(another, fcntl.LOCK_EX)
+                fcntl.flock(lock, fcntl.LOCK_UN)
+                assert "another installation is running; waiting" in waiting.stdout.readline()
+                assert not (pi.home / "current").exists()
+            assert waiting.wait(120) == 0
+    assert in_use(pi) == name
+
+
+@pytest.mark.parametrize("now", ["1970-01-01 00:00:10", "2040-06-01 12:00:00"])
+def test_whatever_year_it_is_a_release_that_was_sent_with_all_it_needs_is_installed_and_given_up_again(
+    pi: Pi, make_release: MakeRelease, now: str
+) -> None:
+    library = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
+    assert library is not None, "faketime is not installed: sudo apt-get install faketime"
+    clock = {"LD_PRELOAD": str(library), "FAKETIME": now, "FAKETIME_DONT_RESET": "1"}
+    for name in ("1.0.0-old", "1.0.1-new"):
+        done = pi.install(make_release(name)[0], **clock)
+        assert done.returncode == 0, done.stdout + done.stderr
+    stamp = (pi.home / "current" / "complete").stat().st_mtime
+    assert abs(stamp - time.mktime(time.strptime(now, "%Y-%m-%d %H:%M:%S"))) < 86_400, "the clock was right"
+    assert in_use(pi) == "1.0.1-new"
+    (pi.folder / "restarts").write_text("1")
+    done = pi.install(pi.home / "generation" / "trial", "--watch", **clock)
+    assert "rolled back to 1.0.0-old, which is running" in done.stderr
+    assert in_use(pi) == "1.0.0-old"
 
 
 def test_a_card_that_is_read_only_is_named(pi: Pi, make_release: MakeRelease) -> None:

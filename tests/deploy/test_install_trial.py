@@ -87,6 +87,30 @@ def blind_at_once(pi: Pi) -> None:
     script.write_text(script.read_text().replace("BLIND_S=40", "BLIND_S=2"))
 
 
+def test_a_systemd_that_does_not_answer_for_a_while_is_no_reason_to_go_back(updated: Pi) -> None:
+    (updated.folder / "deaf").touch()
+    with subprocess.Popen(
+        updated.command(updated.home / "generation" / "trial", "--watch", "--trial", "3"), env=updated.environment
+    ) as watching:
+        try:
+            asked = len(updated.calls)
+            until(lambda: updated.calls[asked:].count("show --property=NRestarts --value saynote.service") > 2)
+            assert updated.points_to("current") == "1.0.1-new"
+            (updated.folder / "deaf").unlink()
+            assert watching.wait(120) == 0
+        finally:
+            watching.kill()
+    assert updated.points_to("current") == "1.0.1-new"
+    assert not on_trial(updated)
+
+
+def until(true: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+
+
 def test_it_dies_while_it_is_watched(updated: Pi) -> None:
     with subprocess.Popen(
         updated.command(updated.home / "generation" / "trial", "--watch"), env=updated.environment, text=True

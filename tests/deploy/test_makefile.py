@@ -40,8 +40,8 @@ def test_make_alone_explains_every_target_for_people() -> None:
             "cloud-nats",
             "clean",
         ),
-        *("e2e", "e2e-arm", "e2e-device", "deb", "deploy", "deploy-check", "rollback", "undeploy", "doctor"),
-        *("dashboard", "dashboard-load", "dashboard-vendor", "serve", "rest-load", "rest-ray", "sweep-ray"),
+        *("e2e", "e2e-arm", "e2e-camera", "e2e-device", "deb", "deploy", "deploy-check", "rollback", "undeploy"),
+        *("doctor", "dashboard", "dashboard-load", "dashboard-vendor", "serve", "rest-load", "rest-ray", "sweep-ray"),
         *("cloud-check", "sign", "bundle-kills"),
     }
 

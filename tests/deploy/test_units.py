@@ -155,6 +155,19 @@ def test_a_new_release_is_watched_by_the_script_that_the_installer_lays_into_its
     assert 'point "$base/generation" ' in INSTALLER
 
 
+def test_whoever_watches_a_release_looks_again_whatever_ended_it_and_writes_where_links_and_units_are() -> None:
+    assert value(TRIAL, "Restart") == "on-failure"
+    assert value(TRIAL, "StartLimitIntervalSec") == "0"
+    assert value(TRIAL, "ProtectSystem") == "strict"
+    assert value(TRIAL, "ReadWritePaths").split() == ["/opt/saynote", "/etc/systemd/system"]
+    comments = " ".join(line[2:] for line in TRIAL.read_text().splitlines() if line.startswith("# "))
+    for left_open in ("PrivateUsers", "ProtectProc", "ProcSubset"):
+        assert values(TRIAL, left_open) == []
+        assert left_open in comments
+    assert values(TRIAL, "User") == []
+    assert "As root" in comments
+
+
 @pytest.mark.integration
 def test_the_commands_in_the_units_exist() -> None:
     assert "--config" in help_of("run")
@@ -185,7 +198,9 @@ def test_systemd_understands_every_line(unit: Path, analyze: str, tmp_path: Path
 
 @pytest.mark.integration
 @pytest.mark.parametrize(
-    ("unit", "most"), [(SERVICE, 12), (FAULT, 12), (NETWORK, 15)], ids=["daemon", "fault", "network"]
+    ("unit", "most"),
+    [(SERVICE, 12), (FAULT, 12), (NETWORK, 15), (TRIAL, 13)],
+    ids=["daemon", "fault", "network", "trial"],
 )
 def test_the_sandbox_stays_closed(unit: Path, most: int, analyze: str) -> None:
     done = subprocess.run(

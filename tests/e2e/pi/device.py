@@ -23,9 +23,11 @@ from tests.deploy.sshd import free_port
 from tests.e2e.field import Reader
 from tests.e2e.pi.checkout import Checkout
 from tests.e2e.pi.machine import Machine
+from tests.e2e.pi.rootfs import PYTHON
 
 HEARD = "/var/lib/saynote/heard.wav"
-PLAY_MONEY = "/opt/saynote/current/venv/lib/python3.11/site-packages/edge/replays/xts"
+PACKAGES = f"/opt/saynote/current/venv/lib/python{PYTHON}/site-packages"
+PLAY_MONEY = f"{PACKAGES}/edge/replays/xts"
 READY_S = 90.0
 # A first settings file: there is no card to hear, no button to press.
 QUIET = f'[voice]\ndriver = "wav"\npath = "{HEARD}"\n[button]\ndriver = "none"\n'
@@ -81,7 +83,11 @@ class Device:
 
     def says(self, phrase: str) -> bool:
         """Whether the sound that it has made holds that phrase, as the same device renders it."""
-        return is_in(self._sound(HEARD), self._rendered(PHRASES[phrase]))
+        return self.hears(PHRASES[phrase])
+
+    def hears(self, text: str) -> bool:
+        """Whether anybody beside it would have heard that text, word by word as here."""
+        return is_in(self._sound(HEARD), self._rendered(text))
 
     def _rendered(self, text: str) -> np.ndarray:
         file = "/tmp/rendered.wav"

@@ -1,4 +1,4 @@
-"""Owns the file system of a device that has never seen saynote: Debian 12, an ssh server, a user with sudo; no more.
+"""Owns the file system of a device that has never seen saynote: Debian 12 or 13, an ssh server, a user with sudo.
 
 Made once by mmdebstrap from the mirror that this computer's own apt uses, kept in `build/e2e`, made anew when the
 recipe changes. A device has no network but the cable to us: what `install.sh` wants of apt is fetched now and lies in
@@ -8,14 +8,19 @@ its cache, not installed. The kernel is this computer's own.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
+from deploy.deb import SUITES
 from tests.e2e.pi.step import StepError, run
 
 PROJECT = Path(__file__).resolve().parents[3]
 CACHE = PROJECT / "build" / "e2e"
-SUITE = "bookworm"
+# Which Debian the devices have; the call says so to the tests that it starts.
+ASKED = "SAYNOTE_E2E_SUITE"
+SUITE = os.environ.get(ASKED, next(iter(SUITES)))
+NUMBER, PYTHON, _ = SUITES[SUITE]
 INSTALLED = (
     *(
         "systemd-sysv",
@@ -32,6 +37,18 @@ INSTALLED = (
 )
 # What install.sh installs, and what an owner of an apt repository has on repository and devices.
 FETCHED = ("python3-venv", "espeak-ng", "libportaudio2", "unattended-upgrades", "reprepro", "gnupg")
+# What picamera2 needs of Debian, which has libcamera's "virtual" cameras since 13.
+CAMERA = (
+    "python3-libcamera",
+    "python3-numpy",
+    "python3-pil",
+    "python3-piexif",
+    "python3-prctl",
+    "python3-av",
+    "python3-jsonschema",
+)
+if SUITE == "trixie":
+    FETCHED += CAMERA
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 NEVER_BY_THEMSELVES = ("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "fstrim.timer")
 SETTLE = f"""
@@ -50,7 +67,7 @@ def mirror() -> str:
     """Where this computer's apt finds Debian itself."""
     lines = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"], 60).stdout
     found = [line.split() for line in lines.splitlines()]
-    suites = (SUITE, "trixie", "stable", "testing", "sid")
+    suites = (SUITE, *SUITES, "stable", "testing", "sid")  # one mirror has them all
     for suite in suites:
         for uri, release in found:
             if release == suite:
@@ -61,14 +78,14 @@ def mirror() -> str:
 def prepared() -> Path:
     """The folder with the file system, made if it is not there. StepError where that cannot be."""
     recipe = hashlib.sha256(repr((INSTALLED, FETCHED, LEFT_OUT, SETTLE, SUITE)).encode()).hexdigest()[:12]
-    root = CACHE / f"root-{recipe}"
+    root = CACHE / f"root-{SUITE}-{recipe}"
     if root.is_dir():
         return root
     CACHE.mkdir(parents=True, exist_ok=True)
-    for old in CACHE.glob("root-*"):
+    for old in (*CACHE.glob(f"root-{SUITE}-*"), *CACHE.glob(f"unfinished-{SUITE}")):
         shutil.rmtree(old)
-    unfinished = CACHE / "root-unfinished"
-    hook = CACHE / "settle.sh"
+    unfinished = CACHE / f"unfinished-{SUITE}"
+    hook = CACHE / f"settle-{SUITE}.sh"
     hook.write_text(SETTLE, encoding="utf-8")
     options = [f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT]
     command = ["mmdebstrap", "--mode=root", "--variant=minbase", "--skip=cleanup/apt", *options, *way_out()]

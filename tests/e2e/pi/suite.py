@@ -1,17 +1,19 @@
 """Owns the call of these tests (`make e2e`): is this a computer that can boot a device, and if so, how did it go?
 
-`python -m tests.e2e.pi.suite [--kills N] [FILE...] [-- OPTION OF pytest...]`. Exit code 0 and one loud sentence where
-the computer itself cannot; a package or a mirror that is missing is a failure like any other.
+`python -m tests.e2e.pi.suite [--suite trixie] [--kills N] [FILE...] [-- OPTION OF pytest...]`. Exit code 0 and one
+loud sentence where the computer itself cannot; a package or a mirror that is missing is a failure like any other.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy.deb import SUITES
 from tests.e2e.pi import ability, rootfs
 from tests.e2e.pi.step import StepError
 
@@ -23,8 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(prog="e2e", description="Boot devices in boxes, deploy to them and break them.")
     parser.add_argument("--kills", type=int, default=10, help="how often the installer is killed [10]")
+    parser.add_argument("--suite", choices=tuple(SUITES), default=rootfs.SUITE, help="the devices' Debian [bookworm]")
     parser.add_argument("words", nargs="*", help="files with tests, and after -- options of pytest")
     given = parser.parse_args(arguments)
+    if given.suite != rootfs.SUITE:  # what is imported has decided already
+        again = [sys.executable, "-m", "tests.e2e.pi.suite", *(sys.argv[1:] if arguments is None else arguments)]
+        return subprocess.run(again, check=False, env={**os.environ, rootfs.ASKED: given.suite}).returncode
     if not ability.is_root():
         sys.stderr.write(NOT_TRIED.format(lacks="the rights of root (sudo make e2e)"))
         return 0

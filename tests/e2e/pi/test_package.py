@@ -13,7 +13,7 @@ from tests.e2e.pi.checkout import Checkout
 from tests.e2e.pi.conftest import another
 from tests.e2e.pi.device import QUIET, Device
 from tests.e2e.pi.machine import Machine, machines
-from tests.e2e.pi.rootfs import PROJECT
+from tests.e2e.pi.rootfs import NUMBER, PROJECT, SUITE
 from tests.e2e.pi.step import run
 
 APT = PROJECT / "deploy" / "apt"
@@ -56,13 +56,13 @@ def test_the_package_installs_by_itself_is_removed_and_purged(
 ) -> None:
     device, made = Device(fresh, first_time[1]), checkout()
     (made.folder / "build").symlink_to(first_time[1].parents[1])  # where the wheels that were fetched lie
-    package = build(made, tmp_path / "debs", "--for", "bookworm-amd64")
+    package = build(made, tmp_path / "debs", "--for", f"{SUITE}-amd64")
     send(fresh, package)
     device.settle(QUIET)
     fresh.sh(f"{INSTALL} /home/pi/{package.name}", deadline_s=400)
     device.wait_until_ready()
     fresh.until(lambda: device.says("ready"), 60, "it says ready")
-    assert fresh.says(STATE) == "ii  0.1.0-1+deb12"
+    assert fresh.says(STATE) == f"ii  0.1.0-1+deb{NUMBER}"
     fresh.sh("apt-get remove -y saynote")
     assert fresh.says("ls /opt; ls /etc/saynote; ls -d /var/lib/saynote") == "edge.toml\n/var/lib/saynote"
     fresh.sh("apt-get purge -y saynote")
@@ -93,7 +93,7 @@ def test_updates_come_by_themselves_and_one_that_is_broken_blocks_nothing(
     )
 
     def publish(package: Path) -> None:
-        fresh.sh(f"reprepro -b /srv/apt includedeb bookworm /home/pi/{package.name} && apt-get update")
+        fresh.sh(f"reprepro -b /srv/apt includedeb {SUITE} /home/pi/{package.name} && apt-get update")
 
     publish(packages[0])
     fresh.sh(f"{INSTALL} saynote", deadline_s=400)

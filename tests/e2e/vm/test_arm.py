@@ -8,6 +8,7 @@ there and here: how far apart they may be is bounded below, and decisions are as
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -20,12 +21,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deploy import wheel, wheels
+from deploy import deb
 from edge import app
 from edge.core import bundle as bundles
 from edge.drivers.espeak import EspeakSynth
 from edge.settings import VoiceConfig
-from tests.e2e.pi.rootfs import CACHE, PROJECT
+from tests.e2e.pi.rootfs import PROJECT, mirror
+from tests.e2e.pi.step import run
 from tests.e2e.vm.armroot import GUEST, ArmRoot, arm_root
 from tests.e2e.vm.senses import SURE, likeness
 from tests.e2e.vm.workshop import LackingError
@@ -35,7 +37,6 @@ pytestmark = [pytest.mark.e2e_arm, pytest.mark.timeout(1800)]
 
 RECORDING = PROJECT / "edge" / "replays" / "xts"
 PYTHON = "/mnt/venv/bin/python"
-GLIBC = {"bookworm": 36, "trixie": 41}
 BOTH = ("ai-edge-litert", "tflite-runtime")
 RUNTIMES = {"bookworm": BOTH, "trixie": ("ai-edge-litert",)}  # tflite-runtime ends with Python 3.11
 FRAMES = 45
@@ -54,6 +55,8 @@ class Device:
     root: ArmRoot
     shares: Path
     runtimes: tuple[str, ...]
+    suite: str
+    package: Path  # the .deb that it was installed from
 
     def run(self, *command: str) -> str:
         """What its Python says to that."""
@@ -81,24 +84,24 @@ def here(*command: str | Path) -> str:
 
 @pytest.fixture(scope="module", params=list(RUNTIMES))
 def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
-    """Saynote installed as on a device: a fresh environment, the wheels that `WHEELS=auto` sends, no network."""
+    """Saynote installed as on a device: a fresh environment, the wheels that lie in the .deb for it, no network."""
     suite, shares = request.param, tmp_path_factory.mktemp("arm")
     try:
         root = arm_root(suite)
     except LackingError as lacking:
         pytest.fail(str(lacking), pytrace=False)
-    built = wheel.build(shares)
-    fetched = wheels.fetch(wheels.Kind(root.python, "aarch64", GLIBC[suite], is_pi=True), built, CACHE / "wheels")
-    for path in fetched.iterdir():
-        shutil.copy2(path, shares)
+    package = deb.build(shares, f"{suite}-arm64")
+    run(["dpkg-deb", "--extract", package, shares / "deb"], 120)
+    (built,) = (shares / "deb" / deb.HOME).glob("saynote-*.whl")
+    inside = f"/mnt/{built.parent.relative_to(shares)}"
     shutil.copy2(GUEST / "frames.py", shares)
     # Emulation is slow: Debian's pip serves the environment too, and only what is imported is compiled.
     root.run(
         ["python3", "-m", "venv", "--without-pip", "--system-site-packages", "/mnt/venv"], INSTALL_S, shares=shares
     )
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--no-compile", "--no-index", "--find-links", "/mnt"]
-    root.run([*pip, f"/mnt/{built.name}[pi]"], INSTALL_S, shares=shares)
-    yield Device(root, shares, RUNTIMES[suite])
+    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--no-compile", "--no-index", "--find-links", f"{inside}/wheels"]
+    root.run([*pip, f"{inside}/{built.name}[pi]"], INSTALL_S, shares=shares)
+    yield Device(root, shares, RUNTIMES[suite], suite, package)
     shutil.rmtree(shares)
 
 
@@ -113,8 +116,40 @@ def test_the_wheels_that_a_pi_gets_are_all_there_and_each_runtime_loads(device: 
     assert device.run("-c", code, *modules).splitlines()[-1].split() == ["aarch64", *modules]
 
 
+def test_apt_finds_all_that_the_package_wants_and_lintian_nothing_to_forbid(device: Device, tmp_path: Path) -> None:
+    """By apt itself, for a device with nothing on it: what it would install and set up, in which order."""
+    for name in ("state/lists/partial", "cache/archives/partial", "etc/preferences.d"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "state" / "status").touch()
+    (tmp_path / "etc" / "sources.list").write_text(f"deb [trusted=yes] {mirror()} {device.suite} main\n")
+    places = {"State": "state", "State::status": "state/status", "Cache": "cache", "Etc": "etc"}
+    apt = ["apt-get", "-o", "APT::Architecture=arm64", "-o", "APT::Architectures=arm64"]
+    apt += [word for place, name in places.items() for word in ("-o", f"Dir::{place}={tmp_path / name}")]
+    run([*apt, "update"], 300)
+    planned = run([*apt, "install", "--simulate", "--no-install-recommends", device.package], 120).stdout
+    configured = re.findall(r"^Conf (\S+)", planned, re.M)
+    assert configured[-1] == "saynote", planned
+    assert {"espeak-ng", "libportaudio2", "python3-venv"} <= set(configured)
+    assert f"python{device.root.python}" in configured
+    lintian = run(["lintian", "--fail-on", "error", "--allow-root", device.package], 300, check=False)
+    assert lintian.returncode == 0, lintian.stdout
+
+
+def test_its_doctor_finds_nothing_wrong_with_voice_and_bundles(device: Device) -> None:
+    (device.shares / "doctor.toml").write_text(
+        '[camera]\ndriver = "files"\npath = "/mnt/recording"\n[voice]\ndriver = "wav"\npath = "/mnt/doctor.wav"\n'
+        '[button]\ndriver = "none"\n'
+    )
+    shutil.copytree(RECORDING, device.shares / "recording", dirs_exist_ok=True)
+    command = [PYTHON, "-m", "edge", "doctor", "--quiet", "--json", "--config", "/mnt/doctor.toml"]
+    said = device.root.run(command, RUN_S, shares=device.shares)
+    findings = json.loads(next(line for line in said.splitlines() if line.startswith("{")))["findings"]
+    assert {each["part"] for each in findings} >= {"camera", "bundle", "sound"}
+    assert [each for each in findings if each["state"] == "fault"] == []
+
+
 def test_the_play_money_has_the_same_transcript_as_on_this_computer(device: Device) -> None:
-    shutil.copytree(RECORDING, device.shares / "recording")
+    shutil.copytree(RECORDING, device.shares / "recording", dirs_exist_ok=True)
     settings = device.shares / "edge.toml"
     settings.write_text(f'[model]\nbundle = "xts"\nruntime = "{device.runtimes[-1]}"\n')
     there = device.run("-m", "edge", "replay", "/mnt/recording", "--config", "/mnt/edge.toml").splitlines()
