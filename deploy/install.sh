@@ -210,6 +210,8 @@ stage() {
     if [ -n "$now" ] && [ "$(contents "$next")" = "$(contents "$now")" ]; then
         rm -rf "${base:?}/$next"
         next=$now
+    else
+        touch "$base/$next/unstarted" # until the service has come up with it
     fi
 }
 
@@ -641,14 +643,18 @@ use() {
 switch() {
     local old
     old=$(proven)
-    if [ "$(in_use)" = "$next" ] && [ "$systemd" = yes ] && systemctl is-active --quiet saynote.service; then
+    if [ "$(in_use)" = "$next" ] && [ ! -e "$base/$next/unstarted" ] && [ "$systemd" = yes ] &&
+        systemctl is-active --quiet saynote.service; then
         step "it is running already"
         return 0
     fi
     use "$next"
     if [ "$systemd" = no ]; then return 0; fi
     step "starting; this waits until it is ready"
-    if start; then return 0; fi
+    if start; then
+        rm -f "$base/$next/unstarted"
+        return 0
+    fi
     if [ -z "$old" ] || [ "$old" = "$next" ]; then fail "$KEEP_ANSWERING"; fi
     go_back "$old" "the service did not come up"
 }

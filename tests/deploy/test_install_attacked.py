@@ -143,6 +143,23 @@ def test_killed_before_any_command_of_going_back_the_next_watch_goes_back(
     assert killed > 2
 
 
+def test_a_release_that_was_switched_to_and_never_started_is_not_taken_for_one_that_runs(
+    pi: Pi, make_release: MakeRelease, tmp_path: Path
+) -> None:
+    pi.install(make_release("1.0.0-old")[0])
+    folder, _ = make_release("1.0.1-new")
+    assassin = tmp_path / "assassin"
+    assassin.write_text('set -T; trap \'[ "$BASH_COMMAND" != "systemctl daemon-reload" ] || kill -9 $$\' DEBUG\n')
+    assert pi.install(folder, BASH_ENV=str(assassin)).returncode == -signal.SIGKILL
+    assert pi.points_to("current") == "1.0.1-new"
+    started = pi.calls.count("restart saynote.service")
+    done = pi.install(folder)
+    assert "it is running already" not in done.stdout
+    assert pi.calls.count("restart saynote.service") == started + 1
+    assert "it is running already" in pi.install(folder).stdout
+    assert pi.calls.count("restart saynote.service") == started + 1
+
+
 def test_what_an_older_installer_left_is_taken_over(
     pi: Pi, make_release: MakeRelease, make_bundle: Callable[[str], Path]
 ) -> None:

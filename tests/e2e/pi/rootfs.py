@@ -37,16 +37,8 @@ INSTALLED = (
 )
 # What install.sh installs, and what an owner of an apt repository has on repository and devices.
 FETCHED = ("python3-venv", "espeak-ng", "libportaudio2", "unattended-upgrades", "reprepro", "gnupg")
-# What picamera2 needs of Debian, which has libcamera's "virtual" cameras since 13.
-CAMERA = (
-    "python3-libcamera",
-    "python3-numpy",
-    "python3-pil",
-    "python3-piexif",
-    "python3-prctl",
-    "python3-av",
-    "python3-jsonschema",
-)
+# What picamera2 imports of Debian's; libcamera has "virtual" cameras there since 13.
+CAMERA = ("python3-libcamera", "python3-numpy", "python3-pil", "python3-piexif", "python3-prctl")
 if SUITE == "trixie":
     FETCHED += CAMERA
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")

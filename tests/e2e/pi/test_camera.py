@@ -24,8 +24,8 @@ NOT_TRIED = (
     "Debian 13. Here tests/ports/standins.py stands in, with a FakePicamera2 that is a fake"
 )
 GUEST = Path(__file__).parent / "guest" / "virtual_camera.py"
-# What picamera2 imports and Debian does not have.
-FROM_PYTHON = ("picamera2>=0.3.36,<0.4", "simplejpeg", "videodev2", "libarchive-c", "tqdm", "OpenEXR")
+# And what Debian does not have.
+FROM_PYTHON = ("picamera2>=0.3.36,<0.4", "simplejpeg", "videodev2")
 HOME = "/usr/local/lib/saynote-e2e"
 COMMAND = f"/opt/saynote/current/venv/bin/python {HOME}/virtual_camera.py"
 VIRTUAL = f"""%YAML 1.1

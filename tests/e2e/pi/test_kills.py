@@ -82,6 +82,8 @@ def test_a_kill_at_any_moment_leaves_one_complete_release_that_starts(
         except Exception as error:
             story = f"kill {number} of {kills}, {kind}, after {at_s:.3f} s, seed {seed}: {machine.story()}"
             raise AssertionError(story) from error
+        if number % 10 == 9:
+            report(f"{number + 1} kills, {ended} of them after its end: {len(names)} different releases")
     report(f"{kills} kills, {ended} of them after its end: always a release that starts, {len(names)} different ones")
     machine.sh(install.format("two"), deadline_s=300)
     assert "".join(machine.says("for r in /opt/saynote/releases/*; do test -s $r/complete || echo $r; done")) == ""
