@@ -23,7 +23,7 @@ NOT_TRIED = (
     "PICAMERA2 ITSELF WAS NOT TRIED: Debian 12 has no libcamera with a virtual camera; `make e2e-camera` tries it on "
     "Debian 13. Here tests/ports/standins.py stands in, with a FakePicamera2 that is a fake"
 )
-GUEST = Path(__file__).parent / "guest" / "virtual_camera.py"
+GUEST = Path(__file__).parent / "guest"
 # And what Debian does not have.
 FROM_PYTHON = ("picamera2>=0.3.36,<0.4", "simplejpeg", "videodev2")
 HOME = "/usr/local/lib/saynote-e2e"
@@ -49,7 +49,7 @@ apt-get install -y --no-install-recommends {" ".join(CAMERA)}
 /opt/saynote/current/venv/bin/python -m pip --python /usr/bin/python3 install --quiet --break-system-packages \\
     --no-index --no-deps --find-links /home/pi/camera {" ".join(f"'{each}'" for each in FROM_PYTHON)}
 mkdir -p {HOME}/frames /usr/share/libcamera/pipeline/virtual /etc/systemd/system/saynote.service.d
-cp /home/pi/virtual_camera.py {HOME}/
+cp /home/pi/guest/*.py {HOME}/
 number=0
 for picture in $(ls {PLAY_MONEY}/*.jpg | sed -n 'p;n'); do
     cp "$picture" {HOME}/frames/$number.jpg
@@ -102,6 +102,19 @@ def test_the_daemon_says_play_money_that_picamera2_itself_has_seen(
     ended = seeing.machine.says("systemctl show -P Result -P ExecMainStatus saynote")
     assert ended.split() == ["success", "0"], seeing.machine.story()
     assert seeing.hears("goodbye")
+
+
+def test_what_its_driver_reads_decides_as_the_pictures_do_that_were_shown(seeing: Device) -> None:
+    """On a computer of any speed: what was read is replayed."""
+    seeing.machine.sh("systemctl stop saynote")
+    shown = seeing.machine.says(f"ls {HOME}/frames | wc -l")
+    python = COMMAND.partition(" ")[0]
+    read = seeing.machine.sh(
+        f"{python} {HOME}/camera_recording.py /tmp/seen {shown} 2>/dev/null", deadline_s=600
+    ).stdout
+    assert int(read) > int(shown) / 2
+    said = seeing.machine.sh(f"{python} -m edge replay /tmp/seen --bundle xts", deadline_s=600).stdout
+    assert re.findall(r"\.png: (\d+) play crowns", said) == AMOUNTS, said
 
 
 def test_the_doctor_and_a_snapshot_take_a_picture_through_it(seeing: Device) -> None:

@@ -89,10 +89,15 @@ def stand_in_for_a_camera() -> None:
     libcamera.FrameBuffer = in_two_planes
 
 
-if __name__ == "__main__":
+def stand_in() -> None:
+    """For all of it, before the driver is imported."""
     stand_in_for_modules()
     stand_in_for_heaps()
     stand_in_for_a_camera()
+
+
+if __name__ == "__main__":
+    stand_in()
     from edge.__main__ import main
 
     sys.exit(main())
