@@ -123,7 +123,7 @@ def test_killed_before_any_command_of_going_back_the_next_watch_goes_back(
     folder, _ = make_release("1.0.1-new")
     assassin, fails = tmp_path / "assassin", pi.folder / "restarts"
     assassin.write_text(ASSASSIN)
-    at, step, killed = 1, int(os.environ.get("KILL_STEP", "41")), 0
+    at, step, killed = 1, int(os.environ.get("KILL_STEP", "97")), 0
     while True:
         fails.unlink(missing_ok=True)
         assert pi.install(folder).returncode == 0
