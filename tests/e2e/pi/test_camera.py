@@ -123,5 +123,7 @@ def test_the_doctor_and_a_snapshot_take_a_picture_through_it(seeing: Device) -> 
     ask = f"cd /tmp; runuser -u saynote -- {COMMAND} {{}} --config /etc/saynote/edge.toml 2>/dev/null"
     findings = json.loads(seeing.machine.sh(ask.format("doctor --quiet --json"), check=False).stdout)["findings"]
     camera = next(finding for finding in findings if finding["part"] == "camera")
-    assert camera["state"] == "ok", camera
+    # Too few pictures a second, it may say: on a computer that does much else.
+    assert camera["state"] in ("ok", "warning"), camera
+    assert "picamera: 640 x 480" in camera["found"], camera
     assert seeing.machine.says(ask.format("snapshot"))
