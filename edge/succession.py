@@ -26,11 +26,12 @@ import numpy as np
 
 from edge.core.bundle import BACKGROUND, Bundle
 from edge.core.errors import BundleError, HardwareError
+from edge.core.ledger import CONFIGURED, Line, Tally
 from edge.core.manifest import Manifest
 from edge.core.messages import NOTE_LIKE, Decision, Frame, Observation
 from edge.core.pocket import Pocket
 from edge.core.rehearsal import Rehearsal, verdict
-from edge.core.shelf import CONFIGURED, Line, Shelf, Tally
+from edge.core.shelf import Shelf
 from edge.loading import Loaded, load
 from edge.ports import Engine, Shadow
 from edge.settings import ModelConfig

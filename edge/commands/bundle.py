@@ -19,10 +19,11 @@ from edge import app, installer
 from edge.commands.shell import configured, put
 from edge.core import intake
 from edge.core.errors import EXIT_OK, BundleError, ConfigError, EdgeError
+from edge.core.ledger import CONFIGURED, Line, Outcome
 from edge.core.line import shown
 from edge.core.manifest import Manifest
 from edge.core.seal import SEALED_MOST_BYTES
-from edge.core.shelf import CONFIGURED, Line, Outcome, Shelf
+from edge.core.shelf import Shelf
 from edge.settings import Config
 
 ROOT_ID = 0

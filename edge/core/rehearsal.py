@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from edge.core.ledger import Tally
 from edge.core.messages import Decision, Verdict
-from edge.core.shelf import Tally
 
 AROUND_S = 1.0  # the shadow may see a note so much earlier, and its answers come so late
 LEAST_SHOWN = 6  # frames of a note, before its silence counts against the shadow

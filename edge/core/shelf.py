@@ -5,8 +5,8 @@
     <state>/bundles/.staging-*                 what an installation that was killed has left; the next clears it away
 
 Killed at any moment, `shelf.json` names whole bundles only; without it the settings hold. A bundle on trial has its
-starts counted before each: one that takes the process down is left after `MOST_STARTS` of them. It must not know where
-a bundle comes from, nor what runs it.
+starts counted before each: one that takes the process down is left after `MOST_STARTS` of them. What is written there,
+and how it changes, is `edge.core.ledger`'s. It must not know where a bundle comes from, nor what runs it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import msgspec
 from edge.core import intake, whole
 from edge.core.bundle import Manifest
 from edge.core.errors import BundleError
+from edge.core.ledger import CONFIGURED, MOST_STARTS, Line, Outcome, Record, Tally, is_ordered, version_of
 from edge.core.line import shown
 from edge.core.seal import ENTRY, Claim, order
 
@@ -32,49 +33,7 @@ FOLDER = "bundles"
 RECORD = "shelf.json"
 RECORD_MOST_BYTES = 256 << 10
 STAGING = ".staging-"
-MOST_STARTS = 2  # of a bundle on trial that did not get well
 MOST_ENTRIES = 4  # of one currency; what is in use or was before it stays in any case
-MOST_OUTCOMES = 20
-CONFIGURED = "configured"  # what the settings name, in place of an entry
-
-
-class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the shadow has shown so far."""
-
-    seconds: float = 0.0  # of frames that were looked at
-    alike: int = 0  # notes to which both said the same amount
-    otherwise: int = 0  # to which it said another one, or an amount to no note
-    silent: int = 0  # to which only the bundle in use said one
-    alone: int = 0  # to which only the one in the shadow did
-
-
-class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is used for one currency. Entries by their names; "" stands for what the settings name, or for none."""
-
-    active: str = ""
-    over: str = ""  # digest of the configured bundle whose place it took
-    previous: str = ""  # active before it
-    trial: bool = False  # the active one has not shown yet that it does well
-    starts: int = 0  # of the active one on trial
-    candidate: str = ""  # in the shadow, or about to be
-    tally: Tally = Tally()
-    newest: str = ""  # version of the newest that was ever taken in: none older follows
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What became of a bundle."""
-
-    entry: str
-    what: str  # installed, refused, switched, stays, rolled back
-    why: str = ""
-    wall_s: float | None = None
-
-
-class Record(msgspec.Struct, frozen=True):
-    """shelf.json."""
-
-    lines: dict[str, Line] = {}
-    outcomes: tuple[Outcome, ...] = ()  # the oldest first
 
 
 class Shelf:
@@ -100,7 +59,7 @@ class Shelf:
 
     def line(self, currency: str) -> Line:
         """What is used for one currency."""
-        return self.read().lines.get(currency, Line())
+        return self.read().line(currency)
 
     def stamp(self) -> tuple[int, int] | None:
         """Another one after each change; None while there is no record."""
@@ -116,8 +75,8 @@ class Shelf:
             names = [path.name for path in self.folder.iterdir() if ENTRY.fullmatch(path.name) and path.is_dir()]
         except OSError:
             return []
-        found = [name for name in names if name.startswith(currency) and _version(name)]
-        return sorted(found, key=lambda name: (name[:3], order(_version(name)), name), reverse=True)
+        found = [name for name in names if name.startswith(currency) and version_of(name)]
+        return sorted(found, key=lambda name: (name[:3], order(version_of(name)), name), reverse=True)
 
     def path(self, entry: str) -> Path:
         """Where a bundle lies."""
@@ -125,7 +84,7 @@ class Shelf:
 
     def find(self, word: str) -> str:
         """The entry that a person means: its name, its beginning or its version. Raises BundleError."""
-        fitting = [name for name in self.entries() if name.startswith(word) or _version(name) == word]
+        fitting = [name for name in self.entries() if name.startswith(word) or version_of(name) == word]
         exact = [name for name in fitting if name == word]
         if len(exact or fitting) != 1:
             known = ", ".join(self.entries()) or "none"
@@ -150,8 +109,8 @@ class Shelf:
 
     def newest(self, currency: str, configured: Manifest) -> str:
         """The newest version that is known here; "0" for none."""
-        known = [self.line(currency).newest, configured.version, *map(_version, self.entries(currency))]
-        return max((version for version in known if _ordered(version)), key=order, default="0")
+        known = [self.line(currency).newest, configured.version, *map(version_of, self.entries(currency))]
+        return max((version for version in known if is_ordered(version)), key=order, default="0")
 
     @contextlib.contextmanager
     def installing(self) -> Iterator[None]:
@@ -191,29 +150,16 @@ class Shelf:
 
     def nominate(self, claim: Claim) -> str:
         """Make a bundle that lies here the candidate, and forget those that nobody needs any more."""
-
-        def change(line: Line) -> Line:
-            newest = max((v for v in (line.newest, claim.version) if v), key=order)
-            if claim.entry == line.active:
-                return msgspec.structs.replace(line, newest=newest)
-            return msgspec.structs.replace(line, candidate=claim.entry, tally=Tally(), newest=newest)
-
-        self._change(claim.currency, change, Outcome(claim.entry, "installed"))
+        self._change(claim.currency, lambda line: line.nominated(claim), Outcome(claim.entry, "installed"))
         self._forget_old(claim.currency)
         return claim.entry
 
     # --- what is used
 
     def chosen(self, currency: str, configured: Manifest | None) -> str:
-        """The entry that takes the place of the configured bundle; "" for none.
-
-        One that took the place of another configured bundle than today's does so only as long as it is newer: whoever
-        deploys another bundle wants to use it.
-        """
+        """The entry that takes the place of the configured bundle; "" for none."""
         line = self.line(currency)
-        if not line.active or (configured is not None and not _stands(line, configured)):
-            return ""
-        return line.active
+        return line.active if line.stands_over(configured) else ""
 
     def begin(self, currency: str, configured: Manifest | None) -> str:
         """As `chosen`, at a start: one on trial has it counted, and is left once it was started too often."""
@@ -225,7 +171,7 @@ class Shelf:
                 log.warning("bundle %s is left: it was started %d times and never did well", entry, line.starts)
                 self.roll_back(currency, f"it was started {line.starts} times and never did well")
                 return self.chosen(currency, configured)
-            self._change(currency, lambda line: msgspec.structs.replace(line, starts=line.starts + 1))
+            self._change(currency, Line.started)
         except OSError as error:
             log.warning("%s is on trial, and a start of it cannot be counted: %s", entry, error)
             return line.previous
@@ -233,74 +179,35 @@ class Shelf:
 
     def promote(self, currency: str, entry: str, configured: Manifest, why: str = "") -> None:
         """Use `entry` from now on, on trial; "" for what the settings name, which needs none."""
-
-        def change(line: Line) -> Line:
-            return msgspec.structs.replace(
-                line,
-                active=entry,
-                over=configured.digest if entry else "",
-                previous="" if entry == line.active else line.active,
-                trial=bool(entry),
-                starts=0,
-                candidate="" if entry in ("", line.candidate) else line.candidate,
-                tally=Tally() if entry in ("", line.candidate) else line.tally,
-            )
-
-        self._change(currency, change, Outcome(entry or CONFIGURED, "switched", why))
+        outcome = Outcome(entry or CONFIGURED, "switched", why)
+        self._change(currency, lambda line: line.promoted(entry, configured.digest), outcome)
 
     def settle(self, currency: str, entry: str) -> None:
         """The active one does well."""
-
-        def change(line: Line) -> Line:
-            return msgspec.structs.replace(line, trial=False, starts=0) if line.active == entry else line
-
-        self._change(currency, change, Outcome(entry, "stays"))
+        self._change(currency, lambda line: line.settled(entry), Outcome(entry, "stays"))
 
     def roll_back(self, currency: str, why: str) -> str:
         """Leave the active one for what was before it; what is used then."""
-        left = self.line(currency).active
-
-        def change(line: Line) -> Line:
-            return msgspec.structs.replace(
-                line,
-                active=line.previous,
-                over=line.over if line.previous else "",
-                previous="",
-                trial=False,
-                starts=0,
-                candidate="" if line.candidate == line.active else line.candidate,
-            )
-
-        self._change(currency, change, Outcome(left, "rolled back", why))
+        self._change(currency, Line.rolled_back, Outcome(self.line(currency).active, "rolled back", why))
         return self.line(currency).active
 
     def refuse(self, currency: str, entry: str, why: str) -> None:
         """The candidate is not used."""
-
-        def change(line: Line) -> Line:
-            return msgspec.structs.replace(line, candidate="", tally=Tally()) if line.candidate == entry else line
-
-        self._change(currency, change, Outcome(entry, "refused", why))
+        self._change(currency, lambda line: line.refused(entry), Outcome(entry, "refused", why))
 
     def count(self, currency: str, entry: str, tally: Tally) -> None:
         """What the shadow of `entry` has shown by now."""
-
-        def change(line: Line) -> Line:
-            return msgspec.structs.replace(line, tally=tally) if line.candidate == entry else line
-
-        self._change(currency, change)
+        self._change(currency, lambda line: line.counted(entry, tally))
 
     def _change(self, currency: str, change: Callable[[Line], Line], outcome: Outcome | None = None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".changing").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             found = self.read()
-            lines = {**found.lines, currency: change(found.lines.get(currency, Line()))}
-            outcomes = found.outcomes
             if outcome is not None:
-                outcome = msgspec.structs.replace(outcome, why=outcome.why[:400], wall_s=self._now_s())
-                outcomes = (*outcomes, outcome)[-MOST_OUTCOMES:]
-            whole.write(self.folder / RECORD, msgspec.json.encode(Record(lines, outcomes)), lasting=True)
+                outcome = msgspec.structs.replace(outcome, wall_s=self._now_s())
+            found = found.changed(currency, change(found.line(currency)), outcome)
+            whole.write(self.folder / RECORD, msgspec.json.encode(found), lasting=True)
 
     def _forget_old(self, currency: str) -> None:
         line, there = self.line(currency), self.entries(currency)
@@ -310,25 +217,6 @@ class Shelf:
                 with contextlib.suppress(OSError):
                     gone = self.path(entry).rename(self.folder / f"{STAGING}{os.getpid()}-{entry}")
                     _remove(gone)
-
-
-def _version(entry: str) -> str:
-    """The version in an entry's name; "" where it holds none."""
-    version = entry[4:-9]
-    return version if _ordered(version) else ""
-
-
-def _ordered(version: str) -> bool:
-    try:
-        return bool(order(version))
-    except BundleError:
-        return False
-
-
-def _stands(line: Line, configured: Manifest) -> bool:
-    if line.over == configured.digest:
-        return True
-    return not _ordered(configured.version) or order(_version(line.active)) > order(configured.version)
 
 
 def _remove(folder: Path) -> None:

@@ -22,7 +22,8 @@ import pytest
 from edge import app
 from edge import config as configuration
 from edge.core import bundle as bundles
-from edge.core.shelf import Line, Shelf
+from edge.core.ledger import Line
+from edge.core.shelf import Shelf
 from edge.devices import open_engine
 from edge.settings import Config
 from tests.sealed import make, trusting

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from edge.core.ledger import Tally
 from edge.core.messages import Decision, Verdict
 from edge.core.rehearsal import LEAST_SHOWN, Rehearsal, verdict
-from edge.core.shelf import Tally
 
 RATE = 10  # frames a second
 NOTE, GAP = 20, 30  # frames

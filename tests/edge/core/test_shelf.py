@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from edge.core.errors import BundleError
+from edge.core.ledger import MOST_STARTS, Tally
 from edge.core.manifest import Manifest
 from edge.core.seal import Claim
-from edge.core.shelf import MOST_ENTRIES, MOST_STARTS, RECORD, Shelf, Tally
+from edge.core.shelf import MOST_ENTRIES, RECORD, Shelf
 from tests.sealed import CONFIGURED
 
 XTS = CONFIGURED["XTS"]  # 0.1.0
