@@ -122,8 +122,8 @@ wheel: setup ## build dist/saynote-VERSION-py3-none-any.whl
 deb: setup ## build dist/saynote_VERSION_ARCH.deb for an apt repository (deploy/apt): [FOR=bookworm-arm64, or trixie, amd64] [REVISION=1]
 	@$(VENV)/python -m deploy.deb $(call given,--for,$(FOR)) $(call given,--revision,$(REVISION))
 
-sign: need-BUNDLE need-KEY setup ## seal a bundle for devices in use: BUNDLE=folder KEY=file [OUT=dist]; a key first: .venv/bin/python -m deploy.sign --new-key KEY
-	@$(VENV)/python -m deploy.sign "$(BUNDLE)" --key "$(KEY)" $(call given,--out,$(OUT))
+sign: need-BUNDLE need-KEY setup ## seal a bundle for devices in use: BUNDLE=folder KEY=file [OUT=dist] [URL=where it will lie, for its news]; a key first: .venv/bin/python -m deploy.sign --new-key KEY
+	@$(VENV)/python -m deploy.sign "$(BUNDLE)" --key "$(KEY)" $(call given,--out,$(OUT)) $(call given,--url,$(URL)) $(call given,--page,$(PAGE))
 
 # The way to devices: one program, several things to do.
 SEND = $(VENV)/python -m deploy.send $(if $(PI),"$(PI)") $(call given,--inventory,$(INVENTORY)) $(call given,--target,$(TARGET)) \

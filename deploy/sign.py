@@ -1,8 +1,9 @@
 """Owns the sealing of a bundle: `python -m deploy.sign BUNDLE --key KEY` makes the one file that devices take in.
 
 `--new-key KEY` makes a key pair: KEY, which stays here and is kept safe, and KEY.pub, which devices are told to trust
-with `saynote bundle keys --add`. Keys and signatures are minisign's, so either can be made and checked with it too. The
-key's password is asked for, or stands in SAYNOTE_KEY_PASSWORD; empty means none.
+with `saynote bundle keys --add`. `--url ADDRESS` seals the news of the bundle as well, for devices that listen to them.
+Keys and signatures are minisign's, so either can be made and checked with it too. The key's password is asked for, or
+stands in SAYNOTE_KEY_PASSWORD; empty means none.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ import minisign
 from edge.core import bundle as bundles
 from edge.core import seal
 from edge.core.errors import EdgeError
+from edge.core.news import News, write
 from edge.core.seal import Claim
 
 PASSWORD = "SAYNOTE_KEY_PASSWORD"
 SUFFIX = ".saynote"
+NEWS_SUFFIX = ".news"
 
 
 class SignError(Exception):
@@ -35,10 +38,18 @@ def sealed(bundle: Path, key: minisign.SecretKey) -> tuple[bytes, Claim]:
     contents = bundles.contents(bundle)
     claim = Claim.of(bundles.about(bundle))
     archive = seal.pack(contents)
-    signature = key.sign(
-        archive, trusted_comment=seal.comment(claim), untrusted_comment=f"saynote bundle {claim.entry}"
-    )
-    return bytes(signature).rstrip(b"\n") + b"\n" + archive, claim
+    return _signed(archive, seal.comment(claim), f"saynote bundle {claim.entry}", key), claim
+
+
+def told(news: News, key: minisign.SecretKey) -> bytes:
+    """The news of a bundle, signed. Raises BundleError for addresses that no device would take."""
+    body, comment = write(news)
+    return _signed(body, comment, f"saynote news {news.claim.entry}", key)
+
+
+def _signed(body: bytes, comment: str, for_people: str, key: minisign.SecretKey) -> bytes:
+    signature = key.sign(body, trusted_comment=comment, untrusted_comment=for_people)
+    return bytes(signature).rstrip(b"\n") + b"\n" + body
 
 
 def read_key(path: Path) -> minisign.SecretKey:
@@ -89,6 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--key", type=Path, help="secret key, minisign's")
     parser.add_argument("--new-key", type=Path, help="make a key pair: this file and, beside it, the .pub")
     parser.add_argument("--out", type=Path, default=Path("dist"), help="folder of the sealed file [dist]")
+    parser.add_argument("--url", default="", help="https address of the sealed file: its news are made, too")
+    parser.add_argument("--page", default="", help="https address of a page about the bundle, for the news")
     given = parser.parse_args(arguments)
     try:
         if given.new_key:
@@ -96,11 +109,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.bundle:
             if given.key is None:
                 raise SignError("--key is missing; make one with --new-key")
-            data, claim = sealed(given.bundle, read_key(given.key))
+            key = read_key(given.key)
+            data, claim = sealed(given.bundle, key)
+            files = {f"{claim.entry}{SUFFIX}": data}
+            if given.url:
+                files[f"{claim.entry}{NEWS_SUFFIX}"] = told(News(claim, given.url, given.page), key)
             given.out.mkdir(parents=True, exist_ok=True)
-            path = given.out / f"{claim.entry}{SUFFIX}"
-            path.write_bytes(data)
-            sys.stdout.write(f"{path}\n")
+            for name, content in files.items():
+                (given.out / name).write_bytes(content)
+                sys.stdout.write(f"{given.out / name}\n")
         elif not given.new_key:
             raise SignError("a bundle is missing")
     except (SignError, EdgeError) as error:

@@ -26,9 +26,11 @@ from edge.core.errors import BundleError, ConfigError, HardwareError, Reason
 from edge.core.guide import Guide, Mount
 from edge.core.line import shown
 from edge.core.manifest import Manifest
-from edge.core.messages import Arrival, Fault, InUse, Notice, Sight, Utterance
+from edge.core.messages import Arrival, Compared, Fault, InUse, Notice, Sight, Utterance
+from edge.core.news import News
 from edge.core.pocket import Pocket, labels_of, thresholds_of
 from edge.core.pulsecode import PulseCode
+from edge.core.seal import Claim
 from edge.core.shelf import Shelf
 from edge.core.speech import Speech
 from edge.devices import Parts
@@ -43,7 +45,7 @@ from edge.ports import Engine, Shadow, Synth
 from edge.settings import Config, changed
 from edge.startup import Startup, settle
 from edge.succession import Looks, Succession, Terms
-from edge.wiring import Kit, Outlets, Renewal
+from edge.wiring import Kit, Outlets, Renewal, Supply
 
 log = logging.getLogger(__name__)
 
@@ -274,7 +276,7 @@ def run(
             config, devices, chosen, speech, phrases, memory, state, closing, screen, lambda: hub.dropped, renewal
         )
         if stand_in:
-            kit = replace(kit, install=lambda url: _install(config, state, url))
+            kit = replace(kit, supply=_supply(config, state))
         outlets = Outlets(kit, hub)
         _log_start(config, loaded, rendered)
         outlets.start()
@@ -335,11 +337,21 @@ def _listen(hub: Hub, devices: Parts, closing: contextlib.ExitStack) -> None:
         hub.post(Fault.of(error))
 
 
-def _install(config: Config, state: Path, url: str) -> str:
-    from edge import installer  # few devices take in anything from afar
+def _supply(config: Config, state: Path) -> Supply:
+    keys = Path(config.model.keys)
 
-    shelf, keys = Shelf(state, time.time), Path(config.model.keys)
-    return installer.install(url, shelf, keys, configured(config), runtime=config.model.runtime)
+    def install(url: str, expected: Claim | None) -> str:
+        from edge import installer  # few devices take in anything from afar; likewise below
+
+        shelf, about = Shelf(state, time.time), configured(config)
+        return installer.install(url, shelf, keys, about, expected=expected, runtime=config.model.runtime)
+
+    def read_news(payload: bytes) -> News:
+        from edge import installer
+
+        return installer.read_news(payload, keys)
+
+    return Supply(install, read_news)
 
 
 def _open_shadow(config: Config, folder: Path) -> Shadow:
@@ -355,7 +367,7 @@ def _switched(kit: Kit, hub: Hub) -> Callable[[int, Bundle], None]:
     def tell(number: int, bundle: Bundle) -> None:
         now[number] = bundle
         told = replace(kit, bundles=tuple(now))
-        hub.post(InUse(told.bundle_name, told.digest, thresholds_of(now)))
+        hub.post(InUse(told.bundle_name, told.digest, thresholds_of(now), told.versions))
 
     return tell
 
@@ -385,6 +397,7 @@ def _succession(
         devices.shadow or (lambda folder: _open_shadow(config, folder)),
         switched=_switched(kit, hub),
         told=lambda entry, what, why: hub.post(Arrival(entry, what, why)),
+        compared=lambda entry, tally: hub.post(Compared(entry, tally)),
     )
     succession.start()
     try:

@@ -15,7 +15,20 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeAlias
 
-from edge.core.messages import Edge, Event, Holding, InUse, Observation, Reaction, Sight, Stretch, Turn, Utterance
+from edge.core.messages import (
+    Compared,
+    Edge,
+    Event,
+    Holding,
+    InUse,
+    Observation,
+    Reaction,
+    Sight,
+    Stretch,
+    Turn,
+    Utterance,
+)
+from edge.core.news import Newest, Taking
 from edge.core.orders import Answered, Command, Done, Response
 from edge.core.session import Answer, Standing
 
@@ -35,6 +48,9 @@ Message: TypeAlias = (
     | Reaction
     | Stretch
     | InUse
+    | Compared
+    | Newest
+    | Taking
     | Order
 )
 Post: TypeAlias = Callable[[Message], None]

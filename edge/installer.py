@@ -8,6 +8,7 @@ uses the bundle afterwards; `edge.core.shelf` keeps what became of it.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -17,10 +18,11 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from edge.core import bundle as bundles
-from edge.core import seal
+from edge.core import news, seal
 from edge.core.bundle import Manifest
 from edge.core.errors import EXIT_BUNDLE, EXIT_OK, BundleError, HardwareError
 from edge.core.line import brief
+from edge.core.news import News
 from edge.core.seal import SEALED_MOST_BYTES, Claim
 from edge.core.shelf import Shelf
 
@@ -39,18 +41,23 @@ def install(
     keys: Path,
     configured: Mapping[str, Manifest],
     *,
+    expected: Claim | None = None,
     runtime: str = "auto",
     step: Step = lambda _name: None,
 ) -> str:
     """Take in the sealed bundle that `source` (a path, an address, an open file) leads to; its entry in `shelf`.
 
-    `keys`: the folder of those that are trusted; `configured`: what the settings name, by currency. `step` is told the
-    name of each step before it is done. Raises BundleError, TransientError and ConfigError, each one sentence, and then
-    nothing is left of it.
+    `keys`: the folder of those that are trusted; `configured`: what the settings name, by currency; `expected`: which
+    bundle it must be, if that is known. `step` is told the name of each step before it is done. Raises BundleError,
+    TransientError and ConfigError, each one sentence, and then nothing is left of it.
     """
     try:
         with shelf.installing():
-            return _install(source, shelf, keys, configured, runtime, step)
+            if expected is not None:  # nothing is fetched that would be refused, or is here
+                shelf.admit(expected, configured)
+                if _is_here(shelf, expected):
+                    return shelf.nominate(expected)
+            return _install(source, shelf, keys, configured, expected, runtime, step)
     except OSError as error:
         if error.errno is None or isinstance(error, HardwareError):
             raise
@@ -70,6 +77,7 @@ def _install(
     shelf: Shelf,
     keys: Path,
     configured: Mapping[str, Manifest],
+    expected: Claim | None,
     runtime: str,
     step: Step,
 ) -> str:
@@ -79,8 +87,10 @@ def _install(
         _bring(source, sealed)
         step("verify")
         signature, claim = _verified(sealed, keys)
+        if expected not in (None, claim):
+            raise BundleError(f"it is {claim.entry}, and {expected.entry} was announced")
         shelf.admit(claim, configured)
-        if claim.entry in shelf.entries() and _is_whole(shelf.path(claim.entry), claim):
+        if _is_here(shelf, claim):
             return shelf.nominate(claim)
         with shelf.staging() as folder:
             step("stage")
@@ -124,6 +134,16 @@ def _verified(sealed: BinaryIO, keys: Path) -> tuple[bytes, Claim]:
     return signature, seal.read_comment(comment)
 
 
+def read_news(payload: bytes, keys: Path) -> News:
+    """What a bundle's owner says of it, verified. Raises BundleError and ConfigError."""
+    from edge.drivers.signature import trusted, verify
+
+    told = io.BytesIO(payload)
+    signature = seal.read_signature(told)
+    comment, _ = verify(signature, told, trusted(keys))
+    return news.read(payload[len(signature) :], comment)
+
+
 def _check(folder: Path, claim: Claim) -> None:
     try:
         found = bundles.read(folder).manifest
@@ -133,9 +153,12 @@ def _check(folder: Path, claim: Claim) -> None:
         raise BundleError("it holds another bundle than its signature says")
 
 
-def _is_whole(folder: Path, claim: Claim) -> bool:
+def _is_here(shelf: Shelf, claim: Claim) -> bool:
+    """Whether it lies there, and whole."""
+    if claim.entry not in shelf.entries():
+        return False
     try:
-        _check(folder, claim)
+        _check(shelf.path(claim.entry), claim)
     except BundleError:
         return False
     return True

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import numpy as np
 
 from edge.core.bundle import BACKGROUND, Bundle
@@ -46,6 +47,7 @@ SOME = 50  # frames by which slowness is judged
 SLOWER = 2.0  # than the one before, and than the camera's pictures come: too slow
 BACKLOG = 1024  # frames' outcomes that wait for the thread: over a minute
 CLOSE_S = 3.0
+NOTHING = Tally()
 
 
 class Looks(Protocol):
@@ -114,15 +116,16 @@ class Succession:
         *,
         switched: Callable[[int, Bundle], object] = lambda _number, _bundle: None,
         told: Callable[[str, str, str], object] = lambda _entry, _what, _why: None,
+        compared: Callable[[str, Tally], object] = lambda _entry, _tally: None,
     ) -> None:
         """`configured`: what the settings name, by currency, and where it lies.
 
-        `switched` hears who reads in which place now, from the main loop; `told` what became of an entry, from the
-        thread. Neither may block.
+        `switched` hears who reads in which place now, from the main loop; `told` what became of an entry, and
+        `compared` what it has shown in the shadow, from the thread. None may block.
         """
         self._pocket, self._shelf, self._terms = pocket, shelf, terms
         self._open_engine, self._open_shadow = open_engine, open_shadow
-        self._switched, self._told = switched, told
+        self._switched, self._told, self._compared = switched, told, compared
         self._places = [
             self._place(number, bundle, engine, *configured[bundle.manifest.currency])
             for number, (bundle, engine) in enumerate(loaded)
@@ -348,8 +351,11 @@ class Succession:
             self._refuse(place, entry, str(error))
             return
         log.info("bundle %s is in the shadow of %s", entry, place.entry or CONFIGURED)
+        if tally.since_wall_s is None:
+            tally = msgspec.structs.replace(tally, since_wall_s=self._shelf.now_s())
         self._rehearsal = _Running(place, entry, shadow, tally)
         self._tell(entry, "in the shadow", "")
+        self._compared(entry, tally)
 
     def _rehearse(self, running: _Running) -> None:
         try:
@@ -370,24 +376,28 @@ class Succession:
             over, why = True, f"a picture takes it {slow_ms:.0f} ms in the shadow"
         if over:
             self._end_rehearsal()
+            self._compared(running.entry, tally)
         if why:
-            self._refuse(running.place, running.entry, why)
+            self._refuse(running.place, running.entry, why, tally)
         elif over:
-            self._promote(running.place, running.entry, _shown(tally))
+            self._promote(running.place, running.entry, "", tally)
         elif running.is_worth_counting():
             self._shelf.count(running.place.currency, running.entry, tally)
+            self._compared(running.entry, tally)
 
     def _end_rehearsal(self) -> None:
         running, self._rehearsal = self._rehearsal, None
         if running is not None:
             running.shadow.close()
 
-    def _promote(self, place: _Place, entry: str, why: str) -> None:
-        self._shelf.promote(place.currency, entry, place.manifest, why)
+    # How many notes there were is for whoever stands at the device; who may hear of it afar, `compared` hears it.
+
+    def _promote(self, place: _Place, entry: str, why: str, tally: Tally = NOTHING) -> None:
+        self._shelf.promote(place.currency, entry, place.manifest, _with(why, tally))
         self._tell(entry, "switched", why)
 
-    def _refuse(self, place: _Place, entry: str, why: str) -> None:
-        self._shelf.refuse(place.currency, entry, why)
+    def _refuse(self, place: _Place, entry: str, why: str, tally: Tally = NOTHING) -> None:
+        self._shelf.refuse(place.currency, entry, _with(why, tally))
         self._tell(entry, "refused", why)
 
     def _tell(self, entry: str, what: str, why: str) -> None:
@@ -459,8 +469,11 @@ class _Running:
         return True
 
 
-def _shown(tally: Tally) -> str:
-    return (
+def _with(why: str, tally: Tally) -> str:
+    if tally == NOTHING:
+        return why
+    shown = (
         f"{tally.alike} notes alike, {tally.otherwise} otherwise, {tally.silent} silent, {tally.alone} alone, "
         f"in {tally.seconds:.0f} s of pictures"
     )
+    return f"{why}: {shown}" if why else shown

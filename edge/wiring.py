@@ -25,6 +25,7 @@ from edge.core.errors import HardwareError
 from edge.core.gestures import Timings
 from edge.core.messages import (
     Arrival,
+    Compared,
     Decision,
     Edge,
     Fault,
@@ -41,6 +42,7 @@ from edge.core.messages import (
     Turn,
     Utterance,
 )
+from edge.core.news import Newest, News, Taking
 from edge.core.orders import BUNDLE, RELOAD, SNAPSHOT, SPOKEN, Answered, Command, Done, Response
 from edge.core.pocket import labels_of, thresholds_of
 from edge.core.pulsecode import PulseCode, Rhythm
@@ -56,6 +58,7 @@ from edge.ports import Broker
 from edge.settings import BYTES_PER_MB, Config
 
 if TYPE_CHECKING:
+    from edge.outlets.arrivals import Install
     from edge.outlets.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -67,6 +70,14 @@ class Renewal:
 
     mistakes: Callable[[], Sequence[str]]  # in the settings as the next run would read them, a sentence each
     end: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Supply:
+    """How bundles come in from afar; both raise EdgeError, one sentence."""
+
+    install: Install  # what an address leads to, which must be what is claimed, if anything; its name
+    read_news: Callable[[bytes], News]  # what an owner says of one, verified
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,7 @@ class Kit:
     screen: TextIO | None = None  # a terminal to show on
     dropped: Callable[[], int] = lambda: 0  # messages that an outlet had no room for
     renewal: Renewal | None = None
-    install: Callable[[str], str] | None = None  # takes in a sealed bundle from an address; its name
+    supply: Supply | None = None  # where bundles may come in from afar
     absent: dict[str, str] = field(default_factory=dict)  # extras that could not start, by their row's name: why
 
     @property
@@ -97,6 +108,11 @@ class Kit:
         """The identity of what is in use, SHA-256: that of the bundle, or one made of those of several."""
         found = [bundle.manifest.digest for bundle in self.bundles]
         return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of the bundles in use, by currency."""
+        return {bundle.manifest.currency: bundle.manifest.version for bundle in self.bundles}
 
     @functools.cached_property  # it may read the machine's id
     def topics(self) -> wire.Topics:
@@ -173,6 +189,7 @@ def _telemetry(kit: Kit, post: Post) -> Outlet:
         bundle=kit.bundle_name,
         digest=kit.digest,
         share=kit.config.mqtt.share,
+        versions=kit.versions,
     )
     topics, mqtt = kit.topics, kit.config.mqtt
     outbox = Outbox(kit.state / "outbox.sqlite3", mqtt.outbox_rows, mqtt.outbox_mb * BYTES_PER_MB)
@@ -212,7 +229,7 @@ def _orders(kit: Kit, post: Post) -> Outlet:
         barred = dict.fromkeys(SPOKEN, "this device does not speak")
     if not kit.config.capture.enabled:
         barred[SNAPSHOT] = "this device keeps no pictures: capture.enabled is false"
-    if kit.install is None:
+    if kit.supply is None:
         barred[BUNDLE] = "the bundle of this run was named by hand"
     if kit.renewal is None:
         barred[RELOAD] = "nobody would start it again: it does not run as a service of systemd"
@@ -236,12 +253,27 @@ def _reload(kit: Kit, post: Post) -> Outlet:
 def _arrivals(kit: Kit, post: Post) -> Outlet:
     from edge.outlets.arrivals import Arrivals
 
-    assert kit.install is not None  # else it is not wanted
-    return Arrivals(kit.install, post=post)
+    assert kit.supply is not None  # else it is not wanted
+    return Arrivals(kit.supply.install, post=post)
+
+
+def _tidings(kit: Kit, post: Post) -> Outlet:
+    from edge.outlets.tidings import Tidings
+
+    assert kit.supply is not None  # else it is not wanted
+    tidings = Tidings(kit.supply.read_news, post=post)
+    for bundle in kit.bundles:
+        currency = bundle.manifest.currency
+        kit.broker.listen(kit.topics.newest(currency), tidings.of(currency))
+    return tidings
 
 
 def _takes_commands(kit: Kit) -> bool:
     return kit.config.mqtt.enabled and kit.config.mqtt.commands
+
+
+def _takes_bundles(kit: Kit) -> bool:
+    return _takes_commands(kit) and kit.supply is not None
 
 
 def _health(kit: Kit, post: Post) -> Outlet:
@@ -291,12 +323,13 @@ TABLE = (
     Row("view", _view, (*NEWS, Observation, Utterance), wanted=lambda kit: kit.screen is not None),
     Row("light", _light, (Decision, Guidance), wanted=lambda kit: kit.devices.light is not None),
     Row("pulses", _pulses, (*NEWS, *ANSWERS, Notice, Holding), wanted=lambda kit: kit.devices.pulser is not None),
-    Row("telemetry", _telemetry, (*NEWS, Health, Stretch, Standing, Response, Arrival, InUse),
+    Row("telemetry", _telemetry, (*NEWS, Health, Stretch, Standing, Response, Arrival, Compared, InUse, Newest, Taking),
         wanted=lambda kit: kit.config.mqtt.enabled),
     Row("orders", _orders, (Done,), wanted=_takes_commands),
     Row("reload", _reload, (Command, Answered, Decision),
         wanted=lambda kit: _takes_commands(kit) and kit.renewal is not None),
-    Row("arrivals", _arrivals, (Command,), wanted=lambda kit: _takes_commands(kit) and kit.install is not None),
+    Row("arrivals", _arrivals, (Command, Newest), wanted=_takes_bundles),
+    Row("tidings", _tidings, (), wanted=_takes_bundles),
     Row("health", _health, (Turn, Observation, Decision, Reaction, Fault, Recovered)),
     Row("said", lambda kit, _post: kit.said, (Utterance,)),
     Row("announcer", _announcer, (*NEWS, Notice, Edge, Command)),

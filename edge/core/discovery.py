@@ -11,12 +11,13 @@ an entity, which all versions take.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
+from edge.core.orders import BUNDLE
 from edge.core.payloads import Level
 from edge.core.topics import OFFLINE, ONLINE, Topics
 from edge.core.wire import Source
@@ -66,10 +67,11 @@ def _problem(key: str, name: str, parts: tuple[str, ...] = ()) -> Entity:
     return Entity("binary_sensor", key, name, Topics.state, f"{{{{ 'ON' if {found} | list else 'OFF' }}}}", more)
 
 
-def entities(currency: str) -> tuple[Entity, ...]:
-    """All that may be announced of a device that reads `currency` (ISO 4217).
+def entities(currency: str, others: Iterable[str] = ()) -> tuple[Entity, ...]:
+    """All that may be announced of a device that reads `currency` (ISO 4217), and `others`.
 
-    An entity has one unit: what a device with several bundles tells of another currency is unknown to it.
+    An entity has one unit: what a device with several bundles tells of another currency is unknown to it. Each
+    currency's bundle is updated by itself.
     """
 
     def of_ours(value: str, known: str = "true") -> str:
@@ -107,13 +109,47 @@ def entities(currency: str) -> tuple[Entity, ...]:
         Entity("sensor", "started", "Started", Topics.state,
                f"{{{{ {_moment('value_json.started_wall_s')} }}}}",
                {"device_class": "timestamp", **DIAGNOSTIC}),
-        # What is newer than that which runs, nobody tells us: so it shows which one runs.
-        Entity("update", "bundle", "Bundle", Topics.health,
-               "{{ {'installed_version': value_json.bundle, 'latest_version': value_json.bundle} | tojson }}",
-               {"icon": "mdi:brain", **DIAGNOSTIC}),
+        _update("bundle", "Bundle", currency),
+        *(_update(f"bundle_{other.lower()}", f"Bundle {other}", other) for other in others),
         _order("repeat", "Repeat", icon="mdi:repeat"),
         _order("identify", "Identify", device_class="identify", **DIAGNOSTIC),
     )  # fmt: skip
+
+
+# What became of the one that was installed last, or why the newest was not; "" for neither.
+SUMMARY = (
+    "'Not installed: ' ~ newest.why if newest and newest.why else ('' if not came else came.entry ~ ' ' ~ came.what"
+    " ~ (': ' ~ came.why if came.why else '') ~ ('' if came.alike is none else ' (' ~ came.alike ~ ' notes alike, '"
+    " ~ came.otherwise ~ ' otherwise)'))"
+)
+
+
+def _update(key: str, name: str, currency: str) -> Entity:
+    """Which bundle of a currency is used, which is to be had, and a button that installs that one.
+
+    The press is a command without an address: the device takes what its owner has announced, and nothing that Home
+    Assistant says.
+    """
+    mine = f"value_json.bundles | default([]) | selectattr('currency', 'eq', '{currency}') | list"
+    told = (
+        "{'installed_version': one.version, 'latest_version': newest.version if newest else one.version,"
+        f" 'in_progress': newest.installing if newest else false, 'release_summary': ({SUMMARY})[:255]}}"
+    )
+    page = "{'release_url': newest.page} if newest and newest.page else {}"
+    value = (
+        f"{{% set found = {mine} %}}{{% if found %}}{{% set one = found[0] %}}{{% set newest = one.newest %}}"
+        f"{{% set came = one.arrived %}}{{{{ dict({told}, **({page})) | tojson }}}}{{% endif %}}"
+    )
+    install = msgspec.json.encode({"id": "home-assistant", "newest": currency}).decode()
+    more = {
+        "title": f"saynote bundle {currency}",
+        "command_topic": lambda topics: topics.command(BUNDLE),
+        "payload_install": install,
+        "qos": 1,
+        "icon": "mdi:brain",
+        **DIAGNOSTIC,
+    }
+    return Entity("update", key, name, Topics.state, value, more)
 
 
 def _moment(seconds: str) -> str:
@@ -143,11 +179,13 @@ def config_topic(prefix: str, topics: Topics, entity: Entity) -> str:
 def announcements(prefix: str, topics: Topics, source: Source, *, commands: bool) -> dict[str, bytes]:
     """What is to be said, retained, by its topic. `commands`: whether the device takes any."""
     told = {}
-    for entity in entities(source.currency):
+    for entity in entities(source.currency, [other for other in source.versions if other != source.currency]):
         if entity.component == "button" and not commands:
             continue
         if source.tells(entity.level):
-            told[config_topic(prefix, topics, entity)] = _encoded(entity, topics, source)
+            barred = () if commands else ("command_topic", "payload_install")
+            shown = replace(entity, more={key: value for key, value in entity.more.items() if key not in barred})
+            told[config_topic(prefix, topics, entity)] = _encoded(shown, topics, source)
     return told
 
 

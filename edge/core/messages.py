@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core.errors import HardwareError
+from edge.core.ledger import Tally
 from edge.core.spread import Percentiles, Spread
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -246,12 +247,21 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """What an installed bundle has shown in the shadow by now."""
+
+    entry: str
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
 class InUse:
     """From the next frame on another bundle looks."""
 
     bundle: str  # name and version, as `Source` has them
     digest: str
     thresholds: dict[str, float]  # by label
+    versions: dict[str, str] = field(default_factory=dict)  # of the bundles in use, by currency
 
 
 Event: TypeAlias = Decision | Guidance | Fault | Recovered | Notice | Health | Arrival

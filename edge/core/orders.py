@@ -4,7 +4,7 @@
     say         say a text: {"text": "..."}
     identify    sound a tone, so that a helper finds this one
     snapshot    keep the latest picture on the device
-    bundle      take in a sealed bundle: {"url": "https://..."}
+    bundle      take in a sealed bundle: {"url": "https://..."}, or the newest that was announced: {"newest": "INR"}
     reload      end, so that systemd starts it anew with the settings as they stand now
 
 A wrong amount is the worst error, so no text may pass for one: none with a number in it is taken, none with the name of
@@ -13,6 +13,7 @@ a currency's unit, and what is said is framed as a message (`edge.core.speech`).
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ class Command:
     id: str
     verb: str  # one of VERBS
     text: str = ""  # of "say"; the address of "bundle"
+    currency: str = ""  # of "bundle": the newest of it, in place of an address
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class _Raw(msgspec.Struct):
     id: Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
     text: str = ""
     url: str = ""
+    newest: str = ""
 
 
 class _Named(msgspec.Struct):
@@ -102,7 +105,7 @@ def read(verb: str, payload: bytes, units: Collection[str] = ()) -> Command:
     if verb not in VERBS:
         raise OrderError(f"there is no command {brief(verb)}; known are {', '.join(VERBS)}", raw.id)
     if verb == BUNDLE:
-        return Command(raw.id, verb, _address(raw))
+        return _bundle(raw)
     if verb != "say":
         return Command(raw.id, verb)
     if why := _unspeakable(raw.text, units):
@@ -110,11 +113,21 @@ def read(verb: str, payload: bytes, units: Collection[str] = ()) -> Command:
     return Command(raw.id, verb, " ".join(raw.text.split()))
 
 
-def _address(raw: _Raw) -> str:
-    """Where a bundle is to be had: a path would let whoever is far read what lies on the device."""
-    if not raw.url.startswith("https://") or any(not "!" <= sign <= "~" for sign in raw.url):
+def is_https(address: str) -> bool:
+    """Whether it is an https address, as whoever is far may give: a path would let them read what lies here."""
+    return address.startswith("https://") and all("!" <= sign <= "~" for sign in address)
+
+
+def _bundle(raw: _Raw) -> Command:
+    if raw.newest and raw.url:
+        raise OrderError("it has a url and asks for the newest: one of the two is taken", raw.id)
+    if raw.newest:
+        if not re.fullmatch(r"[A-Z]{3}", raw.newest):
+            raise OrderError(f"newest is {brief(ascii(raw.newest))}, and a currency such as INR is meant", raw.id)
+        return Command(raw.id, BUNDLE, currency=raw.newest)
+    if not is_https(raw.url):
         raise OrderError(f"its url {brief(ascii(raw.url))} is no https address", raw.id)
-    return raw.url
+    return Command(raw.id, BUNDLE, raw.url)
 
 
 def _id_in(payload: bytes) -> str:

@@ -151,6 +151,38 @@ class StandingFault(Part, frozen=True, kw_only=True):
     since_t_s: Annotated[float, Meta(ge=0)]
 
 
+class ArrivedPart(Part, frozen=True, kw_only=True):
+    """The bundle that was installed last, in this run or before; the null ones are not shared, or not known."""
+
+    entry: Annotated[str, Meta(max_length=MAX_DETAIL)]
+    what: str
+    why: Annotated[str, Meta(max_length=MAX_DETAIL)]
+    since_wall_s: float | None
+    seconds: Annotated[float, Meta(ge=0)] | None
+    alike: Count | None
+    otherwise: Count | None
+    silent: Count | None
+    alone: Count | None
+
+
+class NewestPart(Part, frozen=True, kw_only=True):
+    """A newer bundle than the one in use, as its owner says."""
+
+    version: str
+    page: str
+    installing: bool
+    why: Annotated[str, Meta(max_length=MAX_DETAIL)]
+
+
+class BundlePart(Part, frozen=True, kw_only=True):
+    """What stands of the bundles of one currency."""
+
+    currency: str
+    version: str
+    newest: NewestPart | None
+    arrived: ArrivedPart | None
+
+
 class StatePayload(Payload, frozen=True, kw_only=True, tag="state"):
     """What stands now."""
 
@@ -162,6 +194,9 @@ class StatePayload(Payload, frozen=True, kw_only=True, tag="state"):
     started_wall_s: Annotated[float | None, Meta(description="when the run began, since 1970; null like wall_s")]
     faults: Annotated[list[StandingFault], Meta(description="those that stand, the oldest first")]
     share: Annotated[Level, Meta(description="how much this device is allowed to tell")]
+    bundles: Annotated[
+        list[BundlePart], Meta(description="of each currency: which is used, and what was installed")
+    ] = []
 
 
 class DayPart(Part, frozen=True, kw_only=True):

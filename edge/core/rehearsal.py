@@ -127,9 +127,12 @@ class Rehearsal:
 
 
 def verdict(tally: Tally, *, least_s: float, least_alike: int, most_otherwise: int) -> tuple[bool, str]:
-    """Whether the shadow's time is over, and why it must not take the place; "" where it may."""
+    """Whether the shadow's time is over, and why it must not take the place; "" where it may.
+
+    The sentence tells nothing of how many notes there were: not everybody may hear that.
+    """
     if tally.otherwise > most_otherwise:
-        return True, f"to {tally.otherwise} notes it said another amount, {most_otherwise} are allowed"
+        return True, "it said another amount to more notes than are allowed"
     if tally.silent > tally.alike and tally.silent + tally.alike >= least_alike:
-        return True, f"it was silent to {tally.silent} notes of {tally.silent + tally.alike} that were said"
+        return True, "it was silent to most notes that were said"
     return tally.seconds >= least_s and tally.alike >= least_alike, ""

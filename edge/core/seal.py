@@ -69,17 +69,17 @@ def order(version: str) -> tuple[int, ...]:
     return tuple(numbers + [0] * (4 - len(numbers)))
 
 
-def comment(claim: Claim) -> str:
-    """The trusted comment of a bundle's signature."""
-    return " ".join([BEGINS, *(f"{key}={getattr(claim, key)}" for key in CLAIMS)])
+def comment(claim: Claim, begins: str = BEGINS) -> str:
+    """The trusted comment of a bundle's signature, or of what else begins so and is of it."""
+    return " ".join([begins, *(f"{key}={getattr(claim, key)}" for key in CLAIMS)])
 
 
-def read_comment(text: str) -> Claim:
-    """What a trusted comment claims. Raises BundleError where it is of no bundle."""
-    words = text.removeprefix(f"{BEGINS} ").split(" ")
+def read_comment(text: str, begins: str = BEGINS) -> Claim:
+    """What a trusted comment claims. Raises BundleError where it begins otherwise, or is of no bundle."""
+    words = text.removeprefix(f"{begins} ").split(" ")
     parts = [word.partition("=") for word in words]
-    if not text.startswith(f"{BEGINS} ") or tuple(key for key, _, _ in parts) != CLAIMS:
-        raise BundleError(f"it is signed as something else than a bundle: {brief(text)}")
+    if not text.startswith(f"{begins} ") or tuple(key for key, _, _ in parts) != CLAIMS:
+        raise BundleError(f"it is signed as something else than a {begins.split()[-1]}: {brief(text)}")
     claim = Claim(*(value for _, _, value in parts))
     claim.check()
     return claim

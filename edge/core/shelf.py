@@ -42,7 +42,7 @@ class Shelf:
     def __init__(self, state: Path, now_s: Callable[[], float | None] = lambda: None) -> None:
         """`now_s`: seconds since 1970, where they are known."""
         self.folder = state / FOLDER
-        self._now_s = now_s
+        self.now_s = now_s
 
     # --- what is there
 
@@ -205,7 +205,7 @@ class Shelf:
             fcntl.flock(lock, fcntl.LOCK_EX)
             found = self.read()
             if outcome is not None:
-                outcome = msgspec.structs.replace(outcome, wall_s=self._now_s())
+                outcome = msgspec.structs.replace(outcome, wall_s=self.now_s())
             found = found.changed(currency, change(found.line(currency)), outcome)
             whole.write(self.folder / RECORD, msgspec.json.encode(found), lasting=True)
 

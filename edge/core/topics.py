@@ -73,6 +73,13 @@ class Topics:
         """Where it is told what became of a command; one for all verbs that there are not."""
         return self._at(f"response/{verb if verb in VERBS else 'unknown'}")
 
+    def newest(self, currency: str) -> str:
+        """Where the owner says, retained, what is the newest bundle of `currency`: to all devices of this prefix.
+
+        Deeper than what devices say of themselves, so it is nobody's among them.
+        """
+        return f"{self.prefix}/newest/bundle/{currency}"
+
     def verb_of(self, topic: str) -> str:
         """The verb that a command's topic ends with."""
         return topic.removeprefix(self._at("command/"))

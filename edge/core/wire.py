@@ -9,16 +9,22 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from edge.core.days import Day
+from edge.core.ledger import is_ordered
 from edge.core.messages import Arrival, Decision, Fault, Guidance, Health, Recovered, Verdict
+from edge.core.news import News, Taking
 from edge.core.orders import BUNDLE, Response
 from edge.core.payloads import (
     MAX_DETAIL,
     AnyPayload,
+    ArrivedPart,
+    BundlePart,
     BundlePayload,
     DayPart,
     DetectionPayload,
@@ -27,6 +33,7 @@ from edge.core.payloads import (
     HintPayload,
     LastPart,
     Level,
+    NewestPart,
     Payload,
     PercentilesPart,
     RecoveredPayload,
@@ -39,9 +46,10 @@ from edge.core.payloads import (
     encode,
 )
 from edge.core.payloads import schema as payload_schemas
+from edge.core.seal import order
 from edge.core.session import Total
 from edge.core.spread import Percentiles, Spread
-from edge.core.stands import Stands
+from edge.core.stands import Arrived, Stands
 from edge.core.topics import OFFLINE, ONLINE, Told, Topics, retained
 
 # For those who speak on the wire: one place to take it from.
@@ -110,6 +118,7 @@ class Source:
     bundle: str  # name and version
     digest: str  # of the bundle
     share: Level = "amounts"
+    versions: Mapping[str, str] = field(default_factory=dict)  # of the bundles in use, by currency
 
     def tells(self, level: Level) -> bool:
         """Whether what belongs to `level` may leave the device."""
@@ -262,7 +271,39 @@ def state(stands: Stands, source: Source, moment: Moment) -> StatePayload:
             for stood in stands.faults
         ],
         share=source.share,
+        bundles=[
+            BundlePart(
+                currency=of,
+                version=version,
+                newest=_newest(stands.newest.get(of), version),
+                arrived=_arrived(stands.arrived.get(of), source),
+            )
+            for of, version in source.versions.items()
+        ],
         **moment.head(source, None),
+    )
+
+
+def _newest(found: tuple[News, Taking] | None, used: str) -> NewestPart | None:
+    if found is None or (is_ordered(used) and order(found[0].claim.version) <= order(used)):
+        return None
+    news, taking = found
+    return NewestPart(version=news.claim.version, page=news.page, installing=taking.busy, why=_detail(taking.why))
+
+
+def _arrived(arrived: Arrived | None, source: Source) -> ArrivedPart | None:
+    if arrived is None:
+        return None
+    tally, told = arrived.tally, arrived.arrival
+    # How long it looked changes with each note, and whoever sees it change learns when one was shown.
+    shown = msgspec.structs.asdict(tally) if source.tells("counts") else {}
+    return ArrivedPart(
+        entry=_detail(told.entry),
+        what=told.what,
+        why=_detail(told.why),
+        since_wall_s=None if tally.since_wall_s is None else _round(tally.since_wall_s, 3),
+        seconds=_round(tally.seconds, 1) if shown else None,
+        **{key: shown.get(key) for key in ("alike", "otherwise", "silent", "alone")},
     )
 
 

@@ -3,7 +3,8 @@
     broker's thread   heard(): only hands on
     own thread        reads it, posts a Command for the outlets, waits for Done, posts a Response
 
-A command that the broker delivers again is done and answered once: the last ids are remembered. A retained one is
+A command that the broker delivers again is done and answered once: the last ids are remembered. That of one for the
+newest bundle only until it was answered, since Home Assistant's button gives the same each time. A retained one is
 ignored, or a device would say it again at each connection. What is not done in `PATIENCE_S` is answered so.
 
     inbox: 32 items, a new one is turned away when it is full: nobody needs so many, and amounts must not wait for them
@@ -112,7 +113,7 @@ class Orders:
                 log.info("a command is refused: %s", error)
                 self._post(Response(error.id, brief(heard.verb), ok=False, why=str(error)))
             return
-        if command.id in self._known:
+        if command.id in self._known and (not command.currency or command.id in self._open):
             return
         self._remember(command.id)
         log.info("asked from afar: %s", command.verb)

@@ -19,7 +19,20 @@ from typing import TypeAlias
 
 from edge.core import wire
 from edge.core.errors import Reason, TransientError
-from edge.core.messages import Decision, Event, Fault, Guidance, Health, InUse, Recovered, Stretch, Verdict
+from edge.core.messages import (
+    Arrival,
+    Compared,
+    Decision,
+    Event,
+    Fault,
+    Guidance,
+    Health,
+    InUse,
+    Recovered,
+    Stretch,
+    Verdict,
+)
+from edge.core.news import Newest, Taking
 from edge.core.orders import RELOAD, Answered, Response
 from edge.core.session import Standing
 from edge.core.wire import Moment
@@ -37,7 +50,7 @@ log = logging.getLogger(__name__)
 INBOX = 256
 SUMMARY_S = 3600.0  # between two, unless a day ends
 
-Item: TypeAlias = Event | Response | Stretch | Standing | InUse
+Item: TypeAlias = Event | Response | Stretch | Standing | InUse | Compared | Newest | Taking
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +164,12 @@ class Telemetry:
     def _take(self, noted: _Noted) -> None:
         event = noted.event
         if isinstance(event, InUse):
-            self._source = dataclasses.replace(self._source, bundle=event.bundle, digest=event.digest)
+            self._source = dataclasses.replace(
+                self._source, bundle=event.bundle, digest=event.digest, versions=event.versions
+            )
             self._bulletin.renew(self._source)
             return
-        if isinstance(event, Decision | Standing | Fault | Recovered):
+        if isinstance(event, Decision | Standing | Fault | Recovered | Arrival | Compared | Newest | Taking):
             self._bulletin.note(event, noted.moment)
         if noted.ours:
             return
@@ -164,12 +179,14 @@ class Telemetry:
             self._minute_has_passed(noted.moment)
         elif isinstance(event, Health):
             self._bulletin.again()
-        if not isinstance(event, Stretch | Standing) and self._travels(event):
+        if not isinstance(event, Stretch | Standing | Compared | Newest | Taking) and self._travels(event):
             self._keep(event, noted.moment)
 
     def _travels(self, event: Item) -> bool:
         """As a message of its own, as far as its owner shares."""
-        level = None if isinstance(event, Stretch | Standing | InUse) else wire.level_of(event)
+        level = (
+            None if isinstance(event, Stretch | Standing | InUse | Compared | Newest | Taking) else wire.level_of(event)
+        )
         return level is not None and self._source.tells(level)
 
     def _minute_has_passed(self, now: Moment) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from deploy.sign import PASSWORD, main
 from edge.core import seal
-from edge.core.bundle import contents
+from edge.core.bundle import about, contents
+from edge.core.news import News
 from edge.drivers.signature import trusted, verify
+from edge.installer import read_news
 from tests.sealed import bundle
 
 
@@ -37,6 +39,17 @@ def test_what_is_sealed_is_verified_by_the_key_that_was_made(
     assert claim.version == "1.2.0"
     file.seek(len(signature))
     assert seal.unpack(file) == contents(folder)
+
+
+def test_the_news_of_a_bundle_are_signed_beside_it_and_say_where_it_is_to_be_had(tmp_path: Path) -> None:
+    folder, url = bundle(tmp_path / "b", "1.2.0"), "https://example.org/x.saynote"
+    assert main(["--new-key", str(tmp_path / "key")]) == 0
+    words = [str(folder), "--key", str(tmp_path / "key"), "--out", str(tmp_path / "out"), "--url", url]
+    assert main(words) == 0
+    claim = seal.Claim.of(about(folder))
+    told = (tmp_path / "out" / f"{claim.entry}.news").read_bytes()
+    assert read_news(told, tmp_path) == News(claim, url)
+    assert main([*words, "--page", "http://example.org"]) == 1, "no device would take it"
 
 
 @pytest.mark.parametrize(

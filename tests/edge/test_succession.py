@@ -20,6 +20,7 @@ from edge import app
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.errors import BundleError, HardwareError, Reason
+from edge.core.ledger import Tally
 from edge.core.messages import Decision, Frame, Verdict
 from edge.core.pocket import Pocket
 from edge.core.rehearsal import Answer
@@ -35,6 +36,7 @@ pytestmark = pytest.mark.integration
 PATIENCE_S = 30.0
 PICTURE = notes.draw(50, "front", 1, 320)
 XTS = sealed.CONFIGURED["XTS"]
+SINCE_S = 1_750_000_000.0
 QUICK = ModelConfig(bundle="xts", shadow_s=5, shadow_notes=2)
 AMOUNTS = ("5", "10", "20", "50", "100", "500")
 # Each in another place: what does not change is not looked at again.
@@ -116,9 +118,10 @@ class Stage:
         shadow: Callable[[World], Shadow] = Looker,
         unfit: str = "",
     ) -> None:
-        self.world, self.shelf = World(), Shelf(state)
+        self.world, self.shelf = World(), Shelf(state, lambda: SINCE_S)
         self.engines: list[Engine] = []
         self.told: list[tuple[str, str, str]] = []
+        self.compared: list[tuple[str, Tally]] = []
         self.seen: list[int] = []
         self.decisions: list[Decision] = []
         self.shadows: list[Shadow] = []
@@ -138,6 +141,7 @@ class Stage:
             self._shadow,
             switched=lambda _number, bundle: self.switches.append(bundle.manifest.version),
             told=lambda *words: self.told.append(words),
+            compared=lambda *shown: self.compared.append(shown),
         )
         self._frames = self.world.frames()
         self.succession.start()
@@ -295,7 +299,10 @@ def test_what_the_shadow_has_shown_survives_a_restart(tmp_path: Path, stages: li
     shown = first.shelf.line("XTS").tally.alike
     second = staged(stages, tmp_path, ModelConfig(bundle="xts", shadow_s=1, shadow_notes=shown + 1))
     second.show(lambda: "switched" in second.whats())
-    assert f"{shown + 1} notes alike" in second.told[-1][2]
+    assert second.compared[0][1].alike == shown
+    assert second.compared[-1][1].alike == shown + 1
+    assert f"{shown + 1} notes alike" in second.shelf.read().outcomes[-1].why
+    assert {tally.since_wall_s for _, tally in first.compared + second.compared} == {SINCE_S}
 
 
 def test_one_that_breaks_down_in_use_is_left_for_the_one_before_within_the_same_frame(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import json
 import threading
 import types
 from collections.abc import Callable, Iterator
@@ -19,7 +20,9 @@ from edge.core import bundle as bundles
 from edge.core import wire
 from edge.core.errors import HardwareError, Reason
 from edge.core.messages import Arrival, Decision, Edge, Fault, InUse, Notice, Pcm, Recovered, Sight, Utterance, Verdict
+from edge.core.news import Newest, News, Taking
 from edge.core.orders import Command, Response
+from edge.core.seal import Claim
 from edge.core.session import Reply
 from edge.core.speech import Speech
 from edge.drivers.clock import SystemClock
@@ -39,7 +42,7 @@ from edge.settings import (
     VoiceConfig,
     WebConfig,
 )
-from edge.wiring import TABLE, Kit, Outlets, Renewal, Row
+from edge.wiring import TABLE, Kit, Outlets, Renewal, Row, Supply
 from tests import sealed
 from tests.devices import fake_parts
 
@@ -51,6 +54,10 @@ EVERYTHING = Config(
     pulses=PulsesConfig(driver="gpio", short_s=0.02, long_s=0.06, gap_s=0.02, pause_s=0.1),
     light=LightConfig(driver="gpio"),
 )
+
+
+NEWS = News(Claim("xts", "0.9.0", "XTS", "ab" * 32), "https://example.org/x.saynote")
+SUPPLY = Supply(lambda url, _claim: url, lambda _payload: NEWS)
 
 
 class Watched(Hub):
@@ -104,7 +111,7 @@ class Bench:
         self.said = Said(self.speech.phrase("not genuine"), folder)
         self.kit = Kit(
             config, fake_parts(**(devices | changes)), [bundle], self.speech, phrases, self.said, folder, self.closing,
-            self.screen, renewal=Renewal(lambda: [], lambda: None), install=lambda url: url,
+            self.screen, renewal=Renewal(lambda: [], lambda: None), supply=SUPPLY,
         )  # fmt: skip
         self.outlets = Outlets(self.kit, self.hub)
 
@@ -364,9 +371,12 @@ class Heard(FakeBroker):
         with self._changed:
             self._changed.notify_all()
 
-    def until_told(self, topic: str, times: int) -> None:
+    def until(self, true: Callable[[], bool]) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: [one.topic for one in self.messages].count(topic) >= times, 60)
+            assert self._changed.wait_for(true, 60)
+
+    def until_told(self, topic: str, times: int) -> None:
+        self.until(lambda: [one.topic for one in self.messages].count(topic) >= times)
 
 
 def test_home_assistant_is_told_of_the_device_and_again_when_it_is_born(bench: Callable[..., Bench]) -> None:
@@ -378,6 +388,25 @@ def test_home_assistant_is_told_of_the_device_and_again_when_it_is_born(bench: C
         broker.listeners["homes/status"]("homes/status", payload, retained)
     broker.until_told(topic, 2)
     assert topic in broker.retained
+
+
+def test_what_is_newest_is_taken_in_at_a_press_and_stands_in_state_meanwhile(bench: Callable[..., Bench]) -> None:
+    broker = Heard()
+    made = bench(broker=lambda topics: broker)
+    topics = made.kit.topics
+    broker.listeners[topics.newest("XTS")](topics.newest("XTS"), b"as it was signed", True)
+    made.hub.until(lambda: ("tidings", Newest("XTS", NEWS)) in made.hub.posted)
+    broker.listeners[topics.commands()](topics.command("bundle"), b'{"id": "a", "newest": "XTS"}', False)
+    made.hub.until(lambda: ("orders", Response("a", "bundle", ok=True, result=NEWS.url)) in made.hub.posted)
+    assert [message.busy for _, message in made.hub.posted if isinstance(message, Taking)] == [True, False]
+
+    told = {"version": "0.9.0", "page": "", "installing": False, "why": ""}
+
+    def newest() -> list[Any]:
+        state = json.loads(broker.retained.get(topics.state(), b'{"bundles": []}'))
+        return [one["newest"] for one in state["bundles"]]
+
+    broker.until(lambda: newest() == [told])
 
 
 def test_a_disk_that_takes_no_events_is_spoken(bench: Callable[..., Bench], tmp_path: Path) -> None:

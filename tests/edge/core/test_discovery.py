@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge.core import discovery, wire
+from edge.core import discovery, orders, wire
 from edge.core.payloads import Level
 
 TOPICS = wire.Topics("home/saynote", "hall.pi-1")
@@ -70,3 +70,25 @@ def test_an_amount_of_another_currency_is_not_shown_with_this_ones_unit() -> Non
 
 def test_buttons_are_there_only_where_the_device_takes_commands() -> None:
     assert set(told()) - set(told(commands=False)) == {"repeat", "identify"}
+    assert {"command_topic", "payload_install"} & set(told(commands=False)["bundle"]) == set()
+
+
+def test_a_press_on_install_is_a_command_that_the_device_takes_and_holds_no_address() -> None:
+    update = told()["bundle"]
+    verb = TOPICS.verb_of(update["command_topic"])
+    command = orders.read(verb, update["payload_install"].encode())
+    assert (command.verb, command.currency, command.text) == ("bundle", "INR", "")
+
+
+def test_each_currency_s_bundle_is_updated_by_itself() -> None:
+    source = replace(SOURCE, versions={"INR": "1.0.0", "VND": "2.0"})
+    said = discovery.announcements("homeassistant", TOPICS, source, commands=True)
+    presses = {
+        topic.split("/")[3]: json.loads(payload)["payload_install"]
+        for topic, payload in said.items()
+        if "/update/" in topic
+    }
+    assert {key: json.loads(press)["newest"] for key, press in presses.items()} == {
+        "bundle": "INR",
+        "bundle_vnd": "VND",
+    }

@@ -114,6 +114,16 @@ def test_a_bundle_is_fetched_from_an_https_address_and_nothing_else(url: str) ->
     assert found.value.id == "a"
 
 
+@pytest.mark.parametrize("newest", ["inr", "INRX", "../x", "I R"])
+def test_the_newest_bundle_is_asked_for_by_its_currency(newest: str) -> None:
+    command = orders.read("bundle", b'{"id": "a", "newest": "INR"}')
+    assert command == orders.Command("a", "bundle", currency="INR")
+    with pytest.raises(orders.OrderError, match="a currency such as INR is meant"):
+        orders.read("bundle", json.dumps({"id": "a", "newest": newest}).encode())
+    with pytest.raises(orders.OrderError, match="one of the two"):
+        orders.read("bundle", b'{"id": "a", "newest": "INR", "url": "https://x"}')
+
+
 def test_the_address_of_a_bundle_goes_with_the_command() -> None:
     command = orders.read("bundle", b'{"id": "a", "url": "https://example.org/x.saynote"}')
     assert command == orders.Command("a", "bundle", "https://example.org/x.saynote")

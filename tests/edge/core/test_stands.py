@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from edge.core.messages import Decision, Fault, Recovered, Verdict
+from edge.core.ledger import Tally
+from edge.core.messages import Arrival, Compared, Decision, Fault, Recovered, Verdict
+from edge.core.news import Newest, News, Taking
+from edge.core.seal import Claim
 from edge.core.session import Standing, Total
 from edge.core.stands import MOST_FAULTS, Faults, Last, Stands, Stood
 
@@ -71,3 +74,38 @@ def test_faults_without_end_take_a_bounded_room() -> None:
     for number in range(1000):
         stands.note(Fault(f"part {number}", "missing"), float(number), None)
     assert len(stands.faults) == MOST_FAULTS
+
+
+def arrived(stands: Stands) -> tuple[str, str, int] | None:
+    found = stands.arrived.get("INR")
+    return found and (found.arrival.entry, found.arrival.what, found.tally.alike)
+
+
+def test_what_became_of_the_bundle_that_came_last_stands_with_what_it_has_shown() -> None:
+    stands, first, second = Stands(), "INR-1.1.0-41d07be3", "INR-1.2.0-00000000"
+    stands.note(Compared(first, Tally(alike=9)), 0.0, None)
+    assert arrived(stands) is None, "nobody has said that it is here"
+    stands.note(Arrival(first, "in the shadow"), 1.0, None)
+    stands.note(Compared(first, Tally(alike=3)), 2.0, None)
+    stands.note(Arrival(first, "refused", "slow"), 3.0, None)
+    assert arrived(stands) == (first, "refused", 3)
+    stands.note(Arrival(second, "in the shadow"), 4.0, None)
+    stands.note(Compared(first, Tally(alike=4)), 5.0, None)
+    assert arrived(stands) == (second, "in the shadow", 0)
+    stands.note(Arrival("configured", "switched"), 6.0, None)
+    assert arrived(stands) == (second, "in the shadow", 0)
+
+
+def test_what_is_newest_stands_until_it_is_taken_back_and_why_it_was_not_taken_until_there_is_another() -> None:
+    stands, claim = Stands(), Claim("inr", "1.1.0", "INR", "41d07be3" * 8)
+    news = News(claim, "https://example.org/x")
+    stands.note(Taking("INR", busy=True), 0.0, None)
+    assert stands.newest == {}
+    stands.note(Newest("INR", news), 1.0, None)
+    stands.note(Taking("INR", busy=False, why="no route"), 2.0, None)
+    stands.note(Newest("INR", news), 3.0, None)
+    assert stands.newest == {"INR": (news, Taking("INR", busy=False, why="no route"))}, "a broker says it again"
+    stands.note(Newest("INR", News(claim, "https://example.org/y")), 4.0, None)
+    assert stands.newest["INR"][1].why == ""
+    stands.note(Newest("INR", None), 5.0, None)
+    assert stands.newest == {}

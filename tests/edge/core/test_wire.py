@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from edge.core import payloads, wire
 from edge.core.days import MOST_AMOUNTS, MOST_STAGES, Day
 from edge.core.errors import ConfigError
+from edge.core.ledger import Tally
 from edge.core.messages import (
     Arrival,
+    Compared,
     Decision,
     Event,
     Fault,
@@ -26,7 +28,9 @@ from edge.core.messages import (
     Recovered,
     Verdict,
 )
+from edge.core.news import Newest, News, Taking
 from edge.core.orders import Response
+from edge.core.seal import Claim
 from edge.core.session import Standing, Total
 from edge.core.spread import Percentiles
 from edge.core.stands import Stands
@@ -272,6 +276,47 @@ def test_state_tells_what_is_shared(share: wire.Level, last: str | None, total: 
     assert [(one.part, one.reason, one.since_t_s) for one in found.faults] == [("camera", "stopped", 20.0)]
     assert wire.decode(wire.encode(found)) == found
     assert ('"500"' in wire.encode(found).decode()) is (share == "amounts")
+
+
+ENTRY_NAME = "INR-1.1.0-41d07be3"
+TALLY = Tally(60.0, 3, 0, 1, 2, WALL_S)
+
+
+@pytest.mark.parametrize(("share", "counts"), [("health", None), ("counts", 3), ("amounts", 3)])
+def test_state_tells_of_the_shadow_and_how_many_notes_it_saw_only_where_counts_are_shared(
+    share: wire.Level, counts: int | None
+) -> None:
+    stood = Stands()
+    stood.note(Arrival(ENTRY_NAME, "in the shadow"), 1.0, None)
+    source = dataclasses.replace(at(share), versions={"INR": "1.0.0", "VND": "2.0"})
+    before = wire.state(stood, source, wire.Moment(1.0, None))
+    stood.note(Compared(ENTRY_NAME, TALLY), 2.0, None)
+    found = wire.state(stood, source, wire.Moment(1.0, None))
+    inr, vnd = found.bundles
+    assert inr.arrived is not None
+    assert (inr.version, inr.arrived.entry, inr.arrived.what) == ("1.0.0", ENTRY_NAME, "in the shadow")
+    assert (inr.arrived.alike, inr.arrived.since_wall_s) == (counts, WALL_S)
+    assert (inr.arrived.seconds is None) is (share == "health")
+    assert (vnd.currency, vnd.arrived) == ("VND", None)
+    assert wire.decode(wire.encode(found)) == found
+    stood.note(Compared(ENTRY_NAME, msgspec.structs.replace(TALLY, alike=4, seconds=70.0)), 3.0, None)
+    changed = wire.state(stood, source, wire.Moment(1.0, None))
+    assert (changed == found) is (share == "health"), "from a change somebody learns that a note was shown"
+    assert before != found
+
+
+@pytest.mark.parametrize(
+    ("used", "announced", "told"),
+    [("1.0.0", "1.1.0", "1.1.0"), ("1.1.0", "1.1.0", None), ("1.10.0", "1.9.0", None), ("mine", "0.1", "0.1")],
+)
+def test_state_tells_what_is_newest_where_that_is_newer(used: str, announced: str, told: str | None) -> None:
+    stood, source = Stands(), dataclasses.replace(SOURCE, versions={"INR": used})
+    claim = Claim("inr", announced, "INR", "41d07be3" * 8)
+    stood.note(Newest("INR", News(claim, "https://example.org/x", "https://example.org")), 1.0, None)
+    stood.note(Taking("INR", busy=False, why="x" * 1000), 2.0, None)
+    (inr,) = wire.state(stood, source, wire.Moment(3.0, None)).bundles
+    assert (inr.newest and inr.newest.version) == told
+    assert inr.newest is None or (inr.newest.page, len(inr.newest.why)) == ("https://example.org", wire.MAX_DETAIL)
 
 
 def full_day() -> Day:

@@ -52,6 +52,23 @@ def test_one_that_is_delivered_again_is_done_and_answered_once() -> None:
     assert len(bench.posted) == 3, "one that is refused too"
 
 
+def test_a_button_that_always_gives_the_same_id_works_again_once_it_was_answered() -> None:
+    bench, press = Bench(), {"id": "home-assistant", "newest": "INR"}
+    for _ in range(2):
+        bench.ask("bundle", press)
+    assert len(bench.posted) == 1, "it is under way"
+    bench.orders.offer(Done("home-assistant", "no route"))
+    bench.turn()
+    bench.ask("bundle", press)
+    asked = Command("home-assistant", "bundle", currency="INR")
+    assert bench.posted == [asked, Response("home-assistant", "bundle", ok=False, why="no route"), asked]
+    for _ in range(3):
+        bench.ask("bundle", {"id": "c2", "url": "https://example.org"})
+        bench.orders.offer(Done("c2"))
+        bench.turn()
+    assert len(bench.posted) == 5, "with an address it is one command"
+
+
 def test_what_is_no_command_is_answered_with_why() -> None:
     bench = Bench(units=["rupees"])
     bench.ask("say", b"rubbish")
