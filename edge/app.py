@@ -18,14 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from edge import __version__, fallback, loading
+from edge import __version__, fallback
 from edge.core import bundle as bundles
-from edge.core import intake
 from edge.core.bundle import Bundle
-from edge.core.errors import BundleError, ConfigError, HardwareError, Reason
+from edge.core.errors import BundleError, HardwareError, Reason
 from edge.core.guide import Guide, Mount
 from edge.core.line import shown
-from edge.core.manifest import Manifest
 from edge.core.messages import Arrival, Compared, Fault, InUse, Notice, Sight, Utterance
 from edge.core.news import News
 from edge.core.pocket import Pocket, labels_of, thresholds_of
@@ -41,7 +39,9 @@ from edge.outlets.album import CAPTURES
 from edge.outlets.phrases import Phrases
 from edge.outlets.said import Said
 from edge.pipeline import Pipeline
-from edge.ports import Engine, Shadow, Synth
+from edge.ports import Shadow, Synth
+from edge.selection import BUNDLES as BUNDLES
+from edge.selection import bundle_folder, configured, each_of_its_own, find_bundle, load, load_or_stand_in, unfit
 from edge.settings import Config, changed
 from edge.startup import Startup, settle
 from edge.succession import Looks, Succession, Terms
@@ -49,141 +49,16 @@ from edge.wiring import Kit, Outlets, Renewal, Supply
 
 log = logging.getLogger(__name__)
 
-PACKAGE = Path(__file__).resolve().parent
-BUNDLES = PACKAGE / "bundles"
-REPLAY = PACKAGE / "replays" / "xts"
+REPLAY = Path(__file__).resolve().parent / "replays" / "xts"
 SERVICE_STATE = Path("/var/lib/saynote")  # as StateDirectory in systemd/saynote.service makes it
-
-
-def find_bundle(name: str) -> Path:
-    """The folder of a shipped bundle, or of one given by its path."""
-    folder = _bundle_folder(name)
-    if not intake.is_folder(folder) and "/" not in name:
-        known = ", ".join(sorted(path.name for path in BUNDLES.glob("*") if path.is_dir())) or "none"
-        raise BundleError(f"there is no bundle {shown(name)}; shipped are {known}")
-    return folder
-
-
-def _bundle_folder(name: str) -> Path:
-    shipped = BUNDLES / name
-    return shipped if "/" not in name and intake.is_folder(shipped) else Path(name)
 
 
 def look(config: Config) -> None:
     """Raises ConfigError or BundleError where a run with `config` would end for good at its start; runs no model."""
     found = [bundles.read(find_bundle(wanted)) for wanted in config.model.bundles]
-    _each_of_its_own(found)
+    each_of_its_own(found)
     if config.pulses.driver != "none":
         PulseCode(found[0].denominations, config.pulses.codes)
-
-
-def configured(config: Config) -> dict[str, Manifest]:
-    """What the settings name, by currency; what of it cannot be read is left out."""
-    found: dict[str, Manifest] = {}
-    for name in config.model.bundles:
-        with contextlib.suppress(BundleError):
-            manifest = bundles.about(find_bundle(name))
-            found.setdefault(manifest.currency, manifest)
-    return found
-
-
-def load(config: Config, open_engine_: Callable[[Bundle], Engine]) -> list[Loaded]:
-    """The configured bundles, whole and self-tested, each with the engine that runs it. Raises BundleError."""
-    return _each(config, lambda wanted, _: loading.load(find_bundle(wanted), open_engine_))
-
-
-def load_or_stand_in(
-    config: Config, open_engine_: Callable[[Bundle], Engine], state: Path
-) -> tuple[list[Loaded], list[Fault]]:
-    """The configured bundles, or what stands in for those that are refused and the faults to tell.
-
-    One that has no stand-in is missed by all: its notes would be strangers that another may take for its own. Raises
-    its error.
-    """
-    faults: list[Fault] = []
-
-    def take(wanted: str, place: int) -> Loaded:
-        if installed := _load_installed(config, wanted, open_engine_, state):
-            return installed
-        loaded, fault = _load_or_stand_in(wanted, open_engine_, state / f"bundle-{place + 1}" if place else state)
-        faults.extend([fault] if fault else [])
-        return loaded
-
-    return _each(config, take), faults
-
-
-def _each(config: Config, take: Callable[[str, int], Loaded]) -> list[Loaded]:
-    """What `take` makes of each bundle's name and its place among them. Raises ConfigError for a currency twice."""
-    found: list[Loaded] = []
-    with contextlib.ExitStack() as closing:
-        for place, wanted in enumerate(config.model.bundles):
-            bundle, engine = take(wanted, place)
-            closing.callback(engine.close)
-            found.append((bundle, engine))
-            _each_of_its_own([one for one, _ in found])
-        closing.pop_all()
-    return found
-
-
-def _each_of_its_own(chosen: Sequence[Bundle]) -> None:
-    currencies = [bundle.manifest.currency for bundle in chosen]
-    if twice := [currency for currency in currencies if currencies.count(currency) > 1]:
-        raise ConfigError([f"model.bundle names two bundles of {twice[0]}: name one of them"])
-
-
-def _load_installed(
-    config: Config, wanted: str, open_engine_: Callable[[Bundle], Engine], state: Path
-) -> Loaded | None:
-    """The installed bundle that takes the place of `wanted`; None where none does. One that is refused is left."""
-    shelf, folder = Shelf(state, time.time), _bundle_folder(wanted)
-    try:
-        manifest: Manifest | None = bundles.about(folder)
-    except BundleError:
-        manifest = None
-    currency = manifest.currency if manifest is not None else bundles.currency(folder)
-    while entry := shelf.begin(currency, manifest):
-        try:
-            bundle, engine = loading.load(shelf.path(entry), open_engine_)
-            if not (why := unfit(config, folder, bundle)):
-                return bundle, engine
-            engine.close()
-            raise BundleError(why)
-        except BundleError as error:
-            log.error("%s", error)
-            try:
-                shelf.roll_back(currency, str(error))
-            except OSError as trouble:
-                log.warning("what is used instead is not remembered: %s", trouble)
-                return None
-    return None
-
-
-def unfit(config: Config, configured: Path, bundle: Bundle) -> str:
-    """Why an installed bundle cannot take the place of the configured one, whatever it is worth; "" where it can."""
-    if config.pulses.driver == "none" or bundles.claimed_denominations(configured) == bundle.denominations:
-        return ""
-    return f"{bundle.path.name} has other amounts than the configured bundle, and they would be felt as wrong ones"
-
-
-def _load_or_stand_in(
-    wanted: str, open_engine_: Callable[[Bundle], Engine], state: Path
-) -> tuple[Loaded, Fault | None]:
-    try:
-        bundle, engine = loading.load(find_bundle(wanted), open_engine_)
-    except BundleError as error:
-        refused = BundleError(str(error))  # without its traceback, which would hold the refused model in memory
-    else:
-        fallback.remember(state, wanted, bundle)
-        return (bundle, engine), None
-    for path, digest in fallback.candidates(state, wanted, _bundle_folder(wanted), BUNDLES):
-        try:
-            bundle, engine = loading.load(path, open_engine_, digest)
-        except BundleError as error:
-            log.warning("no stand-in: %s", error)
-            continue
-        log.error("%s; using %s", refused, path)
-        return (bundle, engine), Fault("bundle", Reason.REFUSED.value, f"{refused}; using {path}")
-    raise refused
 
 
 def open_guide(config: Config, bundles_: Sequence[Bundle]) -> Guide | None:
@@ -204,6 +79,13 @@ def state_folder() -> Path:
         return Path.home() / ".local" / "state" / "saynote"
     except RuntimeError:
         return SERVICE_STATE
+
+
+def device_state() -> Path:
+    """The service's state folder where this device has one, for whoever calls a command; else the caller's own."""
+    if "STATE_DIRECTORY" not in os.environ and SERVICE_STATE.is_dir():
+        return SERVICE_STATE
+    return state_folder()
 
 
 def capture_folders() -> list[Path]:
@@ -309,7 +191,7 @@ def _unfelt(config: Config, devices: Parts, stand_in: Bundle, state: Path) -> Fa
     Raises BundleError where nothing would be told then.
     """
     wanted = config.model.bundles[0]  # with pulses there is one
-    if devices.pulser is None or fallback.has_the_amounts_of(stand_in, state, wanted, _bundle_folder(wanted)):
+    if devices.pulser is None or fallback.has_the_amounts_of(stand_in, state, wanted, bundle_folder(wanted)):
         return None
     why = f"{stand_in.path} has other amounts than {shown(wanted)}, and they would be felt as wrong ones"
     if config.voice.driver == "none":
@@ -378,7 +260,7 @@ def _succession(
 ) -> Iterator[Succession]:
     """What lets installed bundles take their place while the device runs."""
     places = {
-        manifest.currency: (_bundle_folder(name), manifest)
+        manifest.currency: (bundle_folder(name), manifest)
         for name in config.model.bundles
         for manifest in configured(changed(config, "model", bundle=name)).values()
     }

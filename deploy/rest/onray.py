@@ -29,7 +29,7 @@ from deploy.rest import app as application
 from deploy.rest.pool import BusyError
 from deploy.rest.reader import Reader, Reading, UnreadError
 from deploy.rest.settings import KEY, VARIABLE, Settings, read_keys, require
-from edge import app
+from edge import selection
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.errors import ConfigError
@@ -63,7 +63,7 @@ class RayJudge:
 
     def __init__(self, readers: DeploymentHandle, settings: Settings) -> None:
         self._readers, self._most = readers, settings.most_waiting
-        self._bundles = [bundles.read(app.find_bundle(name)) for name in settings.bundles]
+        self._bundles = [bundles.read(selection.find_bundle(name)) for name in settings.bundles]
         self._taken = 0
         self._picture_s = 0.1
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge import app
+from edge import selection
 from edge.core import photograph, picture
 from edge.core.bundle import Bundle
 from edge.core.decide import fuse
@@ -54,7 +54,7 @@ class Reader:
         """Raises BundleError, HardwareError, ConfigError for two bundles of a currency or a language without texts."""
         one = bundles[0] if len(bundles) == 1 else tuple(bundles)
         config = Config(model=ModelConfig(bundle=one, threads=1), voice=VoiceConfig(language=language))
-        self._loaded = app.load(config, lambda bundle: open_engine(config, bundle))
+        self._loaded = selection.load(config, lambda bundle: open_engine(config, bundle))
         self._readers = [(bundle, engine.invoke) for bundle, engine in self._loaded]
         self._speech = Speech(language, self.bundles[0].manifest.currency)
         self._labels = labels_of(self.bundles)

@@ -22,9 +22,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge import __version__, app, tuning
+from edge import __version__, app, selection, tuning
 from edge.commands.measurement import Figures, frames, spread
-from edge.commands.shell import add_bundle, configured, put
+from edge.commands.shell import add_bundle, configured, loader, put
 from edge.core.bundle import Bundle
 from edge.core.errors import EXIT_OK, ConfigError, HardwareError, Reason
 from edge.core.gestures import Timings
@@ -90,8 +90,8 @@ def run(options: argparse.Namespace) -> int:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All figures, as they stand in the JSON."""
     config = configured(options)
-    config = tuning.applied(config, app.state_folder(), [one.digest for one in app.configured(config).values()])
-    loaded = app.load(config, lambda bundle: open_engine(config, bundle))
+    config = tuning.applied(config, app.device_state(), [one.digest for one in selection.configured(config).values()])
+    loaded = loader(options)(config, lambda bundle: open_engine(config, bundle))
     found: dict[str, Any] = {"saynote": __version__, "machine": machine(), "threads": config.model.threads}
     found["runtime"] = getattr(loaded[0][1], "runtime", "unknown")
     found["bundles"] = {}

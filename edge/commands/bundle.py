@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from edge import app, installer
+from edge import app, installer, selection
 from edge.commands.shell import configured, put
 from edge.core import intake
 from edge.core.errors import EXIT_OK, BundleError, ConfigError, EdgeError
@@ -55,12 +55,12 @@ def run(options: argparse.Namespace) -> int:
         with _opened(options.source) as source:
             shelf = _shelf()
             entry = installer.install(
-                source, shelf, Path(config.model.keys), app.configured(config), runtime=config.model.runtime
+                source, shelf, Path(config.model.keys), selection.configured(config), runtime=config.model.runtime
             )
         put(f"installed {entry}; {_what_follows(config, shelf.line(entry[:3]), entry)}")
         return EXIT_OK
     shelf = _shelf()
-    about = app.configured(config)
+    about = selection.configured(config)
     if options.action == "list":
         _list(shelf, about)
     elif options.action == "use":
@@ -75,9 +75,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _shelf() -> Shelf:
     """The service's store, as its owner, where this device has one; else that of whoever calls."""
-    state = app.state_folder()
-    if "STATE_DIRECTORY" not in os.environ and app.SERVICE_STATE.is_dir():
-        state = app.SERVICE_STATE
+    state = app.device_state()
+    if state == app.SERVICE_STATE and "STATE_DIRECTORY" not in os.environ:
         if os.geteuid() == ROOT_ID:
             _become_owner_of(state)
         elif not os.access(state, os.W_OK | os.X_OK):

@@ -1,9 +1,13 @@
-"""Owns the look at the settings alone: the effective ones, or every mistake in them. It opens no device."""
+"""Owns the look at the settings: the effective ones, or every mistake in them, and which bundle is used by them.
+
+It opens no device.
+"""
 
 from __future__ import annotations
 
 import argparse
 
+from edge import app, selection
 from edge.commands.shell import configured, put
 from edge.core.errors import EXIT_OK
 from edge.core.tables import as_toml
@@ -14,6 +18,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the effective configuration; ConfigError holds every mistake."""
-    put(as_toml(configured(options)))
+    """Print the effective configuration, and a remark about each bundle; ConfigError holds every mistake."""
+    config = configured(options)
+    put(as_toml(config))
+    for sentence in selection.chosen(config, app.device_state()):
+        put(f"# {sentence}")
     return EXIT_OK

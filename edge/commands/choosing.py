@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge import app, tuning
+from edge import app, selection, tuning
 from edge.commands.measurement import FRAMES_PER_S, moving
 from edge.commands.shell import put
 from edge.core.errors import EXIT_OK, EdgeError, HardwareError, Reason
@@ -88,7 +88,7 @@ def _holds(config: Config, state: Path) -> bool:
 
 def digests(config: Config) -> tuple[str, ...]:
     """The configured bundles, by what tells them from any other."""
-    return tuple(manifest.digest for manifest in app.configured(config).values())
+    return tuple(manifest.digest for manifest in selection.configured(config).values())
 
 
 def measured(bundles: Sequence[str], within_s: float = WITHIN_S) -> Iterator[Row]:
@@ -134,7 +134,7 @@ def tried(trial: Trial) -> Iterator[Row]:
         names = trial.bundles[0] if len(trial.bundles) == 1 else trial.bundles
         config = changed(Config(), "model", bundle=names, runtime=trial.runtime, threads=threads)
         try:
-            ready[threads] = app.load(config, lambda bundle: open_engine(config, bundle))  # noqa: B023 -- called at once
+            ready[threads] = selection.load(config, lambda bundle: open_engine(config, bundle))  # noqa: B023 -- called at once
         except EdgeError as error:
             yield Row(trial.runtime, version, threads, problem=brief(str(error), 200))
     for threads, ms in _timed(ready, trial.seconds).items():

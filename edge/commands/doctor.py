@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from edge import __version__, app, credentials, tuning
+from edge import __version__, app, credentials, selection, tuning
 from edge.commands.examination import Finding, Patient, State, examine
-from edge.commands.shell import put
+from edge.commands.shell import as_owner_of, put
 from edge.config import DEFAULT, read_from
 from edge.core.errors import EXIT_OK, ConfigError, EdgeError, HardwareError, Reason
 from edge.core.speech import Speech
@@ -54,7 +54,7 @@ def _patient(options: argparse.Namespace) -> Patient:
         source = f"the defaults, since there is no {DEFAULT}"
     service = access.service_account()
     state = app.SERVICE_STATE if service is not None and app.SERVICE_STATE.is_dir() else app.state_folder()
-    digests = tuple(manifest.digest for manifest in app.configured(config).values())
+    digests = tuple(manifest.digest for manifest in selection.configured(config).values())
     return Patient(
         config=config,
         source=source,
@@ -62,6 +62,7 @@ def _patient(options: argparse.Namespace) -> Patient:
         remarks=(*reading.remarks, *credentials.remarks(), *_account_remarks(config)),
         devices=parts(tuning.applied(config, state, digests)),
         state=state,
+        reading=lambda: as_owner_of(state),
         account=service or access.own_account(),
         service_runs=systemd.service_runs(),
         synchronised=clock.was_set,

@@ -13,12 +13,13 @@ import shlex
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from edge import app, tuning
+from edge import selection, tuning
 from edge.core import scene
 from edge.core.care import DISK_LEAST_BYTES
 from edge.core.errors import EXIT_HARDWARE, EXIT_OK, BundleError, ConfigError, EdgeError, HardwareError, Reason
@@ -73,6 +74,8 @@ class Patient:
     synchronised: Callable[[], bool | None]  # whether a time server has set the clock
     probe_broker: Callable[[], None]
     quiet: bool = False  # make no sound
+    # entered while something that the service has written is read
+    reading: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
     remarks: tuple[str, ...] = ()  # what works in settings and secrets, and is hardly what was meant
 
 
@@ -146,9 +149,9 @@ def _configuration(patient: Patient) -> Finding:
 
 
 def _bundle(patient: Patient) -> Finding:
-    loaded = app.load(patient.config, patient.devices.engine)
-    slowest, lines = 0.0, []
-    for bundle, engine in loaded:
+    used = selection.in_use(patient.config, patient.devices.engine, patient.state, patient.reading)
+    slowest, lines = 0.0, list(used.notes)
+    for bundle, engine in used.loaded:
         with contextlib.closing(engine):
             ms = _inference_ms(engine)
         about, slowest = bundle.manifest, max(ms, slowest)
@@ -157,6 +160,9 @@ def _bundle(patient: Patient) -> Finding:
             f"are right; {getattr(engine, 'runtime', 'runtime not known')}, {ms:.1f} ms for a picture"
         )
     found = "; and ".join(lines)
+    if used.refused:
+        left = "; ".join(f"{outcome.entry} is left at the next start: {outcome.why}" for outcome in used.refused)
+        return Finding("bundle", State.WARNING, f"{found}; {left}", "saynote bundle list tells; install it again.")
     if slowest > 1e3 / patient.config.camera.frames_per_s:
         to_do = "Fewer pictures are looked at than the camera gives: try model.threads or model.runtime."
         return Finding("bundle", State.WARNING, found, to_do)
@@ -171,7 +177,7 @@ def _runtime(patient: Patient) -> Finding:
         return Finding("runtime", State.SKIPPED, "what was measured is for the service only", "sudo saynote doctor")
     if measured is None:
         return Finding("runtime", State.SKIPPED, "not measured on this board: the usual one is used", measure)
-    why = tuning.outdated(measured, [manifest.digest for manifest in app.configured(config).values()])
+    why = tuning.outdated(measured, [manifest.digest for manifest in selection.configured(config).values()])
     row = tuning.best(measured.rows, config)
     if why or row is None:
         why = why or "the settings name another than those that were measured"

@@ -13,14 +13,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from edge import app
-from edge.commands.shell import add_bundle, configured, put
-from edge.core import bundle as bundles
+from edge.commands.shell import add_bundle, configured, loader, put
 from edge.core.bundle import Bundle
 from edge.core.errors import EXIT_OK
 from edge.core.messages import Pcm
 from edge.core.speech import Speech
-from edge.devices import open_speaker, open_synth
+from edge.devices import open_engine, open_speaker, open_synth
 from edge.drivers.clock import SystemClock
 from edge.ports import Clock, Speaker, Synth
 from edge.settings import Config
@@ -39,7 +37,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Play the test through the configured card."""
     config = configured(options)
-    chosen = [bundles.read(app.find_bundle(name)) for name in config.model.bundles]
+    loaded = loader(options)(config, lambda bundle: open_engine(config, bundle))
+    for _, engine in loaded:
+        engine.close()
+    chosen = [bundle for bundle, _ in loaded]
     synth, speaker = open_synth(config.voice), open_speaker(config.voice)
     for line in play(config, chosen, synth, speaker, SystemClock()):
         put(line)

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from edge import app
-from edge.commands.shell import add_bundle, configured, put
+from edge import selection
+from edge.commands.shell import add_bundle, configured, loader, put
 from edge.core import photograph, picture
 from edge.core.bundle import Bundle
 from edge.core.errors import EXIT_OK, PictureError
@@ -25,6 +25,7 @@ from edge.drivers import files
 from edge.drivers.clock import SystemClock
 from edge.drivers.files import FilesCamera
 from edge.ports import Engine
+from edge.selection import Load
 from edge.settings import Config
 
 SILENCE = "(silence)"
@@ -39,17 +40,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the transcript."""
     config = configured(options)
-    for line in transcribe(config, options.folder, lambda bundle: open_engine(config, bundle)):
+    for line in transcribe(config, options.folder, lambda bundle: open_engine(config, bundle), loader(options)):
         put(one_line(line))  # a picture may be called anything
     return EXIT_OK
 
 
-def transcribe(config: Config, folder: Path, open_engine_: Callable[[Bundle], Engine]) -> Iterator[str]:
+def transcribe(
+    config: Config, folder: Path, open_engine_: Callable[[Bundle], Engine], load: Load = selection.load
+) -> Iterator[str]:
     """A line for each thing said, with the file it was said to; stills to which nothing is said get a line too.
 
     Raises BundleError, and HardwareError where there are no pictures.
     """
-    loaded = app.load(config, open_engine_)
+    loaded = load(config, open_engine_)
     speech = Speech(config.voice.language, loaded[0][0].manifest.currency)
     with contextlib.ExitStack() as closing:
         for _, engine in loaded:

@@ -11,14 +11,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge import app
-from edge.commands.shell import add_bundle, configured, put
+from edge import selection
+from edge.commands.shell import add_bundle, configured, loader, put
 from edge.core.bundle import Bundle
 from edge.core.errors import EXIT_OK, BundleError, HardwareError, Reason
 from edge.core.messages import Frame, Look, Observation, Pixels
 from edge.core.observe import Observer
 from edge.devices import Parts, parts
 from edge.ports import Camera, Engine
+from edge.selection import Load
 from edge.settings import Config
 
 SETTLE_S = 1.5  # of frames, in which a camera finds its exposure and focus
@@ -40,12 +41,12 @@ def _picture(text: str) -> Path:
 def run(options: argparse.Namespace) -> int:
     """Take it with the configured camera."""
     config = configured(options)
-    for line in take(config, parts(config), options.file):
+    for line in take(config, parts(config), options.file, loader(options)):
         put(line)
     return EXIT_OK
 
 
-def take(config: Config, devices: Parts, file: Path) -> Iterator[str]:
+def take(config: Config, devices: Parts, file: Path, load: Load = selection.load) -> Iterator[str]:
     """Write the picture to `file`; lines that say what is in it.
 
     Raises HardwareError where there is no picture or it cannot be written.
@@ -56,7 +57,7 @@ def take(config: Config, devices: Parts, file: Path) -> Iterator[str]:
     height, width = frame.pixels.shape[:2]
     yield f"picture    {file}, {width} x {height}"
     try:
-        loaded = app.load(config, devices.engine)
+        loaded = load(config, devices.engine)
     except BundleError as error:
         yield f"bundle     refused: {error}"
         return

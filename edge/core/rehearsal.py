@@ -18,7 +18,8 @@ from edge.core.ledger import Tally
 from edge.core.messages import Decision, Verdict
 
 AROUND_S = 1.0  # the shadow may see a note so much earlier, and its answers come so late
-LEAST_SHOWN = 6  # frames of a note, before its silence counts against the shadow
+LEAST_SHOWN = 6  # frames of a note, before its silence counts against the shadow,
+LEAST_SHARE = 0.4  # and of all that the one in use saw: who is shown little, on a busy device, cannot be sure in time
 LIKE = 300  # frames that are remembered: twenty seconds
 LONGEST_GAP_S = 1.0  # between frames, that counts as time looked at
 
@@ -39,7 +40,13 @@ class _Note:
     ended_s: float | None = None
     said: set[str] = field(default_factory=set)
     foreign: bool = False  # it was said as another currency's
+    frames: int = 0  # in which it was to be seen
     shown: int = 0  # of its frames, to the shadow
+
+    @property
+    def was_shown(self) -> bool:
+        """Whether the shadow saw enough of it to say something."""
+        return self.shown >= max(LEAST_SHOWN, LEAST_SHARE * self.frames)
 
 
 class Rehearsal:
@@ -68,6 +75,8 @@ class Rehearsal:
             self._like.append(t_s)
         for decision in decisions:
             self._take(decision)
+        if note and self.in_view:
+            self._notes[-1].frames += 1
         self._judge_those_gone()
 
     def _take(self, decision: Decision) -> None:
@@ -116,7 +125,7 @@ class Rehearsal:
             return  # the others of the pocket would have had a word in it
         if note.said and said:
             self._add(**{"alike" if said <= note.said else "otherwise": 1})
-        elif note.said and note.shown >= LEAST_SHOWN:
+        elif note.said and note.was_shown:
             self._add(silent=1)
         elif said:
             self._add(alone=1)

@@ -203,11 +203,14 @@ class Shelf:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".changing").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            found = self.read()
-            if outcome is not None:
-                outcome = msgspec.structs.replace(outcome, wall_s=self.now_s())
-            found = found.changed(currency, change(found.line(currency)), outcome)
+            found = self._changed(currency, change, outcome)
             whole.write(self.folder / RECORD, msgspec.json.encode(found), lasting=True)
+
+    def _changed(self, currency: str, change: Callable[[Line], Line], outcome: Outcome | None) -> Record:
+        found = self.read()
+        if outcome is not None:
+            outcome = msgspec.structs.replace(outcome, wall_s=self.now_s())
+        return found.changed(currency, change(found.line(currency)), outcome)
 
     def _forget_old(self, currency: str) -> None:
         line, there = self.line(currency), self.entries(currency)
@@ -217,6 +220,37 @@ class Shelf:
                 with contextlib.suppress(OSError):
                     gone = self.path(entry).rename(self.folder / f"{STAGING}{os.getpid()}-{entry}")
                     _remove(gone)
+
+
+class Glance(Shelf):
+    """The same store for whoever only looks: what would be written down is remembered here, and nowhere else."""
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(state)
+        self.noted: list[Outcome] = []
+        self._record: Record | None = None
+
+    def unseen(self) -> str:
+        """Why it cannot be told what is installed, a sentence; "" where it can."""
+        try:
+            list(self.folder.iterdir())
+            (self.folder / RECORD).open("rb").close()
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            why = f"what lies in {self.folder} may not be seen by you ({error.strerror})"
+            return f"{why}: the settings' own bundle is taken here, and the device may use another; try it with sudo"
+        return ""
+
+    def read(self) -> Record:
+        """As it stands, with all that was remembered here."""
+        if self._record is None:
+            self._record = super().read()
+        return self._record
+
+    def _change(self, currency: str, change: Callable[[Line], Line], outcome: Outcome | None = None) -> None:
+        self._record = self._changed(currency, change, outcome)
+        self.noted += [outcome] if outcome is not None else []
 
 
 def _remove(folder: Path) -> None:

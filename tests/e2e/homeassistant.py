@@ -141,6 +141,10 @@ class HomeAssistant:
         """Press a button of its page."""
         assert self._ask("/api/services/button/press", {"entity_id": entity}) is not None
 
+    def install(self, entity: str) -> None:
+        """Press the button of an update."""
+        assert self._ask("/api/services/update/install", {"entity_id": entity}) is not None
+
     def tokens_of_the_page(self) -> str:
         """What its page keeps in the browser of somebody who has signed in, as JSON."""
         kept = {"hassUrl": self.url, "clientId": f"{self.url}/", "expires": int((time.time() + 1800) * 1000)}

@@ -12,12 +12,18 @@ from typing import Any
 import pytest
 
 from deploy import demo
+from deploy.sign import told
 from edge.core import discovery, wire
 from edge.core.messages import Fault, Recovered
+from edge.core.news import News
+from edge.core.seal import Claim
 from edge.core.stands import Stands
+from tests import sealed
+from tests.certificates import authority
 from tests.e2e import chromium
 from tests.e2e.homeassistant import HomeAssistant
 from tests.ports.standins import Mosquitto, require_mosquitto
+from tests.site import Site
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]  # its environment may have to be made first
 
@@ -36,13 +42,14 @@ class Daemon:
         self._folder, self._port = folder, port
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, discovery: bool = True, share: str = "amounts") -> None:
+    def start(self, *, discovery: bool = True, share: str = "amounts", model: str = "") -> None:
         settings, state = self._folder / "edge.toml", self._folder / "state"
         state.mkdir(exist_ok=True)
         text = demo.DEVICE.format(replay=demo.REPLAY, port=self._port, name=NAME, interval_s=1.0)
         voice = f'[voice]\ndriver = "wav"\npath = "{self._folder}/said.wav"'
         telemetry = f'[mqtt]\ndiscovery = {str(discovery).lower()}\ncommands = true\nshare = "{share}"'
         text = text.replace('[voice]\ndriver = "none"', voice).replace("[mqtt]", telemetry)
+        text = text.replace("[model]", f"[model]\n{model}")
         settings.write_text(text, encoding="utf-8")
         self._process = demo.start_daemon(settings, state)
 
@@ -153,6 +160,43 @@ def test_a_press_on_the_page_repeats_and_is_answered_once(
     answers = [json.loads(line.split(" ", 2)[2]) for line in said.splitlines()]
     assert [(answer["verb"], answer["ok"]) for answer in answers] == [("repeat", True)] * 2
     assert len({answer["id"] for answer in answers}) == 2
+
+
+def test_a_bundle_that_its_owner_announced_is_installed_by_the_button_of_its_update(
+    home: HomeAssistant, daemon: Daemon, broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority(tmp_path)))
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    site, file, update = Site(tmp_path), sealed.make(tmp_path, "0.2.0"), entity("update", "bundle")
+    publish = ["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-r", "-t", "saynote/newest/bundle/XTS"]
+
+    def shows(state: str, **attributes: Any) -> bool:
+        found = home.states().get(update, {"state": "", "attributes": {}})
+        return found["state"] == state and attributes.items() <= found["attributes"].items()
+
+    def summary() -> str:
+        return str(home.states()[update]["attributes"]["release_summary"])
+
+    try:
+        daemon.start(model=f'keys = "{sealed.trusting(tmp_path / "keys")}"\nshadow_s = 1\nshadow_notes = 1')
+        home.until(lambda: shows("off", installed_version="0.1.0", latest_version="0.1.0"))
+        manifest = sealed.CONFIGURED["XTS"]
+        claim = Claim(manifest.name, "0.2.0", "XTS", manifest.digest)
+        news = told(News(claim, f"{site.url}/it", "https://example.org/releases"), sealed.pair().secret_key)
+        subprocess.run([*publish, "-s"], input=news, check=True, timeout=60)
+        page = {"title": "saynote bundle XTS", "release_url": "https://example.org/releases"}
+        home.until(lambda: shows("on", installed_version="0.1.0", latest_version="0.2.0", **page))
+        assert site.asked == [], "it waits for the press"
+        home.install(update)
+        home.until(lambda: summary().startswith("Not installed: ") and "answers 404" in summary())
+        site.files["/it"] = file.read_bytes()
+        home.install(update)
+        home.until(lambda: shows("off", installed_version="0.2.0", latest_version="0.2.0"))
+        assert " notes alike, 0 otherwise" in summary()
+    finally:
+        site.close()
+        subprocess.run([*publish, "-n"], check=True, timeout=60)
 
 
 def test_each_trouble_of_a_part_is_told_once_by_its_problem_entity(home: HomeAssistant, broker: Mosquitto) -> None:

@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edge import app
@@ -18,6 +20,7 @@ from edge.core.errors import EXIT_BUNDLE, EXIT_CONFIG, EXIT_OK
 from edge.core.seal import Claim
 from edge.core.shelf import Shelf
 from tests import sealed
+from tests.devices import fake_engine
 
 Call = Callable[..., tuple[int, str]]
 
@@ -60,6 +63,28 @@ def test_bundles_are_listed_used_and_rolled_back(call: Call, tmp_path: Path) -> 
     assert call("use", "configured") == (EXIT_OK, "configured is used from now on\n")
     code, said = call("rollback")
     assert (code, "there is nothing to go back to" in said) == (EXIT_BUNDLE, True)
+
+
+def test_other_commands_mean_the_bundle_that_the_daemon_would_use(
+    call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.commands.replay.open_engine", lambda _config, bundle: fake_engine(bundle))
+    entry, config = put(tmp_path, "0.2.0"), str(tmp_path / "edge.toml")
+    shelf, picture = Shelf(tmp_path / "state"), tmp_path / "pictures" / "a.png"
+    picture.parent.mkdir()
+    cv2.imwrite(str(picture), np.zeros((48, 64, 3), np.uint8))
+    main(["check", "--config", config])
+    assert capsys.readouterr().out.endswith("# the bundle 'xts' is used\n")
+    call("use", entry)
+    sentence = f"the installed bundle {entry} is used in place of 'xts', on trial\n"
+    main(["check", "--config", config])
+    assert capsys.readouterr().out.endswith(f"# {sentence}")
+    before = shelf.read()
+    assert main(["replay", str(picture.parent), "--config", config]) == EXIT_OK
+    assert f"saynote: {sentence}" in capsys.readouterr().err
+    assert main(["replay", str(picture.parent), "--config", config, "--bundle", "xts"]) == EXIT_OK
+    assert entry not in capsys.readouterr().err, "who names one by hand means that one"
+    assert shelf.read() == before, "to look counts no start"
 
 
 def test_what_is_not_here_cannot_be_used(call: Call, tmp_path: Path) -> None:

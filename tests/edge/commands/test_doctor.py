@@ -30,6 +30,8 @@ from edge.core.errors import (
     TransientError,
 )
 from edge.core.messages import Frame, Pixels
+from edge.core.seal import Claim
+from edge.core.shelf import Shelf
 from edge.drivers import mqtt
 from edge.drivers.access import Account, own_account
 from edge.drivers.fake import (
@@ -42,6 +44,7 @@ from edge.drivers.fake import (
     FakeSynth,
 )
 from edge.settings import ButtonConfig, CameraConfig, Config, ModelConfig, MqttConfig, VoiceConfig
+from tests import sealed
 from tests.devices import fake_engine, fake_parts
 
 CONFIG = Config(model=ModelConfig(bundle="xts"))
@@ -124,6 +127,24 @@ def test_several_problems_are_counted_and_the_first_fault_is_said_and_gives_the_
     assert doctor.summary(examined, found) == "3 problems found. The model is damaged, I cannot read notes"
     assert "labels.txt is damaged" in next(finding.found for finding in found if finding.part == "bundle")
     assert all(finding.to_do for finding in found if finding.state in doctor.PROBLEMS)
+
+
+def test_the_bundle_that_is_examined_is_the_one_that_the_daemon_would_use(tmp_path: Path) -> None:
+    examined = patient(tmp_path)
+    shelf = Shelf(examined.state)
+    with shelf.installing(), shelf.staging() as folder:
+        made = sealed.bundle(folder / "b", "0.2.0")
+        entry = shelf.keep(made, Claim.of(bundles.about(made)))
+    shelf.promote("XTS", entry, sealed.CONFIGURED["XTS"])
+    before = shelf.read()
+    found = next(finding for finding in examine(examined) if finding.part == "bundle")
+    assert (found.state, f"the installed bundle {entry} is used" in found.found) == (State.OK, True)
+    (shelf.path(entry) / bundles.LABELS).write_text("5\n")
+    found = next(finding for finding in examine(examined) if finding.part == "bundle")
+    assert found.state is State.WARNING
+    assert f"{entry} is left at the next start: " in found.found
+    assert "xts 0.1.0" in found.found
+    assert shelf.read() == before, "it changes nothing"
 
 
 def test_a_fault_comes_before_a_warning_that_was_found_earlier(tmp_path: Path) -> None:

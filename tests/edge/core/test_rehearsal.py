@@ -13,11 +13,12 @@ NOTE, GAP = 20, 30  # frames
 
 
 def rehearsed(
-    notes: list[tuple[str, str]], *, shown: bool = True, late: int = 0, begin: int = 0, currency: str = ""
+    notes: list[tuple[str, str]], *, every: int = 1, late: int = 0, begin: int = 0, currency: str = ""
 ) -> Tally:
     """A note for each pair: what the bundle in use says to it and what the shadow does, each in its fourth frame.
 
-    `late`: frames by which the shadow's answer comes later; `begin`: the frame at which the comparison begins.
+    `every`: so many frames the shadow is shown one; `late`: frames by which its answer comes later; `begin`: the frame
+    at which the comparison begins.
     """
     rehearsal, answers = Rehearsal("XTS", Tally()), []
     for number in range((NOTE + GAP) * len(notes) + GAP):
@@ -37,7 +38,7 @@ def rehearsed(
         rehearsal.live(t_s, found, present)
         while answers and answers[0][0] <= number:
             _, asked_s, amounts = answers.pop(0)
-            if shown and asked_s >= begin / RATE:
+            if round(asked_s * RATE) % every == 0 and asked_s >= begin / RATE:
                 rehearsal.shadow(asked_s, amounts)
     return rehearsal.tally
 
@@ -76,9 +77,10 @@ def test_a_note_in_view_when_it_begins_is_no_proof_of_anything() -> None:
         assert counts(rehearsed([("50", "50"), ("100", "100")], begin=begin))[1:] == (0, 0, 0), begin
 
 
-def test_silence_to_what_was_not_shown_is_none() -> None:
-    assert LEAST_SHOWN < NOTE
-    assert counts(rehearsed([("50", "50")], shown=False)) == (0, 0, 0, 0)
+@pytest.mark.parametrize(("every", "silent"), [(1, 1), (2, 1), (3, 0), (1000, 0)])
+def test_silence_to_what_was_hardly_shown_is_none(every: int, silent: int) -> None:
+    assert LEAST_SHOWN < NOTE / 2
+    assert counts(rehearsed([("50", "")], every=every)) == (0, 0, silent, 0)
 
 
 def test_a_note_of_another_currency_is_the_others_affair() -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
 import io
-import ssl
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +10,8 @@ import pytest
 
 from edge.core.errors import BundleError, EdgeError, TransientError
 from edge.drivers.fetch import fetch, require_https
-from tests.certificates import authority, vouched
+from tests.certificates import authority
+from tests.site import Site
 
 
 def fetched(source: str, most_bytes: int = 1000, whole_s: float = 60.0) -> bytes:
@@ -44,48 +42,16 @@ def test_from_afar_only_an_https_address_is_taken(given: str) -> None:
         require_https(given)
 
 
-class _Answers(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        other = {"/on": "/data", "/out": "http://127.0.0.1/data", "/file": "file:///etc/passwd", "/round": "/round"}
-        if self.path in other:
-            self.send_response(302)
-            self.send_header("Location", other[self.path])
-            self.end_headers()
-            return
-        if self.path == "/missing":
-            self.send_error(404)
-            return
-        body = b"data" if self.path in ("/data", "/short") else bytes(100_000)
-        self.send_response(200)
-        if self.path != "/endless":
-            self.send_header("Content-Length", str(len(body) + (5 if self.path == "/short" else 0)))
-        self.end_headers()
-        try:
-            self.wfile.write(body)
-            while self.path == "/endless":
-                self.wfile.write(body)
-        except OSError:
-            pass
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority(tmp_path)))
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    certificate, key = vouched(tmp_path, "site")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"https://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    found = Site(tmp_path)
+    found.files |= {"/data": b"data", "/large": bytes(100_000)}
+    found.onward |= {"/on": "/data", "/out": "http://127.0.0.1/data", "/file": "file:///etc/passwd", "/round": "/round"}
+    yield found.url
+    found.close()
 
 
 @pytest.mark.integration
