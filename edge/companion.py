@@ -3,7 +3,8 @@
     parent   a header and the frame's pixels, when the last one was answered
     child    one JSON line: which amounts it would have said, and how much processor time the frame took
 
-It has one thread, the lowest priority and limits, so what is spoken does not wait for it. It ends with its parent.
+It has one thread and limits, and runs where a core has nothing else to do (SCHED_IDLE): with a low priority alone it
+may finish its slice of milliseconds each time that a thread of the one in use wakes. It ends with its parent.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,66 +31,119 @@ from edge.core.rehearsal import Answer
 ROOT = Path(__file__).resolve().parents[1]
 CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from edge import companion; companion.serve(*sys.argv[2:])"
 HEADER = struct.Struct("<qdII")  # seq, t_s, height, width
-PATIENCE_S = 60.0  # a Pi that does much else may be slow; a child that hangs is no bundle for it
+# For each answer. A device that does much else lets it wait for long, and the bundle cannot help that.
+PATIENCE_S = 1800.0
+PATIENCE_CPU_S = 60.0
 LINE_MOST_BYTES = 64 << 10
 GRACE_S = 2.0
+IDLE = getattr(os, "SCHED_IDLE", 0)  # Linux alone has it
 
 
 class Companion:
-    """The other process, with one bundle; asked from one thread."""
+    """The other process, with one bundle; for one thread, which never waits long for it."""
 
-    def __init__(self, folder: Path, runtime: str) -> None:
-        """Raises BundleError where it cannot be started, or refuses the bundle."""
+    def __init__(self, folder: Path, runtime: str, *, policy: int = IDLE) -> None:
+        """`policy`: the scheduler's, by its number in `os`.
+
+        Raises BundleError where it cannot be started; a bundle that it refuses is told by `answer`.
+        """
         quiet = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         quiet.pop("NOTIFY_SOCKET", None)  # it is not the service
-        command = [sys.executable, "-c", CHILD, str(ROOT), str(folder), runtime]
+        command = [sys.executable, "-c", CHILD, str(ROOT), str(folder), runtime, str(policy)]
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=quiet, bufsize=0
             )
         except OSError as error:
             raise BundleError(f"its shadow cannot be started: {error.strerror}") from error
-        try:
-            self._answer()
-        except BundleError:
-            self.close()
-            raise
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._to, self._from = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._to, False)
+        self._greeted = False  # it has loaded the bundle
+        self._unsent: deque[memoryview] = deque()
+        self._line = b""  # of an answer, as far as it is here
+        self._patience()
 
     @property
     def pid(self) -> int:
         """Of the other process."""
         return self._process.pid
 
-    def look(self, frame: Frame) -> Answer:
-        """What it makes of `frame`; waits for it. Raises BundleError once it has broken down."""
+    def lend(self, frame: Frame) -> None:
+        """Have it look at `frame`, whose pixels must stay as they are until it has answered."""
         height, width = frame.pixels.shape[:2]
-        assert self._process.stdin is not None
+        header = HEADER.pack(frame.seq, frame.t_s, height, width)
+        self._unsent.extend(memoryview(part).cast("B") for part in (header, np.ascontiguousarray(frame.pixels).data))
+        if self._greeted:
+            self._patience()
+
+    def answer(self, within_s: float) -> Answer | None:
+        """What it makes of the frame that it was lent; None: it is not done `within_s`.
+
+        Raises BundleError once it has refused the bundle, or has broken down.
+        """
+        until_s = time.monotonic() + within_s
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._from, selectors.EVENT_READ)
+            if self._unsent:
+                waiting.register(self._to, selectors.EVENT_WRITE)
+            while ready := waiting.select(max(0.0, until_s - time.monotonic())):
+                for key, _ in ready:
+                    if key.fd == self._from and (found := self._read()) is not None:
+                        return found
+                    if key.fd == self._to and not self._send():
+                        waiting.unregister(self._to)
+        if self._cpu_s() > self._until_cpu_s:
+            raise BundleError(f"in the shadow it gave no answer in {PATIENCE_CPU_S:.0f} s of computing")
+        if time.monotonic() > self._until_s:
+            raise BundleError(f"in the shadow it gave no answer in {PATIENCE_S:.0f} s")
+        return None
+
+    def _patience(self) -> None:
+        self._until_s, self._until_cpu_s = time.monotonic() + PATIENCE_S, self._cpu_s() + PATIENCE_CPU_S
+
+    def _send(self) -> bool:
+        """Whether there is more to be sent."""
+        part = self._unsent.popleft()
         try:
-            for part in (HEADER.pack(frame.seq, frame.t_s, height, width), np.ascontiguousarray(frame.pixels).data):
-                _write(self._process.stdin.fileno(), memoryview(part).cast("B"))
+            part = part[os.write(self._to, part) :]
+        except BlockingIOError:
+            pass
         except OSError:
             raise BundleError(self._end()) from None
-        return self._answer()
+        if part:
+            self._unsent.appendleft(part)
+        return bool(self._unsent)
 
-    def _answer(self) -> Answer:
-        assert self._process.stdout is not None
-        line, until_s = b"", time.monotonic() + PATIENCE_S
-        with selectors.DefaultSelector() as waiting:
-            waiting.register(self._process.stdout, selectors.EVENT_READ)
-            while not line.endswith(b"\n"):
-                if not waiting.select(max(0.0, until_s - time.monotonic())):
-                    raise BundleError(f"in the shadow it did not answer within {PATIENCE_S:.0f} s")
-                piece = os.read(self._process.stdout.fileno(), LINE_MOST_BYTES)
-                line += piece
-                if not piece or len(line) > LINE_MOST_BYTES:
-                    raise BundleError(self._end())
+    def _read(self) -> Answer | None:
+        """An answer, once it is whole."""
+        piece = os.read(self._from, LINE_MOST_BYTES)
+        self._line += piece
+        if not piece or len(self._line) > LINE_MOST_BYTES:
+            raise BundleError(self._end())
+        if not self._line.endswith(b"\n"):
+            return None
+        line, self._line = self._line, b""
         try:
             answer = msgspec.json.decode(line, type=Answer)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise BundleError("in the shadow it gave no answer that can be read") from error
         if answer.why:
             raise BundleError(answer.why)
-        return answer
+        if self._greeted:
+            return answer
+        self._greeted = True
+        self._patience()
+        return None
+
+    def _cpu_s(self) -> float:
+        """Processor time that it has used; 0 where the system does not tell."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        except (OSError, ValueError, IndexError):
+            return 0.0
 
     def _end(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -106,12 +161,7 @@ class Companion:
                     stream.close()
 
 
-def _write(handle: int, data: memoryview) -> None:
-    while data:
-        data = data[os.write(handle, data) :]
-
-
-def serve(folder: str, runtime: str) -> NoReturn:
+def serve(folder: str, runtime: str, policy: str) -> NoReturn:
     """In that other process: answer frames until there are no more."""
     from edge.confined import load_confined
     from edge.core.pocket import Pocket
@@ -121,6 +171,8 @@ def serve(folder: str, runtime: str) -> NoReturn:
     except Exception as error:  # noqa: BLE001 -- whatever it is, the parent is told
         _say(Answer(why=brief(str(error), 300)))
         os._exit(1)
+    with contextlib.suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, int(policy), os.sched_param(0))
     _say(Answer())
     pocket = Pocket([(bundle, engine.invoke)], time.perf_counter)
     while header := sys.stdin.buffer.read(HEADER.size):

@@ -125,8 +125,14 @@ class Broker(Protocol):
 class Shadow(Protocol):
     """A bundle that looks at frames unheard, somewhere apart: what breaks there breaks there."""
 
-    def look(self, frame: Frame) -> Answer:
-        """What it makes of `frame`; waits for it. Raises BundleError once it has broken down."""
+    def lend(self, frame: Frame) -> None:
+        """Have it look at `frame`, which stays as it is until it has answered; the next one after that."""
+
+    def answer(self, within_s: float) -> Answer | None:
+        """What it makes of that frame; None: it is not done `within_s`.
+
+        Raises BundleError once it has refused its bundle, or has broken down.
+        """
 
     def close(self) -> None:
         """End it; may be called twice."""

@@ -412,6 +412,8 @@ class _Running:
         self.place, self.entry, self.shadow = place, entry, shadow
         self._rehearsal = Rehearsal(place.currency, tally)
         self._offered: Frame | None = None
+        self._lent = False  # that one is before the shadow
+        self._forgotten = False  # and its answer does not count
         self._noted: deque[tuple[float, list[Decision], bool]] = deque(maxlen=BACKLOG)
         self._cpu_ms: deque[float] = deque(maxlen=200)
         self._in_view = False
@@ -442,14 +444,30 @@ class _Running:
     def turn(self) -> None:
         """Take what was noted, and show what was lent. Raises BundleError where the shadow breaks down."""
         frame = self._offered
+        if len(self._noted) == BACKLOG:
+            self._forget()
         # No further than the frame that is lent: its answer must be there before its note is judged.
         while self._noted and (frame is None or self._noted[0][0] <= frame.t_s):
             self._rehearsal.live(*self._noted.popleft())
-        if frame is not None:
-            answer = self.shadow.look(frame)
+        if frame is None:
+            return
+        if not self._lent:
+            self.shadow.lend(frame)
+            self._lent = True
+        answer = self.shadow.answer(POLL_S)
+        if answer is None:
+            return
+        if not self._forgotten:
             self._rehearsal.shadow(frame.t_s, answer.amounts)
-            self._cpu_ms.append(answer.cpu_ms)
-            self._offered = None
+        self._cpu_ms.append(answer.cpu_ms)
+        self._lent = self._forgotten = False
+        self._offered = None
+
+    def _forget(self) -> None:
+        """The shadow gets so little of the processor that it answers to what was a minute ago: nothing is compared."""
+        self._rehearsal = Rehearsal(self.place.currency, self.tally)
+        self._noted.clear()
+        self._forgotten = self._offered is not None
 
     def slow_ms(self, interval_ms: float) -> float:
         """The processor time of a picture, where that is too much; else 0."""

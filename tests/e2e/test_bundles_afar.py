@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from edge.core.news import News
 from edge.core.seal import Claim
 from tests import sealed
 from tests.certificates import authority
+from tests.e2e.favour import favour_shadow_of
 from tests.ports.standins import Mosquitto, require_mosquitto
 from tests.site import ENDLESS, SHORT, Site
 
@@ -69,8 +71,12 @@ class Device:
         return [payload for _, payload in self._said if payload.get("kind") == kind]
 
     def until(self, true: Callable[[], bool]) -> None:
+        deadline_s = time.monotonic() + PATIENCE_S
         with self._changed:
-            if not self._changed.wait_for(true, PATIENCE_S):
+            while not self._changed.wait_for(true, 1.0) and time.monotonic() < deadline_s:
+                if self._daemon is not None:
+                    favour_shadow_of(self._daemon.pid)
+            if not true():
                 log = (self.state / demo.LOG).read_text(errors="replace")[-3000:]
                 raise AssertionError(f"{[payload for _, payload in self._said][-5:]}\n{log}")
 

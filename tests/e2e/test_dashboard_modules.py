@@ -135,6 +135,27 @@ def test_a_newer_format_is_a_sign_of_life_and_nothing_else(browser: Any) -> None
     assert (found["foreign"], found["health"], found["heard_ms"]) == (True, None, NOW_MS)
 
 
+ARRIVED = {"entry": "INR-1.1.0-41d07be3", "what": "in the shadow", "why": "", "alike": 3, "otherwise": 0}
+
+
+@pytest.mark.parametrize(
+    ("newest", "arrived", "line"),
+    [
+        ({"version": "1.2.0"}, None, "1.0.0; 1.2.0 is to be had"),
+        (None, ARRIVED, "1.0.0; INR-1.1.0-41d07be3 in the shadow (3 notes alike, 0 otherwise)"),
+        (None, {**ARRIVED, "alike": None, "why": "slow"}, "1.0.0; INR-1.1.0-41d07be3 in the shadow: slow"),
+        ("1.2.0", 5, "1.0.0"),
+    ],
+)
+def test_of_a_bundle_it_says_what_is_to_be_had_and_what_the_shadow_has_shown(
+    browser: Any, newest: Any, arrived: Any, line: str
+) -> None:
+    bundle = {"currency": "INR", "version": "1.0.0", "newest": newest, "arrived": arrived}
+    found = read(browser, "saynote/hall/state", state(bundles=[bundle, None, 5]))["bundles"]
+    assert script(browser, "return given[0].map(words.bundleLine);", found) == [line]
+    assert read(browser, "saynote/hall/state", state())["bundles"] == [], "an older version"
+
+
 def test_the_name_in_a_payload_does_not_count(browser: Any) -> None:
     assert read(browser, "saynote/hall/health", health(device="other"))["device"] == "hall"
 

@@ -21,6 +21,7 @@ from edge.core.stands import Stands
 from tests import sealed
 from tests.certificates import authority
 from tests.e2e import chromium
+from tests.e2e.favour import favour_shadow_of
 from tests.e2e.homeassistant import HomeAssistant
 from tests.ports.standins import Mosquitto, require_mosquitto
 from tests.site import Site
@@ -52,6 +53,10 @@ class Daemon:
         text = text.replace("[model]", f"[model]\n{model}")
         settings.write_text(text, encoding="utf-8")
         self._process = demo.start_daemon(settings, state)
+
+    def favour_its_shadow(self) -> None:
+        assert self._process is not None
+        favour_shadow_of(self._process.pid)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         process, self._process = self._process, None
@@ -192,7 +197,8 @@ def test_a_bundle_that_its_owner_announced_is_installed_by_the_button_of_its_upd
         home.until(lambda: summary().startswith("Not installed: ") and "answers 404" in summary())
         site.files["/it"] = file.read_bytes()
         home.install(update)
-        home.until(lambda: shows("off", installed_version="0.2.0", latest_version="0.2.0"))
+        in_use = {"installed_version": "0.2.0", "latest_version": "0.2.0"}
+        home.until(lambda: (daemon.favour_its_shadow(), shows("off", **in_use))[1])
         assert " notes alike, 0 otherwise" in summary()
     finally:
         site.close()

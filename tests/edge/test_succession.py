@@ -92,12 +92,19 @@ class Looker:
     def __init__(self, world: World, then: Callable[[str], str] = lambda label: label, cpu_ms: float = 1.0) -> None:
         self._world, self._then, self._cpu_ms = world, then, cpu_ms
         self._before = "background"
+        self._frame: Frame | None = None
         self.looks = 0
         self.closed = False
 
-    def look(self, frame: Frame) -> Answer:
+    def lend(self, frame: Frame) -> None:
+        assert self._frame is None, "one at a time"
+        self._frame = frame
+
+    def answer(self, within_s: float) -> Answer | None:
+        assert self._frame is not None, "nothing was lent"
         self.looks += 1
-        label, before, self._before = frame.name, self._before, frame.name
+        label, before, self._before = self._frame.name, self._before, self._frame.name
+        self._frame = None
         new = label != before and label != "background"
         return Answer((self._then(label),) if new and self._then(label) else (), self._cpu_ms)
 
@@ -168,6 +175,14 @@ class Stage:
             while (running := self.succession._rehearsal) is not None and not running.idle:
                 assert time.monotonic() < deadline_s, (self.told, self.shelf.read())
                 breath.wait(0.0005)
+
+    def show_until(self, true: Callable[[], bool]) -> None:
+        """Frames, whether the shadow keeps up or not."""
+        deadline_s, breath = time.monotonic() + PATIENCE_S, threading.Event()
+        while not true():
+            assert time.monotonic() < deadline_s, (self.told, self.shelf.read())
+            self.show_some(1)
+            breath.wait(0.001)
 
     def show_some(self, number: int) -> None:
         for frame in itertools.islice(self._frames, number):
@@ -270,16 +285,53 @@ def test_one_that_does_not_do_well_in_the_shadow_is_never_heard(
 
 def test_one_that_breaks_down_in_the_shadow_is_refused(tmp_path: Path, stages: list[Stage]) -> None:
     class Breaking(Looker):
-        def look(self, frame: Frame) -> Answer:
+        def answer(self, within_s: float) -> Answer | None:
             if self.looks == 7:
                 raise BundleError("in the shadow it broke down (signal 11)")
-            return super().look(frame)
+            return super().answer(within_s)
 
     put(tmp_path)
     stage = staged(stages, tmp_path, shadow=Breaking)
     stage.show(lambda: "refused" in stage.whats())
     assert stage.told[-1][2].endswith("(signal 11)")
     assert stage.seen == list(range(len(stage.seen)))
+
+
+class Starved(Looker):
+    """One that gets nothing of the processor until it is `fed`."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.fed, self.waited = False, False
+
+    def answer(self, within_s: float) -> Answer | None:
+        if self.fed:
+            return super().answer(within_s)
+        self.waited = True
+        threading.Event().wait(0.001)
+        return None
+
+
+def test_one_that_gets_no_processor_is_waited_for_and_compared_once_it_gets_some(
+    tmp_path: Path, stages: list[Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.succession.BACKLOG", 64)
+    entry, stage = put(tmp_path), staged(stages, tmp_path, shadow=Starved)
+    stage.show_until(lambda: len(stage.seen) > 500 and stage.shadows[0].waited)  # type: ignore[attr-defined]
+    assert (stage.whats(), stage.shelf.line("XTS").candidate) == (["in the shadow"], entry)
+    stage.shadows[0].fed = True  # type: ignore[attr-defined]
+    stage.show(lambda: "switched" in stage.whats())
+    assert stage.compared[-1][1].otherwise == stage.compared[-1][1].silent == 0
+
+
+def test_what_a_person_chooses_is_taken_up_while_the_shadow_gets_no_processor(
+    tmp_path: Path, stages: list[Stage]
+) -> None:
+    entry, stage = put(tmp_path), staged(stages, tmp_path, shadow=Starved)
+    stage.show_until(lambda: bool(stage.shadows) and stage.shadows[0].waited)  # type: ignore[attr-defined]
+    stage.shelf.promote("XTS", entry, XTS, "asked for")
+    stage.show_until(lambda: stage.switches == ["0.2.0"])
+    assert stage.shadows[0].closed  # type: ignore[attr-defined]
 
 
 def test_with_no_money_in_view_it_waits_however_long(tmp_path: Path, stages: list[Stage]) -> None:

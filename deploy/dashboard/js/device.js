@@ -3,7 +3,7 @@
 import { define, element, mark, put, table, turn } from "./dom.js";
 import { knowsFaults, need } from "./fleet.js";
 import { lastAmount } from "./list.js";
-import { NEEDS, NONE, ago, bytes, celsius, counted, happened, moment, money, seconds, span, time, whole } from "./words.js";
+import { NEEDS, NONE, ago, bundleLine, bytes, celsius, counted, happened, moment, money, seconds, span, time, whole } from "./words.js";
 
 const NO_MONTH = "This device has not sent its month; devices of older versions keep none.";
 const EMPTY_MONTH = "Its month has no day yet: it was switched on just now, or no time server has set its clock, so that it does not know the day.";
@@ -135,6 +135,7 @@ function facts(device) {
     ["Free on the disk", bytes(health?.disk_free_bytes)],
     ["Version", device.daemon || NONE],
     ["Bundle", device.bundle || NONE],
+    ...(state?.bundles ?? []).filter(({ newest, arrived }) => newest || arrived).map((one) => [`Bundle ${one.currency}`, bundleLine(one)]),
     ["It shares", SHARES[state?.share] ?? NONE],
   ];
   return pairs.filter(([, value]) => value !== NONE); // what it does not send would only be noise

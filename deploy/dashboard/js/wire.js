@@ -109,8 +109,26 @@ const BODIES = {
     uptime_s: number(raw.uptime_s, 0, MANY),
     faults: list(raw.faults).map((one) => ({ ...fault(one), since_t_s: number(one.since_t_s, 0, MANY) })),
     share: ["health", "counts", "amounts"].includes(raw.share) ? raw.share : "",
+    bundles: list(raw.bundles).map(bundle),
   }),
   summary: (raw) => ({ days: list(raw.days).filter((one) => DAY.test(one.day)).map(day) }),
+};
+
+const object = (raw) => (raw !== null && typeof raw === "object" ? raw : null);
+
+const bundle = (raw) => ({
+  currency: currency(raw.currency),
+  version: words(raw.version, 64),
+  newest: words(object(raw.newest)?.version, 64),
+  arrived: arrived(object(raw.arrived)),
+});
+
+const arrived = (raw) => raw && {
+  entry: words(raw.entry, 64),
+  what: words(raw.what, 32),
+  why: words(raw.why, 200),
+  alike: count(raw.alike),
+  otherwise: count(raw.otherwise),
 };
 
 function lastOf(raw) {

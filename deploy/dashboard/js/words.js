@@ -73,6 +73,14 @@ export function troubles({ gone, fault, late }) {
 /** One line about a fault. */
 export const faultLine = ({ part, reason }) => (reason ? `${part}: ${reason}` : part);
 
+/** Which bundle of a currency is used, which is to be had, and what became of the one that came last. */
+export function bundleLine({ version, newest, arrived }) {
+  const compared = arrived && arrived.alike !== null
+    ? ` (${counted(arrived.alike, "note", "notes")} alike, ${whole(arrived.otherwise)} otherwise)` : "";
+  const came = arrived && `${arrived.entry} ${arrived.what}${arrived.why ? `: ${arrived.why}` : ""}${compared}`;
+  return [version || NONE, newest && `${newest} is to be had`, came].filter(Boolean).join("; ");
+}
+
 /** What happened, in words; `detail` apart. */
 export function happened(event) {
   switch (event.kind) {
