@@ -31,23 +31,18 @@ from edge.core.ledger import CONFIGURED, Line, Tally
 from edge.core.manifest import Manifest
 from edge.core.messages import NOTE_LIKE, Decision, Frame, Observation
 from edge.core.pocket import Pocket
-from edge.core.rehearsal import Rehearsal, verdict
+from edge.core.rehearsal import verdict
 from edge.core.shelf import Shelf
 from edge.loading import Loaded, load
 from edge.ports import Engine, Shadow
 from edge.settings import ModelConfig
+from edge.shadowing import NOTHING, SLOWER, SOME, Shadowing, with_numbers
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.5  # between two looks whether the store has changed
 REST_S = 30.0
-COUNT_EVERY_S = 60.0  # what the shadow has shown is written down so often, and with each note
-IDLE_EVERY = 5  # without a note in view only every so many frames are shown to the shadow
-SOME = 50  # frames by which slowness is judged
-SLOWER = 2.0  # than the one before, and than the camera's pictures come: too slow
-BACKLOG = 1024  # frames' outcomes that wait for the thread: over a minute
 CLOSE_S = 3.0
-NOTHING = Tally()
 
 
 class Looks(Protocol):
@@ -136,7 +131,7 @@ class Succession:
         self._lines: dict[str, Line] = {}  # as it was then
         self._due: _Due | None = None  # for the main loop, which takes it
         self._changing = threading.Lock()  # who reads where, against the thread
-        self._rehearsal: _Running | None = None
+        self._rehearsal: Shadowing | None = None
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="succession", daemon=True)
@@ -313,7 +308,7 @@ class Succession:
             self._switch(place, wanted)
         elif line.candidate and self._rehearsal is None:
             self._begin(place, line.candidate, line.tally)
-        elif self._rehearsal is not None and self._rehearsal.place is place and self._rehearsal.entry != line.candidate:
+        elif (running := self._rehearsal) and running.currency == place.currency and running.entry != line.candidate:
             self._end_rehearsal()
             if line.candidate:
                 self._begin(place, line.candidate, line.tally)
@@ -348,21 +343,21 @@ class Succession:
         try:
             shadow = self._open_shadow(self._shelf.path(entry))
         except BundleError as error:
-            self._refuse(place, entry, str(error))
+            self._refuse(place.currency, entry, str(error))
             return
         log.info("bundle %s is in the shadow of %s", entry, place.entry or CONFIGURED)
         if tally.since_wall_s is None:
             tally = msgspec.structs.replace(tally, since_wall_s=self._shelf.now_s())
-        self._rehearsal = _Running(place, entry, shadow, tally)
+        self._rehearsal = Shadowing(place.currency, entry, shadow, tally, lambda: list(place.ms))
         self._tell(entry, "in the shadow", "")
         self._compared(entry, tally)
 
-    def _rehearse(self, running: _Running) -> None:
+    def _rehearse(self, running: Shadowing) -> None:
         try:
             running.turn()
         except BundleError as error:
             self._end_rehearsal()
-            self._refuse(running.place, running.entry, str(error))
+            self._refuse(running.currency, running.entry, str(error))
             return
         model, tally = self._terms.model, running.tally
         slow_ms = running.slow_ms(self._terms.interval_ms)
@@ -378,11 +373,11 @@ class Succession:
             self._end_rehearsal()
             self._compared(running.entry, tally)
         if why:
-            self._refuse(running.place, running.entry, why, tally)
+            self._refuse(running.currency, running.entry, why, tally)
         elif over:
-            self._promote(running.place, running.entry, "", tally)
+            self._promote(self._place_of(running.currency), running.entry, "", tally)
         elif running.is_worth_counting():
-            self._shelf.count(running.place.currency, running.entry, tally)
+            self._shelf.count(running.currency, running.entry, tally)
             self._compared(running.entry, tally)
 
     def _end_rehearsal(self) -> None:
@@ -390,108 +385,19 @@ class Succession:
         if running is not None:
             running.shadow.close()
 
+    def _place_of(self, currency: str) -> _Place:
+        return next(place for place in self._places if place.currency == currency)
+
     # How many notes there were is for whoever stands at the device; who may hear of it afar, `compared` hears it.
 
     def _promote(self, place: _Place, entry: str, why: str, tally: Tally = NOTHING) -> None:
-        self._shelf.promote(place.currency, entry, place.manifest, _with(why, tally))
+        self._shelf.promote(place.currency, entry, place.manifest, with_numbers(why, tally))
         self._tell(entry, "switched", why)
 
-    def _refuse(self, place: _Place, entry: str, why: str, tally: Tally = NOTHING) -> None:
-        self._shelf.refuse(place.currency, entry, _with(why, tally))
+    def _refuse(self, currency: str, entry: str, why: str, tally: Tally = NOTHING) -> None:
+        self._shelf.refuse(currency, entry, with_numbers(why, tally))
         self._tell(entry, "refused", why)
 
     def _tell(self, entry: str, what: str, why: str) -> None:
         log.info("bundle %s: %s%s", entry or CONFIGURED, what, f": {why}" if why else "")
         self._told(entry or CONFIGURED, what, why)
-
-
-class _Running:
-    """One bundle in the shadow."""
-
-    def __init__(self, place: _Place, entry: str, shadow: Shadow, tally: Tally) -> None:
-        self.place, self.entry, self.shadow = place, entry, shadow
-        self._rehearsal = Rehearsal(place.currency, tally)
-        self._offered: Frame | None = None
-        self._lent = False  # that one is before the shadow
-        self._forgotten = False  # and its answer does not count
-        self._noted: deque[tuple[float, list[Decision], bool]] = deque(maxlen=BACKLOG)
-        self._cpu_ms: deque[float] = deque(maxlen=200)
-        self._in_view = False
-        self._seen = 0
-        self._counted, self._counted_s = tally, time.monotonic()
-
-    @property
-    def tally(self) -> Tally:
-        """What it has shown."""
-        return self._rehearsal.tally
-
-    def offer(self, frame: Frame) -> None:
-        """For the main loop: lend a frame, unless the last one is still looked at."""
-        self._seen += 1
-        if self._offered is None and (self._in_view or self._seen % IDLE_EVERY == 0):
-            self._offered = frame
-
-    @property
-    def idle(self) -> bool:
-        """Whether everything was taken."""
-        return self._offered is None and not self._noted
-
-    def note(self, t_s: float, decisions: list[Decision], note: bool) -> None:
-        """For the main loop: what the bundle in use made of it; `note`: something like one is to be seen in it."""
-        self._in_view = note
-        self._noted.append((t_s, decisions, note))
-
-    def turn(self) -> None:
-        """Take what was noted, and show what was lent. Raises BundleError where the shadow breaks down."""
-        frame = self._offered
-        if len(self._noted) == BACKLOG:
-            self._forget()
-        # No further than the frame that is lent: its answer must be there before its note is judged.
-        while self._noted and (frame is None or self._noted[0][0] <= frame.t_s):
-            self._rehearsal.live(*self._noted.popleft())
-        if frame is None:
-            return
-        if not self._lent:
-            self.shadow.lend(frame)
-            self._lent = True
-        answer = self.shadow.answer(POLL_S)
-        if answer is None:
-            return
-        if not self._forgotten:
-            self._rehearsal.shadow(frame.t_s, answer.amounts)
-        self._cpu_ms.append(answer.cpu_ms)
-        self._lent = self._forgotten = False
-        self._offered = None
-
-    def _forget(self) -> None:
-        """The shadow gets so little of the processor that it answers to what was a minute ago: nothing is compared."""
-        self._rehearsal = Rehearsal(self.place.currency, self.tally)
-        self._noted.clear()
-        self._forgotten = self._offered is not None
-
-    def slow_ms(self, interval_ms: float) -> float:
-        """The processor time of a picture, where that is too much; else 0."""
-        if len(self._cpu_ms) < SOME or len(self.place.ms) < SOME:
-            return 0.0
-        median = float(np.median(self._cpu_ms))
-        usual = float(np.median(list(self.place.ms)))
-        return median if median > max(SLOWER * usual, interval_ms) else 0.0
-
-    def is_worth_counting(self) -> bool:
-        """Whether what it has shown is to be written down: each note, and else each minute."""
-        now_s, tally = time.monotonic(), self.tally
-        notes = [(one.alike, one.otherwise, one.silent, one.alone) for one in (tally, self._counted)]
-        if notes[0] == notes[1] and now_s - self._counted_s < COUNT_EVERY_S:
-            return False
-        self._counted, self._counted_s = tally, now_s
-        return True
-
-
-def _with(why: str, tally: Tally) -> str:
-    if tally == NOTHING:
-        return why
-    shown = (
-        f"{tally.alike} notes alike, {tally.otherwise} otherwise, {tally.silent} silent, {tally.alone} alone, "
-        f"in {tally.seconds:.0f} s of pictures"
-    )
-    return f"{why}: {shown}" if why else shown

@@ -47,6 +47,7 @@ ELSEWHERE = {
     "edge/outlets/publisher.py": ["edge/outlets/test_telemetry.py"],
     "edge/outlets/rows.py": ["edge/outlets/test_outbox.py"],
     "edge/loading.py": ["edge/test_app.py", "edge/test_installer.py"],
+    "edge/shadowing.py": ["edge/test_succession.py"],
     "edge/settings.py": ["edge/test_config.py", "deploy/test_example_config.py"],
     "edge/ports.py": ["ports/test_camera.py", "ports/test_speaker.py", "ports/test_broker.py"],
     "training/check/condition.py": ["training/check/test_look.py"],

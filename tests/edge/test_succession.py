@@ -315,7 +315,7 @@ class Starved(Looker):
 def test_one_that_gets_no_processor_is_waited_for_and_compared_once_it_gets_some(
     tmp_path: Path, stages: list[Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.succession.BACKLOG", 64)
+    monkeypatch.setattr("edge.shadowing.BACKLOG", 64)
     entry, stage = put(tmp_path), staged(stages, tmp_path, shadow=Starved)
     stage.show_until(lambda: len(stage.seen) > 500 and stage.shadows[0].waited)  # type: ignore[attr-defined]
     assert (stage.whats(), stage.shelf.line("XTS").candidate) == (["in the shadow"], entry)
