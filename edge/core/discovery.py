@@ -128,7 +128,7 @@ def _update(key: str, name: str, currency: str) -> Entity:
     """Which bundle of a currency is used, which is to be had, and a button that installs that one.
 
     The press is a command without an address: the device takes what its owner has announced, and nothing that Home
-    Assistant says.
+    Assistant says. Newer versions of it refuse the whole for one null, or one key that they do not know.
     """
     mine = f"value_json.bundles | default([]) | selectattr('currency', 'eq', '{currency}') | list"
     told = (

@@ -1,6 +1,6 @@
 """A device is killed at any moment of a bundle's way: there is always a good bundle, and it always speaks.
 
-    make bundle-kills [KILLS=200]
+    make bundle-kills [KILLS=200]      other moments with SAYNOTE_SEED=18 before it
 
 Each kill comes a random while after a step of an installation, of `use`, of `rollback`, or somewhere in the life of a
 daemon that takes the bundle from the shadow into use. After it the store is looked at, and a daemon must say an amount.
