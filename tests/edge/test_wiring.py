@@ -409,6 +409,13 @@ def test_what_is_newest_is_taken_in_at_a_press_and_stands_in_state_meanwhile(ben
     broker.until(lambda: newest() == [told])
 
 
+def test_without_commands_nobody_is_listened_to_not_even_for_what_is_newest(bench: Callable[..., Bench]) -> None:
+    broker = Heard()
+    mqtt = msgspec.structs.replace(EVERYTHING.mqtt, commands=False)
+    bench(msgspec.structs.replace(EVERYTHING, mqtt=mqtt), broker=lambda topics: broker)
+    assert broker.listeners == {}
+
+
 def test_a_disk_that_takes_no_events_is_spoken(bench: Callable[..., Bench], tmp_path: Path) -> None:
     (tmp_path / "outbox.sqlite3").mkdir()
     made = bench()
