@@ -158,8 +158,8 @@ dashboard-vendor: setup ## bring the page's npm packages in anew, as deploy/dash
 soak: setup-test ## kill a device at random moments, restart its broker, and account for its telemetry: a quarter of an hour [KILLS=200] [RESTARTS=50]
 	@$(VENV)/python -m tests.e2e.soak $(call given,--kills,$(KILLS)) $(call given,--restarts,$(RESTARTS))
 
-endurance: setup-test ## a day of the device in simulated time: does memory, disk or anything else grow? [HOURS=24]
-	@$(VENV)/python -m tests.e2e.endurance $(call given,--hours,$(HOURS))
+endurance: setup-test ## a day of the device and a week of its telemetry, in simulated time: does anything grow? [HOURS=24] [DAYS=7]
+	@$(VENV)/python -m tests.e2e.endurance $(call given,--hours,$(HOURS)) $(call given,--days,$(DAYS))
 
 bundle-kills: setup-test ## kill an installation of a bundle at random moments, and see that the device still speaks: [KILLS=200]
 	@SAYNOTE_KILLS=$(or $(KILLS),200) $(VENV)/python -m pytest -q -s -m integration tests/e2e/test_bundle_kills.py

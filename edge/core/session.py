@@ -7,6 +7,7 @@ clock: the caller says what time it is. It knows neither words nor sounds.
 from __future__ import annotations
 
 import enum
+from collections import deque
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeAlias
@@ -14,6 +15,7 @@ from typing import TypeAlias
 from edge.core.messages import Press
 
 CONFIRM_WITHIN_S = 6.0  # after "clear the total?"
+REMEMBERED = 1000  # notes that can be taken back, one by one; older ones stay in the total, and a device runs for years
 
 
 class Reply(enum.Enum):
@@ -63,7 +65,8 @@ class Session:
     """Counts and answers; one owner for all outlets."""
 
     def __init__(self) -> None:
-        self._notes: list[tuple[str, Decimal]] = []  # currency and amount
+        self._notes: deque[tuple[str, Decimal]] = deque(maxlen=REMEMBERED)  # currency and amount
+        self._sums: dict[str, tuple[Decimal, int]] = {}  # by currency: of all that were counted, and their number
         self._last: tuple[str, str, float] | None = None  # currency and amount of the last note, and when it was told
         self._confirm_until_s: float | None = None
 
@@ -71,7 +74,9 @@ class Session:
         """A note of the amount `label` was shown: the next press asks about it, whatever was asked before."""
         self._confirm_until_s = None
         self._last = (currency, label, now_s)
-        self._notes.append((currency, Decimal(label)))
+        amount = Decimal(label)
+        self._notes.append((currency, amount))
+        self._add(currency, amount, 1)
 
     def press(self, press: Press, now_s: float) -> Answer:
         """What a finished press is answered with."""
@@ -96,12 +101,14 @@ class Session:
     @property
     def total(self) -> Total:
         """The total as it stands, of each currency in the order in which they were first shown."""
-        found = [self._total(currency) for currency in dict.fromkeys(currency for currency, _ in self._notes)]
+        found = [Total(amount, notes, currency) for currency, (amount, notes) in self._sums.items()]
         return replace(found[0], others=tuple(found[1:])) if found else Total(Decimal(0), 0)
 
-    def _total(self, currency: str) -> Total:
-        amounts = [amount for of, amount in self._notes if of == currency]
-        return Total(sum(amounts, Decimal(0)), len(amounts), currency)
+    def _add(self, currency: str, amount: Decimal, notes: int) -> None:
+        before, count = self._sums.get(currency, (Decimal(0), 0))
+        self._sums[currency] = (before + amount, count + notes)
+        if count + notes == 0:
+            del self._sums[currency]
 
     def repeat(self, now_s: float) -> Answer:
         """What a short press would be answered with; a question that waits for its answer goes on waiting."""
@@ -116,10 +123,12 @@ class Session:
         self._confirm_until_s = None
         if clear:
             self._notes.clear()
+            self._sums.clear()
         return Reply.CLEARED if clear else Reply.KEPT
 
     def _undo(self) -> Reply:
         if not self._notes:
             return Reply.NOTHING_TO_UNDO
-        del self._notes[-1]
+        currency, amount = self._notes.pop()
+        self._add(currency, -amount, -1)
         return Reply.UNDONE

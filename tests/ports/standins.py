@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -385,8 +386,8 @@ class Mosquitto:
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         assert self._process.stderr is not None
         assert any("running" in line for line in self._process.stderr), "mosquitto did not start"
-        # Somebody must go on reading what it says, or it blocks.
-        threading.Thread(target=self._process.stderr.read, daemon=True).start()
+        # Somebody must go on reading what it says, or it blocks; nobody wants to keep it.
+        threading.Thread(target=deque, args=(self._process.stderr, 0), daemon=True).start()
 
     def stop(self) -> None:
         if self._process is not None:

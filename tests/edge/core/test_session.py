@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import pickle
 from decimal import Decimal
 
 import pytest
 
 from edge.core.messages import Press
-from edge.core.session import CONFIRM_WITHIN_S, Repeat, Reply, Session, Total
+from edge.core.session import CONFIRM_WITHIN_S, REMEMBERED, Repeat, Reply, Session, Total
 from edge.core.speech import PHRASES
 
 
@@ -84,3 +85,20 @@ def test_each_currency_has_a_total_of_its_own_and_a_note_comes_back_in_its_own()
     for _ in range(3):
         session.press(Press.DOUBLE, 3.0)
     assert session.total == Total(Decimal(0), 0)
+
+
+def test_years_of_notes_stay_in_the_total_and_the_last_of_them_can_be_taken_back() -> None:
+    session = counted(*["10", "0.5"] * REMEMBERED)
+    assert session.total == Total(Decimal("10.5") * REMEMBERED, 2 * REMEMBERED)
+    taken_back = 0
+    while session.press(Press.DOUBLE, 1.0) is Reply.UNDONE:
+        taken_back += 1
+    assert taken_back == REMEMBERED
+    assert session.total == Total(Decimal("5.25") * REMEMBERED, REMEMBERED)
+
+
+def test_a_session_grows_no_more_once_it_has_counted_what_it_remembers() -> None:
+    def size(notes: int) -> int:
+        return len(pickle.dumps(counted(*["500"] * notes)))
+
+    assert size(5 * REMEMBERED) <= size(REMEMBERED) + 20  # digits of the sums
