@@ -94,8 +94,8 @@ replay: need-FOLDER setup ## play a recording through the device, faster than li
 bench: setup ## how long a frame takes here, from decision to sound, and the start; into docs/benchmarks.md: [BUNDLE=xts]
 	@$(VENV)/python -m edge bench --start --page docs/benchmarks.md $(call given,--bundle,$(BUNDLE))
 
-bench-peers: setup-train ## the device beside Keras' predict on each frame, with the same network in float
-	@$(VENV)/python -m tests.peers
+bench-peers: setup-train ## the device beside Keras' predict and others' readers: [DATA=photographs] [EACH=n of each amount] [PEER="checkouts of readers"]
+	@$(VENV)/python -m tests.peers $(call given,--data,$(DATA)) $(call given,--each,$(EACH)) $(if $(PEER),--peer $(PEER))
 
 serve: setup-serve ## answer pictures over HTTP, to this machine alone unless a key is given: [BUNDLE=inr] [PORT=n] [HOST=address KEYS=file] [COLLECT=folder]
 	@$(VENV)/python -m deploy.rest $(call given,--bundle,$(BUNDLE)) $(call given,--port,$(PORT)) $(call given,--host,$(HOST)) \

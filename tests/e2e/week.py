@@ -193,7 +193,7 @@ def staged(port: int, state: Path, ear: Ear) -> Iterator[Stage]:
 
 
 def run(days: int, state: Path, tell: Callable[[Holding], object] = lambda held: None, day: int = DAY) -> list[Holding]:
-    """Live so many days of `day` minutes; what was held at the end of each, which `tell` hears at once.
+    """Live so many days, the first `day` minutes of each; what was held at their ends, which `tell` hears at once.
 
     Raises AssertionError where something is not said or not answered, or a message is not accounted for.
     """
@@ -206,7 +206,8 @@ def run(days: int, state: Path, tell: Callable[[Holding], object] = lambda held:
             _remember(stage, tally)
             for number in range(days):
                 _live(stage, tally, broker, day)
-                held.append(holding((number + 1) * day / 60, state / "device", ear.sounds, tally.count))
+                stage.clock.advance((DAY - day) * 60.0)
+                held.append(holding((number + 1) * DAY / 60, state / "device", ear.sounds, tally.count))
                 tell(held[-1])
         _account(state / "device" / "outbox.sqlite3", tally)
     finally:
