@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,14 +19,17 @@ from edge.core.bundle import BACKGROUND
 from training import spread
 from training.errors import TrainingError
 from training.learn.prepare import labels_for, play_material
-from training.measure import films, pocket, stills
+from training.measure import compare, films, haste, hints, pocket, reels, specimens, stills
+from training.measure.device import running
 from training.measure.specimens import Specimen
 from training.measure.stock import gather
 from training.measure.stories import Plan
 from training.playmoney import notes, scenes
+from training.show import report
 from training.synth import sheet
 from training.synth.compose import Composer
 from training.synth.recipe import Recipe
+from training.synth.staging import CASES
 
 Save = Callable[[Path, np.ndarray], Path]
 XTS, INR = (bundles.read(app.BUNDLES / name) for name in ("xts", "inr"))
@@ -108,15 +112,55 @@ def test_films_are_the_same_however_many_share_them(pictures: list[tuple[Path, s
     known = [Specimen(path, truth, "hand") for path, truth in pictures]
     stock = gather([one for one in known if one.path.name != "torn.png"], 0, 1)
     plan = Plan(seed=3, seconds=1.0, empty_frames=40, scenes=2)
-    first, *others = [_run(stock, plan, workers) for workers in WORKERS]
+    with running(XTS) as invoke:
+        first, *others = [films.run(XTS, invoke, stock, plan, workers=workers) for workers in WORKERS]
+        assert all(other == first for other in others)
+        assert (first.presences, first.walk.frames) == (3, 40)
+        assert [scene.of for scene in first.scenes] == [2, 2, 2]
+        kept, *again = [reels.record(XTS, invoke, stock, plan, workers=workers) for workers in WORKERS]
+    assert all(list(map(_seen, other)) == list(map(_seen, kept)) for other in again)
+    rules = haste.rules(XTS.manifest.decision)
+    rows, *same = [haste.compare(kept, XTS.labels, rules, workers=workers) for workers in WORKERS]
+    assert all(repr(other) == repr(rows) for other in same)  # nan is no nan's equal
+    assert [row.rule for row in rows] == list(rules)
+
+
+def _seen(reel: reels.Reel) -> tuple[object, ...]:
+    looks = [
+        (look.t_s, look.scene, look.near, None if look.scores is None else look.scores.tolist()) for look in reel.looks
+    ]
+    return reel.heading, looks
+
+
+def test_hints_are_the_same_however_many_share_them() -> None:
+    ground = scenes.draw_scene(3, (120, 160))
+    picture = notes.draw(50, "front", 1, 200)
+    cases = [case for case in CASES if case.on_photograph][:2]
+    staged = [lambda case=case: (case, "50", [ground] * 3 + [picture] * 8) for case in cases * 3]
+    with running(XTS) as invoke:
+        first, *others = [hints.show(XTS, invoke, staged, workers=workers) for workers in WORKERS]
     assert all(other == first for other in others)
-    assert (first.presences, first.walk.frames) == (3, 40)
-    assert [scene.of for scene in first.scenes] == [2, 2, 2]
+    assert [outcome.case for outcome in first] == cases * 3
 
 
-def _run(stock, plan: Plan, workers: int) -> films.Sequences:  # type: ignore[no-untyped-def]
-    with films.running(XTS) as invoke:
-        return films.run(XTS, invoke, stock, plan, workers=workers)
+def test_a_comparison_and_a_page_are_the_same_however_many_share_them(
+    pictures: list[tuple[Path, str]], tmp_path: Path
+) -> None:
+    for path, truth in pictures:
+        folder = tmp_path / "data" / truth
+        folder.mkdir(parents=True, exist_ok=True)
+        path.rename(folder / path.name)
+    pages = [app.BUNDLES / "xts"], tmp_path / "data"
+    compared = [compare.compare(*pages, workers=workers) for workers in WORKERS]
+    entries = [dataclasses.replace(found.entries[0], ms=0.0, ratio=1.0) for found in compared]
+    assert entries[0] == entries[1] == entries[2]
+    for workers in WORKERS:
+        report.make(pages[0][0], lambda bundle: specimens.gather(pages[1], None, bundle), tmp_path / str(workers),
+                    workers=workers)  # fmt: skip
+    kept = [json.loads((tmp_path / str(workers) / report.FIGURES).read_text()) for workers in WORKERS]
+    for figures in kept:
+        figures.pop("ms_per_picture", None)
+    assert kept[0] == kept[1] == kept[2]
 
 
 def test_composed_samples_are_the_same_however_many_share_them(tmp_path: Path) -> None:

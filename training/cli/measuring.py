@@ -12,22 +12,17 @@ import typer
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from training.cli import tables
+from training.cli.films import Films, with_films
 from training.cli.options import (
     Background,
     BundleFolder,
     Data,
-    EmptyFrames,
     FiguresFile,
-    FramesPerS,
     HeldOut,
     HoldOutSource,
-    Notes,
-    Scenes,
-    Seconds,
     Seed,
     SequencesFile,
     Series,
-    Several,
     Shared,
     SourcesFile,
     require_file,
@@ -41,12 +36,9 @@ from training.measure import figures, films, hints, pocket, specimens, stills
 from training.measure import haste as hastes
 from training.measure import reels as filmed
 from training.measure.specimens import Specimen
-from training.measure.stories import Plan
 from training.show import card as cards
 from training.show import drawings
 from training.show import report as pages
-
-SHOWN = Plan()  # what films show unless something else is asked for
 
 
 def _chooser(
@@ -58,6 +50,11 @@ def _chooser(
     if series is not None:
         raise TrainingError("--series goes with --held-out: it corrects the labels that training corrects")
     return lambda bundle: specimens.gather(data, background, bundle)
+
+
+def _chosen(asked: Films) -> Callable[[Bundle], list[Specimen]]:
+    say_passed_over(asked.data, asked.background, asked.several)
+    return _chooser(asked.data, asked.background, asked.held_out, asked.hold_out_source, asked.series)
 
 
 def evaluate(
@@ -92,58 +89,27 @@ def evaluate(
     tables.print_evaluation(found)
 
 
-def sequences(
-    bundle: BundleFolder,
-    data: Data,
-    background: Background = None,
-    several: Several = None,
-    held_out: HeldOut = False,
-    hold_out_source: HoldOutSource = None,
-    series: Series = None,
-    notes: Notes = SHOWN.notes,
-    seconds: Seconds = SHOWN.seconds,
-    empty_frames: EmptyFrames = SHOWN.empty_frames,
-    scenes: Scenes = SHOWN.scenes,
-    frames_per_s: FramesPerS = SHOWN.frames_per_s,
-    seed: Seed = USUAL.seed,
-    json_: FiguresFile = None,
-    workers: Shared = 1,
-) -> None:
+@with_films
+def sequences(bundle: BundleFolder, asked: Films, json_: FiguresFile = None) -> None:
     """Score a bundle on films: photographs moved, turned, blurred and lit as a hand would."""
     require_file(json_)
-    say_passed_over(data, background, several)
-    plan = Plan(seed, seconds, notes, empty_frames, scenes, frames_per_s)
-    choose = _chooser(data, background, held_out, hold_out_source, series)
     with stages("looking for photographs") as tick:
-        found = films.measure(bundle, choose, plan, several, tick, workers)
+        found = films.measure(bundle, _chosen(asked), asked.plan, asked.several, tick, asked.workers)
     if json_ is not None:
         figures.write(json_, asdict(found))
     tables.print_sequences(found)
 
 
+@with_films
 def reels(
     bundle: BundleFolder,
-    data: Data,
+    asked: Films,
     out: Annotated[Path, typer.Option(help="File to keep what was seen in, .npz.")],
-    background: Background = None,
-    several: Several = None,
-    held_out: HeldOut = False,
-    hold_out_source: HoldOutSource = None,
-    series: Series = None,
-    notes: Notes = SHOWN.notes,
-    seconds: Seconds = SHOWN.seconds,
-    empty_frames: EmptyFrames = SHOWN.empty_frames,
-    scenes: Scenes = SHOWN.scenes,
-    frames_per_s: FramesPerS = SHOWN.frames_per_s,
-    seed: Seed = USUAL.seed,
 ) -> None:
     """Keep what a bundle sees in the films of `sequences`, for `haste`."""
     require_file(out)
-    say_passed_over(data, background, several)
-    plan = Plan(seed, seconds, notes, empty_frames, scenes, frames_per_s)
-    choose = _chooser(data, background, held_out, hold_out_source, series)
     with stages("looking for photographs") as tick:
-        found, labels = filmed.keep(bundle, choose, plan, several, tick)
+        found, labels = filmed.keep(bundle, _chosen(asked), asked.plan, asked.several, tick, asked.workers)
     filmed.write(out, found, labels)
     console.print(f"{len(found)} films in {out}", soft_wrap=True)
 
@@ -152,13 +118,14 @@ def haste(
     bundle: BundleFolder,
     films: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files that `reels` kept of this bundle.")],
     json_: FiguresFile = None,
+    workers: Shared = 1,
 ) -> None:
     """Compare rules of decision on kept films: how soon an amount is said, against wrong and false ones."""
     require_file(json_)
     read = bundles.read(bundle)
     found = [reel for file in films for reel in filmed.read(file, read.labels)]
     with counting("deciding") as tick:
-        rows = hastes.compare(found, read.labels, hastes.rules(read.manifest.decision), tick)
+        rows = hastes.compare(found, read.labels, hastes.rules(read.manifest.decision), tick, workers)
     if json_ is not None:
         figures.write(json_, [asdict(row) for row in rows])
     tables.print_haste(rows, hastes.alike(found, read.labels))
@@ -172,12 +139,21 @@ def guidance(
     photographs: Annotated[bool, typer.Option(help="One scene of each photograph with a box instead.")] = False,
     series: Series = None,
     seed: Seed = USUAL.seed,
+    workers: Shared = 1,
 ) -> None:
     """Score the hints: is the right one said to scenes in which a note is held so that it cannot be read?"""
     say_passed_over(data, background)
     with counting("showing scenes") as tick:
         outcomes = hints.evaluate(
-            bundle, data, background, scenes=scenes, seed=seed, photographs=photographs, series=series, tick=tick
+            bundle,
+            data,
+            background,
+            scenes=scenes,
+            seed=seed,
+            photographs=photographs,
+            series=series,
+            tick=tick,
+            workers=workers,
         )
     tables.print_hints(hints.score(outcomes))
 
@@ -195,13 +171,14 @@ def report(
         Path | None,
         typer.Option(help="JSON file: a list of rows with a name and figures, of trainings with parts left out."),
     ] = None,
+    workers: Shared = 1,
 ) -> None:
     """Write one HTML page on how a bundle does: figures, curves, confusions, worst mistakes."""
     require_folder(out)
     say_passed_over(data, background)
     choose = _chooser(data, background, held_out, hold_out_source, series)
     with counting("evaluating") as tick:
-        page = pages.make(bundle, choose, out, sequences=sequences, ablation=ablation, tick=tick)
+        page = pages.make(bundle, choose, out, sequences=sequences, ablation=ablation, tick=tick, workers=workers)
     console.print(f"report in {page}", soft_wrap=True)
 
 
@@ -214,6 +191,7 @@ def compare(
         Path | None,
         typer.Option("--must-not-be-worse-than", help="Fail where the first bundle is worse than this one."),
     ] = None,
+    workers: Shared = 1,
 ) -> None:
     """Measure bundles side by side: how good on the same photographs, at what cost."""
     folders = list(bundles)
@@ -222,7 +200,7 @@ def compare(
     require_folder(out)
     say_passed_over(data, background)
     with stages("evaluating") as tick:
-        found = comparing.compare(folders, data, background, tick)
+        found = comparing.compare(folders, data, background, tick, workers)
     tables.print_comparison(found)
     if out is not None:
         for path in drawings.write(found, out):

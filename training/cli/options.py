@@ -18,12 +18,6 @@ SequencesFile = Annotated[Path | None, typer.Option("--sequences", help="File th
 SourcesFile = Annotated[
     Path | None, typer.Option("--sources", help="TOML file of data sources, limits and whose test it is, for the card.")
 ]
-Several = Annotated[Path | None, typer.Option(help="Folder of photographs with several notes in view.")]
-Notes = Annotated[int, typer.Option(min=0, help="Most notes to show, evenly of each amount; 0: all.")]
-Seconds = Annotated[float, typer.Option(min=1.0, max=30.0, help="How long a note is in view.")]
-EmptyFrames = Annotated[int, typer.Option(min=0, help="Frames without a note.")]
-Scenes = Annotated[int, typer.Option(min=0, help="Scenes of each kind with more than one note.")]
-FramesPerS = Annotated[int, typer.Option(min=1, max=120, help="Frames a second of the films.")]
 FiguresFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
 BundleOut = Annotated[Path, typer.Option(help="Folder of the bundle to write.")]
 Version = Annotated[str, typer.Option(help="Version of the bundle.")]

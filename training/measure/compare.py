@@ -52,6 +52,7 @@ def compare(
     data: Path,
     background: Path | None = None,
     tick: Callable[[str, int, int], None] = lambda what, i, n: None,
+    workers: int = 1,
 ) -> Comparison:
     """Measure all bundles on the same photographs. Raises BundleError, TrainingError."""
     found = [bundles.read(folder) for folder in folders]
@@ -59,7 +60,7 @@ def compare(
     names = _names(folders)
     reports, outcomes = [], []
     for folder, name in zip(folders, names, strict=True):
-        report, each = stills.evaluate(folder, data, background, partial(tick, f"evaluating {name}"))
+        report, each = stills.evaluate(folder, data, background, partial(tick, f"evaluating {name}"), workers)
         reports.append(report)
         outcomes.append(each)
     times = _times(found, names, lambda i, n: tick("timing", i, n))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from training.measure.device import Watcher, amounts, running
 from training.measure.rates import Pace, Rate, pace, rate
 from training.measure.specimens import Specimen
 from training.measure.stock import Stock, Tick, gather
-from training.measure.stories import Plan
+from training.measure.stories import Part, Plan
 
 RIGHT, WRONG, UNSURE, MISSED = "right", "wrong", "unsure", "missed"
 EVENTS = (RIGHT, WRONG, UNSURE, MISSED)
@@ -63,6 +63,15 @@ class Walk:
     announced: Pace
     by_kind: dict[str, Pace]  # what was in view: background, a hand, other money, ...
     said: dict[str, int]  # amount -> how often
+
+
+@dataclass(frozen=True)
+class Walked:
+    """What one device said in its part of the walk."""
+
+    frames: Counter[str] = field(default_factory=Counter)  # by what was in view
+    false: Counter[str] = field(default_factory=Counter)  # amounts, likewise
+    said: Counter[str] = field(default_factory=Counter)  # by amount
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,8 @@ def run(
     workers: int = 1,
 ) -> Sequences:
     """Show the whole plan to `bundle`, whose model is run by `invoke`, and in other processes by one of their own."""
-    jobs: list[Job] = [(WALK, 0), (SWAPS, 0), (TOGETHER, 2), (TOGETHER, 3), (PHOTOGRAPHS, 0)]  # what takes longest
+    jobs: list[Job] = [(SWAPS, 0), (TOGETHER, 2), (TOGETHER, 3), (PHOTOGRAPHS, 0)]  # what takes longest
+    jobs += [(WALK, number) for number in range(len(stories.parts(plan)))]
     jobs += [(NOTE, number) for number in range(len(stock.notes))]
     if workers > 1:
         results = spread.each(lambda: _shower(bundle, stock, plan), jobs, workers)
@@ -115,7 +125,8 @@ def run(
     shown = [result for job, result in found.items() if isinstance(result, Presence)]
     broken = [*stock.broken, *(result for result in found.values() if isinstance(result, str))]
     rows = [row for row in found.values() if isinstance(row, Scene) and row.of]
-    return summary(bundle, plan, shown, found[jobs[0]], rows, stock.drawn, broken)
+    walked = walk_of([result for result in found.values() if isinstance(result, Walked)], plan)
+    return summary(bundle, plan, shown, walked, rows, stock.drawn, broken)
 
 
 @contextlib.contextmanager
@@ -126,11 +137,11 @@ def _shower(bundle: Bundle, stock: Stock, plan: Plan) -> Iterator[Callable[[Job]
 
 def _show(
     bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, job: Job, tick: Tick = lambda what, i, n: None
-) -> Presence | Walk | Scene | str:
+) -> Presence | Walked | Scene | str:
     """What came of one job; a sentence for a note whose picture cannot be read."""
     what, number = job
     if what == WALK:
-        return walk(bundle, invoke, stock, plan, tick)
+        return walk(bundle, invoke, stock, plan, stories.parts(plan)[number], tick)
     if what == SWAPS:
         return swaps(bundle, invoke, stock, plan, tick)
     if what == TOGETHER:
@@ -228,22 +239,38 @@ def _scene(name: str, counts: Counter[str], outcomes: Sequence[str]) -> Scene:
     return Scene(name, total, {outcome: rate(counts[outcome], total) for outcome in outcomes})
 
 
-def walk(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick: Tick = lambda what, i, n: None) -> Walk:
-    """One device that is never switched off, past backgrounds, hands, other money and things held like money."""
-    watcher = Watcher(bundle, invoke)
-    done, said = 0, Counter[str]()
-    frames_of, false_of = Counter[str](), Counter[str]()
-    for stretch in stories.walk(stock, plan):
+def walk(
+    bundle: Bundle,
+    invoke: Invoke,
+    stock: Stock,
+    plan: Plan,
+    part: Part,
+    tick: Tick = lambda what, i, n: None,
+) -> Walked:
+    """One device past backgrounds, hands, other money and things held like money."""
+    watcher, walked = Watcher(bundle, invoke), Walked()
+    done = part.frame
+    for stretch in stories.walk(stock, plan, part):
         for frame in stretch.frames:
             found = amounts(watcher.see(frame))
-            said.update(found)
-            frames_of[stretch.kind] += 1
-            false_of[stretch.kind] += len(found)
+            walked.said.update(found)
+            walked.frames[stretch.kind] += 1
+            walked.false[stretch.kind] += len(found)
         done += len(stretch.frames)
         tick("past things that are no note", done, plan.empty_frames)
+    return walked
+
+
+def walk_of(parts: Sequence[Walked], plan: Plan) -> Walk:
+    """The figures of all parts of a walk."""
+    frames, false, said = Counter[str](), Counter[str](), Counter[str]()
+    for part in parts:
+        frames.update(part.frames)
+        false.update(part.false)
+        said.update(part.said)
     per_hour = plan.frames_per_s * 3600
-    by_kind = {kind: pace(false_of[kind], count / per_hour) for kind, count in sorted(frames_of.items())}
-    return Walk(done, pace(said.total(), done / per_hour), by_kind, dict(said))
+    by_kind = {kind: pace(false[kind], count / per_hour) for kind, count in sorted(frames.items())}
+    return Walk(frames.total(), pace(false.total(), frames.total() / per_hour), by_kind, dict(sorted(said.items())))
 
 
 def summary(

@@ -5,6 +5,7 @@ A rule is the numbers of a decision; the device's own decider plays each over wh
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from edge.core.decide import Decider
 from edge.core.evidence import log_odds
 from edge.core.manifest import DecisionSpec, SoonSpec
 from edge.core.messages import Decision, Verdict
+from training import spread
 from training.measure.device import amounts
 from training.measure.films import judge_several, judge_swap
 from training.measure.reels import Reel
@@ -80,12 +82,17 @@ def compare(
     labels: Sequence[str],
     rules_: dict[str, DecisionSpec],
     tick: Callable[[int, int], None] = lambda i, n: None,
+    workers: int = 1,
 ) -> list[Row]:
     """One row for each rule."""
+
+    def row(rule: tuple[str, DecisionSpec]) -> Row:
+        return _row(rule[0], [(reel, play(reel, labels, rule[1])) for reel in reels])
+
     rows = []
-    for number, (name, spec) in enumerate(rules_.items()):
-        tick(number + 1, len(rules_))
-        rows.append(_row(name, [(reel, play(reel, labels, spec)) for reel in reels]))
+    for found in spread.each(lambda: contextlib.nullcontext(row), list(rules_.items()), workers):
+        rows.append(found)
+        tick(len(rows), len(rules_))
     return rows
 
 

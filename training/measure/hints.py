@@ -7,9 +7,11 @@ hint: such scenes are counted apart.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from edge.core import bundle as bundles
 from edge.core.bundle import BACKGROUND, Bundle
 from edge.core.messages import Frame, Hint, Pixels
 from edge.core.observe import Invoke
+from training import spread
 from training.errors import TrainingError
 from training.measure import specimens
 from training.measure.device import Watcher, amounts, running
@@ -30,7 +33,7 @@ from training.synth.staging import CASES, Case, Note, stage, with_surroundings
 FRAMES_PER_S = 10.0
 NOTHING = "nothing"
 
-Staged = Iterator[tuple[Case, str, Iterator[Pixels], int]]  # a scene, the amount in it, its frames, of how many scenes
+Scene = Callable[[], tuple[Case, str, Iterable[Pixels]]]  # makes a scene: its case, the amount in it, its frames
 
 
 @dataclass(frozen=True)
@@ -97,11 +100,12 @@ def evaluate(
     photographs: bool = False,
     series: Path | None = None,
     tick: Callable[[int, int], None] = lambda i, n: None,
+    workers: int = 1,
 ) -> list[Outcome]:
     """Score the bundle in `folder`: `scenes` of each case from held-out cut-outs, or one of each photograph with a box.
 
     `series`: the table of series and corrected labels that it was trained with.
-    Raises BundleError, and TrainingError where there is nothing to make scenes of.
+    Raises BundleError, TrainingError where there is nothing to make scenes of.
     """
     bundle = bundles.read(folder)
     if photographs:
@@ -109,16 +113,35 @@ def evaluate(
     else:
         staged = from_cutouts(specimens.held_out(data, background, bundle, series=series), scenes, seed)
     with running(bundle) as invoke:
-        return show(bundle, invoke, staged, tick)
+        return show(bundle, invoke, staged, tick, workers)
 
 
-def show(bundle: Bundle, invoke: Invoke, staged: Staged, tick: Callable[[int, int], None]) -> list[Outcome]:
-    """Every scene to a device of its own: what it says must not depend on the scenes before."""
+def show(
+    bundle: Bundle,
+    invoke: Invoke,
+    staged: Sequence[Scene],
+    tick: Callable[[int, int], None] = lambda i, n: None,
+    workers: int = 1,
+) -> list[Outcome]:
+    """Every scene to a device of its own: what it says must not depend on the scenes before.
+
+    `invoke` runs the model, and in other processes one of their own.
+    """
+    if workers > 1:
+        results = spread.each(lambda: _judging(bundle), staged, workers)
+    else:
+        results = (judge(Watcher(bundle, invoke), *scene()) for scene in staged)
     outcomes = []
-    for number, (case, truth, frames, total) in enumerate(staged):
-        tick(number + 1, total)
-        outcomes.append(judge(Watcher(bundle, invoke), case, truth, frames))
+    for outcome in results:
+        outcomes.append(outcome)
+        tick(len(outcomes), len(staged))
     return outcomes
+
+
+@contextlib.contextmanager
+def _judging(bundle: Bundle) -> Iterator[Callable[[Scene], Outcome]]:
+    with running(bundle) as invoke:
+        yield lambda scene: judge(Watcher(bundle, invoke), *scene())
 
 
 def judge(watcher: Watcher, case: Case, truth: str, frames: Iterable[Pixels]) -> Outcome:
@@ -129,18 +152,20 @@ def judge(watcher: Watcher, case: Case, truth: str, frames: Iterable[Pixels]) ->
     return Outcome(case, tuple(watcher.hints), said[0] if said else "", truth)
 
 
-def from_cutouts(held_out: Sequence[Specimen], scenes: int, seed: int) -> Staged:
+def from_cutouts(held_out: Sequence[Specimen], scenes: int, seed: int) -> list[Scene]:
     """`scenes` scenes of each case; each depends on the seed and its number alone.
 
     Raises TrainingError where there is no note to be cut out, or nothing to lie behind it.
     """
     props = gather(held_out)
-    for index, case in enumerate(CASES):
-        for number in range(scenes):
-            rng = np.random.default_rng((seed, index, number))
-            label, note = props.notes[rng.integers(len(props.notes))]
-            ground = props.backgrounds[rng.integers(len(props.backgrounds))]
-            yield case, label, stage(case, note, ground, rng), len(CASES) * scenes
+
+    def make(index: int, number: int) -> tuple[Case, str, Iterable[Pixels]]:
+        rng = np.random.default_rng((seed, index, number))
+        label, note = props.notes[rng.integers(len(props.notes))]
+        ground = props.backgrounds[rng.integers(len(props.backgrounds))]
+        return CASES[index], label, stage(CASES[index], note, ground, rng)
+
+    return [partial(make, index, number) for index in range(len(CASES)) for number in range(scenes)]
 
 
 def gather(held_out: Sequence[Specimen]) -> Props:
@@ -158,7 +183,7 @@ def gather(held_out: Sequence[Specimen]) -> Props:
     return Props(notes, backgrounds)
 
 
-def from_photographs(shown: Sequence[Specimen], seed: int) -> Staged:
+def from_photographs(shown: Sequence[Specimen], seed: int) -> list[Scene]:
     """A scene for each note whose box is known, the cases in turn, moved about on more of its own ground.
 
     Raises TrainingError where there is none.
@@ -167,8 +192,11 @@ def from_photographs(shown: Sequence[Specimen], seed: int) -> Staged:
     if not boxed:
         raise TrainingError("no photograph of a note has a box in manifest.csv: no scenes")
     cases = [case for case in CASES if case.on_photograph]
-    for number, (specimen, box) in enumerate(boxed):
-        rng = np.random.default_rng((seed, number))
+
+    def make(number: int) -> tuple[Case, str, Iterable[Pixels]]:
+        specimen, box = boxed[number]
+        rng, case = np.random.default_rng((seed, number)), cases[number % len(cases)]
         note, ground = with_surroundings(dataset.load_to_compose(specimen.path), box)
-        case = cases[number % len(cases)]
-        yield case, specimen.truth, stage(case, note, ground, rng), len(boxed)
+        return case, specimen.truth, stage(case, note, ground, rng)
+
+    return [partial(make, number) for number in range(len(boxed))]

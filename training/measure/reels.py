@@ -6,6 +6,7 @@ one device sees from switching on to switching off. A file holds the reels of on
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,11 @@ from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.messages import Box, Frame, Look, Observation, Scene
 from edge.core.observe import Invoke, Observer
+from training import spread
 from training.errors import TrainingError
 from training.measure import stories
 from training.measure.device import running
+from training.measure.films import NOTE, PHOTOGRAPHS, SWAPS, TOGETHER, WALK, Job
 from training.measure.specimens import Specimen
 from training.measure.stock import Stock, Tick, gather
 from training.measure.stories import Plan
@@ -53,35 +56,66 @@ class Reel:
 
 
 def record(
-    bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, tick: Tick = lambda what, i, n: None
-) -> Iterator[Reel]:
-    """Show the whole plan to `bundle`, whose model is run by `invoke`; broken photographs are passed over."""
-    rearm_s = bundle.manifest.decision.rearm_s
-    for number, specimen in enumerate(stock.notes):
-        tick("notes in the hand", number + 1, len(stock.notes))
-        try:
+    bundle: Bundle,
+    invoke: Invoke,
+    stock: Stock,
+    plan: Plan,
+    tick: Tick = lambda what, i, n: None,
+    workers: int = 1,
+) -> list[Reel]:
+    """Show the whole plan to `bundle`, whose model is run by `invoke`, and in other processes by one of their own.
+
+    Broken photographs are passed over.
+    """
+    jobs: list[Job] = [
+        *((NOTE, number) for number in range(len(stock.notes))),
+        (SWAPS, 0),
+        (TOGETHER, 2),
+        (TOGETHER, 3),
+    ]
+    jobs += [(PHOTOGRAPHS, 0), *((WALK, number) for number in range(len(stories.parts(plan))))]
+    if workers > 1:
+        results: Iterable[list[Reel]] = spread.each(lambda: _recorder(bundle, stock, plan), jobs, workers)
+    else:
+        results = (_record(bundle, invoke, stock, plan, job) for job in jobs)
+    reels: list[Reel] = []
+    for number, found in enumerate(results):
+        tick("watching films", number + 1, len(jobs))
+        reels += found
+    return reels
+
+
+@contextlib.contextmanager
+def _recorder(bundle: Bundle, stock: Stock, plan: Plan) -> Iterator[Callable[[Job], list[Reel]]]:
+    with running(bundle) as invoke:
+        yield lambda job: _record(bundle, invoke, stock, plan, job)
+
+
+def _record(bundle: Bundle, invoke: Invoke, stock: Stock, plan: Plan, job: Job) -> list[Reel]:
+    return [_reel(bundle, invoke, heading, frames) for heading, frames in _shown(bundle, stock, plan, job)]
+
+
+def _shown(bundle: Bundle, stock: Stock, plan: Plan, job: Job) -> Iterator[tuple[Heading, Iterable[Frame]]]:
+    """The films of one job."""
+    (what, number), rearm_s = job, bundle.manifest.decision.rearm_s
+    if what == NOTE:
+        specimen = stock.notes[number]
+        with contextlib.suppress(TrainingError):
             told = stories.one_note(specimen, stock, plan, number, rearm_s)
-        except TrainingError:
-            continue
-        yield _reel(
-            bundle, invoke, Heading("one note", told.truths, told.seen_from_s, str(specimen.path)), told.frames()
-        )
-    for told in stories.swaps(stock, plan, rearm_s):
-        yield _reel(bundle, invoke, Heading("one after the other", told.truths, told.seen_from_s), told.frames())
-    for count in (2, 3):
-        for told in stories.together(stock, plan, count, rearm_s):
-            yield _reel(bundle, invoke, Heading("several at once", told.truths, told.seen_from_s), told.frames())
-    for number, path in enumerate(stock.several):
-        told = stories.photograph(path, stock, plan, number, rearm_s)
-        yield _reel(bundle, invoke, Heading("several at once", (), told.seen_from_s, str(path)), told.frames())
-    if plan.empty_frames:
-        yield _reel(bundle, invoke, Heading("nothing"), _walked(stock, plan, tick))
-
-
-def _walked(stock: Stock, plan: Plan, tick: Tick) -> Iterator[Frame]:
-    for stretch in stories.walk(stock, plan):
-        tick("past things that are no note", stretch.frames[-1].seq + 1, plan.empty_frames)
-        yield from stretch.frames
+            yield Heading("one note", told.truths, told.seen_from_s, str(specimen.path)), told.frames()
+    elif what == SWAPS:
+        for told in stories.swaps(stock, plan, rearm_s):
+            yield Heading("one after the other", told.truths, told.seen_from_s), told.frames()
+    elif what == TOGETHER:
+        for told in stories.together(stock, plan, number, rearm_s):
+            yield Heading("several at once", told.truths, told.seen_from_s), told.frames()
+    elif what == PHOTOGRAPHS:
+        for place, path in enumerate(stock.several):
+            told = stories.photograph(path, stock, plan, place, rearm_s)
+            yield Heading("several at once", (), told.seen_from_s, str(path)), told.frames()
+    else:
+        walked = stories.walk(stock, plan, stories.parts(plan)[number])
+        yield Heading("nothing"), (frame for stretch in walked for frame in stretch.frames)
 
 
 def _reel(bundle: Bundle, invoke: Invoke, heading: Heading, frames: Iterable[Frame]) -> Reel:
@@ -96,13 +130,14 @@ def keep(
     plan: Plan,
     several: Path | None = None,
     tick: Tick = lambda what, i, n: None,
+    workers: int = 1,
 ) -> tuple[list[Reel], tuple[str, ...]]:
     """What the bundle in `folder` sees, and its labels. Raises BundleError, TrainingError."""
     cv2.setNumThreads(1)  # pictures this small gain nothing from more
     bundle = bundles.read(folder)
     shown = gather(specimens(bundle), plan.notes, plan.seed, several, tick)
     with running(bundle) as invoke:
-        return list(record(bundle, invoke, shown, plan, tick)), bundle.labels
+        return record(bundle, invoke, shown, plan, tick, workers), bundle.labels
 
 
 def write(path: Path, reels: Sequence[Reel], labels: Sequence[str]) -> None:

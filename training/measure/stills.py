@@ -66,11 +66,15 @@ class Report:
 
 
 def evaluate(
-    folder: Path, data: Path, background: Path | None = None, tick: Callable[[int, int], None] = lambda i, n: None
+    folder: Path,
+    data: Path,
+    background: Path | None = None,
+    tick: Callable[[int, int], None] = lambda i, n: None,
+    workers: int = 1,
 ) -> tuple[Report, list[Outcome]]:
     """Score the bundle in `folder` on `data` (a sub-folder a denomination). Raises BundleError, TrainingError."""
     bundle = bundles.read(folder)
-    return score(bundle, specimens.list_pictures(data, background, bundle), tick)
+    return score(bundle, specimens.list_pictures(data, background, bundle), tick, workers)
 
 
 def score(

@@ -25,6 +25,8 @@ from training.synth.film import Film
 BEFORE_S = 0.4  # of bare ground before a note comes
 AFTER_REARM_S = 0.5  # of bare ground after the device has forgotten it
 TIGHT_SHARE = 0.7  # of a photograph in the hand: the middle, which is note
+PART = 3000  # frames, at least, that one device walks before the next is switched on
+SHORTEST_S, LONGEST_S = 3.0, 8.0  # of a stretch of the walk
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,15 @@ class Told:
     def seen_from_s(self) -> float:
         """When half of the first note is first in a frame."""
         return self.film.seen_from_s(0, self.frames_per_s)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Of a walk: what one device sees of it."""
+
+    first: int  # its first stretch
+    stop: int  # the stretch after its last
+    frame: int  # number of its first frame
 
 
 @dataclass(frozen=True)
@@ -113,14 +124,26 @@ def together(stock: Stock, plan: Plan, count: int, rearm_s: float) -> Iterator[T
         yield _told(tuple(truth for truth, _ in several), things, stock, plan, rng, end_s + rearm_s)
 
 
-def walk(stock: Stock, plan: Plan) -> Iterator[Stretch]:
-    """Past backgrounds, hands, other money and things held like money, `plan.empty_frames` in all."""
-    done, number = 0, 0
+def parts(plan: Plan) -> list[Part]:
+    """The walk of `plan.empty_frames`, cut into parts of `PART` frames and the rest of a stretch: the same for all."""
+    found, done, number = [], 0, 0
     while done < plan.empty_frames:
+        first, begun = number, done
+        while done < plan.empty_frames and done - begun < PART:
+            done += round(_length_s(_rng(plan, 9, number)) * plan.frames_per_s)
+            number += 1
+        found.append(Part(first, number, begun))
+    return found
+
+
+def walk(stock: Stock, plan: Plan, part: Part) -> Iterator[Stretch]:
+    """Past backgrounds, hands, other money and things held like money; all parts are `plan.empty_frames` long."""
+    done = part.frame
+    for number in range(part.first, part.stop):
         kind, shown = _nothing(stock, _rng(plan, 9, number))
         frames = shown.frames(done, done / plan.frames_per_s, plan.frames_per_s)[: plan.empty_frames - done]
         yield Stretch(kind, frames)
-        done, number = done + len(frames), number + 1
+        done += len(frames)
 
 
 def _rng(plan: Plan, what: int, number: int) -> Generator:
@@ -178,7 +201,7 @@ def _beside(
 
 def _nothing(stock: Stock, rng: Generator) -> tuple[str, Film]:
     """Some seconds without a note: what is in view, and its film."""
-    length_s = float(rng.uniform(3, 8))
+    length_s = _length_s(rng)
     chance = rng.random()
     if chance < 0.35:
         kind, patch = "background", None
@@ -193,6 +216,11 @@ def _nothing(stock: Stock, rng: Generator) -> tuple[str, Film]:
         hold = film.hold(patch, BEFORE_S, length_s - BEFORE_S, rng)
         things.append(film.Carried(patch, hold, rng))
     return kind, Film(_ground(stock, rng), things, film.Light(rng), length_s)
+
+
+def _length_s(rng: Generator) -> float:
+    """Of a stretch: the first that its generator gives."""
+    return float(rng.uniform(SHORTEST_S, LONGEST_S))
 
 
 def _strip(stock: Stock, rng: Generator) -> Patch:

@@ -70,6 +70,7 @@ def make(
     sequences: Path | None = None,
     ablation: Path | None = None,
     tick: Callable[[int, int], None] = lambda i, n: None,
+    workers: int = 1,
 ) -> Path:
     """Measure the bundle in `folder` on what `choose` chooses and write its page into `out`; the page.
 
@@ -81,7 +82,7 @@ def make(
     if films is not None and films.bundle["digest"] != bundle.manifest.digest:
         raise TrainingError(f"{sequences} was measured on another bundle than {folder}")
     known = {specimen.path: specimen for specimen in choose(bundle)}
-    found, outcomes = stills.score(bundle, [(path, specimen.truth) for path, specimen in known.items()], tick)
+    found, outcomes = stills.score(bundle, [(path, specimen.truth) for path, specimen in known.items()], tick, workers)
     text = page(Subject(bundle, found, outcomes, known, _speed(bundle, found), films, rows))
     try:
         out.mkdir(parents=True, exist_ok=True)

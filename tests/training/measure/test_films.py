@@ -132,12 +132,27 @@ def test_several_notes_at_once_are_no_amount(bundle: Bundle, stock: Stock) -> No
 
 def test_a_walk_without_notes_counts_every_amount_and_says_what_was_in_view(bundle: Bundle, stock: Stock) -> None:
     plan = Plan(seed=3, empty_frames=300, scenes=0)
-    quiet, loud = films.walk(bundle, blind, stock, plan), films.walk(bundle, honest, stock, plan)
+    quiet, loud = (films.run(bundle, invoke, stock, plan).walk for invoke in (blind, honest))
     assert quiet.frames == loud.frames == 300
     assert quiet.announced.count == 0
     assert quiet.announced.bound == pytest.approx(3 / (30 / 3600))
     assert loud.announced.count == loud.by_kind["other money"].count == loud.said["10"] > 1
     assert loud.by_kind["background"].count == 0
+
+
+def test_a_walk_is_the_same_frames_whatever_parts_it_falls_into(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = Plan(seed=3, empty_frames=300, scenes=0)
+
+    def shown() -> list[tuple[str, int, float, int]]:
+        walked = [stretch for part in stories.parts(plan) for stretch in stories.walk(stock, plan, part)]
+        return [(s.kind, frame.seq, frame.t_s, int(frame.pixels.sum())) for s in walked for frame in s.frames]
+
+    whole = shown()
+    assert [number for _, number, _, _ in whole] == list(range(300))
+    monkeypatch.setattr(stories, "PART", 100)
+    assert len(stories.parts(plan)) == 3
+    assert shown() == whole
+    assert stories.parts(Plan(empty_frames=0)) == []
 
 
 def test_the_same_seed_shows_the_same_films(bundle: Bundle, stock: Stock) -> None:

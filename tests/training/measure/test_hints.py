@@ -105,8 +105,7 @@ def test_every_scene_is_shown_to_a_device_of_its_own() -> None:
         upright.append(bool(np.array_equal(tensor, expected)))
         return [np.array([[9.0, 0.0, 0.0]], np.float32)]
 
-    staged = [(BY_NAME["well placed"], "10", iter([picture] * 5), 2) for _ in range(2)]
-    outcomes = hints.show(bundle, invoke, iter(staged), lambda i, n: None)
+    outcomes = hints.show(bundle, invoke, [lambda: (BY_NAME["well placed"], "10", [picture] * 5)] * 2)
     assert upright == [True, False, True, False, True] * 2
     assert [o.amount for o in outcomes] == ["10", "10"]
 
@@ -125,8 +124,8 @@ def test_notes_whose_amount_the_bundle_does_not_know_are_neither_shown_nor_scene
     props = hints.gather([known, unknown, hand, scenery])
     assert [label for label, _ in props.notes] == ["50"]
     assert len(props.backgrounds) == 1
-    shown = list(hints.from_photographs([known, unknown, scenery], 1))
-    assert [truth for _, truth, _, _ in shown] == ["50"]
+    shown = [scene() for scene in hints.from_photographs([known, unknown, scenery], 1)]
+    assert [truth for _, truth, _ in shown] == ["50"]
     with pytest.raises(TrainingError, match="holds out no background"):
         hints.gather([known, unknown, hand])
 

@@ -62,7 +62,7 @@ def stock(tmp_path: Path, save: Save) -> Stock:
 
 @pytest.fixture
 def kept(bundle: Bundle, stock: Stock) -> list[reels.Reel]:
-    return list(reels.record(bundle, by_colour, stock, PLAN))
+    return reels.record(bundle, by_colour, stock, PLAN)
 
 
 def test_every_film_of_the_plan_is_kept_with_what_it_shows(kept: list[reels.Reel]) -> None:
