@@ -56,6 +56,7 @@ ELSEWHERE = {
     "training/check/lookalikes.py": ["training/check/test_look.py"],
     "training/check/page.py": ["training/check/test_look.py"],
     "training/cli/app.py": ["training/test_main.py", "training/learn/test_settings.py"],
+    "training/cli/films.py": ["training/measure/test_haste.py", "training/measure/test_films.py"],
     "training/cli/learning.py": ["training/test_main.py", "training/test_train.py", "training/test_sweep.py"],
     "training/cli/looking.py": ["training/check/test_look.py", "training/test_main.py"],
     "training/cli/measuring.py": [

@@ -10,6 +10,7 @@ COMMANDS = (
     learning.train,
     learning.sweep,
     learning.play,
+    learning.bench,
     measuring.evaluate,
     looking.check,
     measuring.sequences,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -18,6 +19,7 @@ from training.cli.options import (
     Background,
     BundleOut,
     Data,
+    FiguresFile,
     FromScratch,
     Minutes,
     Resume,
@@ -33,12 +35,14 @@ from training.cli.options import (
     Width,
     Without,
     Workers,
+    require_file,
 )
 from training.cli.progress import console, counting, progress, say, say_passed_over
 from training.errors import TrainingError
 from training.learn import settings
 from training.learn.prepare import Prepared, from_photos, from_play_money
 from training.learn.settings import USUAL, FitSettings, Identity, Only
+from training.measure import figures
 from training.playmoney import notes
 from training.show import card
 from training.synth.recipe import GENTLE, Recipe
@@ -219,6 +223,35 @@ def _watched(prepared: Prepared, chosen: FitSettings, run: Path) -> Iterator[tup
 
 def _print_end(manifest: Manifest, out: Path) -> None:
     console.print(f"bundle {manifest.name} {manifest.version} in {out}, digest {manifest.digest[:12]}")
+
+
+def bench(
+    data: Annotated[Path | None, typer.Option(help="Folder of photographs; without it, play money.")] = None,
+    background: Background = None,
+    strangers: Strangers = None,
+    trunk: Trunk = USUAL.trunk,
+    width: Width = USUAL.width,
+    size: Size = USUAL.size,
+    steps: Steps = 20,
+    seed: Seed = USUAL.seed,
+    workers: Workers = None,
+    json_: FiguresFile = None,
+) -> None:
+    """Measure what limits a training here: composing samples, or the step that learns from them."""
+    from training import pace
+
+    require_file(json_)
+    say_passed_over(data, background, *strangers or ())
+    spec = InputSpec(size, size, "squash")
+    with counting("reading photographs") as tick:
+        prepared = (
+            from_photos(data, background, strangers or [], spec, tick=tick) if data else from_play_money(spec, seed)
+        )
+    chosen = FitSettings(trunk=trunk, width=width, size=size, seed=seed)
+    found = pace.measure(prepared, chosen, steps, workers=workers, say=say)
+    if json_ is not None:
+        figures.write(json_, asdict(found))
+    tables.print_pace(found)
 
 
 def sweep(

@@ -19,6 +19,7 @@ from training.measure.hints import Row
 from training.measure.pocket import Said
 from training.measure.rates import rate as rate_of
 from training.measure.stills import Report
+from training.pace import Pace
 from training.phone.agreement import Agreement
 
 
@@ -196,6 +197,18 @@ def print_sweep(rows: Sequence[Mapping[str, Any]]) -> None:
         values = (row.get(key, "") for row in rows)
         table.add_row(key.replace("_", " "), *(f"{v:.4f}" if isinstance(v, float) else str(v) for v in values))
     Console().print(table)
+
+
+def print_pace(found: Pace) -> None:
+    """What limits a training."""
+    table = Table("a sample", "ms")
+    table.add_row("composing, CPU", f"{found.compose_cpu_ms:.1f}")
+    table.add_row("learning, CPU of all threads", f"{found.step_cpu_ms:.1f}")
+    table.add_row("learning from ready samples", f"{found.step_ms:.1f}")
+    table.add_row(f"learning while {found.workers} process(es) compose", f"{found.together_ms:.1f}")
+    Console().print(table)
+    waited = f"the step waits for samples {100 * found.waited:.0f} % of its time"
+    Console().print(f"{found.samples_per_s:.0f} samples a second; {waited}: {found.limit} sets the pace")
 
 
 def print_spread(rows: Iterable[tuple[str, str, int]]) -> None:

@@ -15,7 +15,7 @@ from edge.core import bundle as bundles
 from edge.core.bundle import Bundle, DecisionSpec, InputSpec, Manifest
 from edge.core.messages import Decision, Verdict
 from training.errors import TrainingError
-from training.measure import figures, films
+from training.measure import figures, films, stories
 from training.measure.films import MISSED, RIGHT, UNSURE, WRONG, Plan, judge, judge_several, judge_swap
 from training.measure.specimens import Specimen
 from training.measure.stock import Stock, gather
