@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from edge.core.bundle import InputSpec, Manifest
-from training import onray, variants
+from training import onray, pace, variants
 from training import sweep as sweeps
 from training.cli import tables
 from training.cli.options import (
@@ -238,8 +238,6 @@ def bench(
     json_: FiguresFile = None,
 ) -> None:
     """Measure what limits a training here: composing samples, or the step that learns from them."""
-    from training import pace
-
     require_file(json_)
     say_passed_over(data, background, *strangers or ())
     spec = InputSpec(size, size, "squash")
