@@ -204,7 +204,7 @@ PARSERS: dict[str, Callable[[list[str]], None]] = {
     "deploy.vendor": check_named,
     "deploy.wheel": check_named,
     "deploy.translations": check_named,
-    "tests.peers": check_named,
+    "tests.peers": lambda words: check_module("tests.peers.__main__", words),
     "deploy/bootstrap.py": check_bootstrap,
     "bootstrap.py": check_bootstrap,
     "install.sh": check_installer,

@@ -12,6 +12,7 @@ Python; half is an assumption. What a published time means for a core follows fr
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from dataclasses import dataclass
@@ -110,8 +111,10 @@ def written(page: str, lines: list[str]) -> str:
 
 def main() -> None:
     """Print the table, or write it."""
-    lines = table()
-    if "--write" in sys.argv[1:]:
+    parser = argparse.ArgumentParser(description="how long a frame would take on a Raspberry Pi")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    write, lines = parser.parse_args().write, table()
+    if write:
         PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), lines), encoding="utf-8")
     sys.stdout.write("\n".join(lines) + "\n")
 
