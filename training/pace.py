@@ -45,7 +45,7 @@ class Pace:
     @property
     def limit(self) -> str:
         """What a faster training would need first."""
-        return "the step" if self.waited <= ENOUGH else "the samples"
+        return "learning" if self.waited <= ENOUGH else "composing"
 
 
 class Watch:

@@ -44,12 +44,12 @@ def test_a_step_that_waits_for_nothing_is_the_limit() -> None:
     assert (found.step_ms, found.compose_cpu_ms, found.workers) == (pytest.approx(100.0), pytest.approx(5.0), 2)
     assert found.together_ms == pytest.approx(102.5)
     assert found.samples_per_s == pytest.approx(1 / 0.1025)
-    assert (found.waited, found.limit) == (pytest.approx(0.01 / 0.41), "the step")
+    assert (found.waited, found.limit) == (pytest.approx(0.01 / 0.41), "learning")
 
 
 def test_a_step_that_waits_is_not() -> None:
     clock = Clock()
-    assert pace.pace_of(4, 1, 0.4, run(clock, 0.2, 0.4), run(clock, 0.0, 0.4)).limit == "the samples"
+    assert pace.pace_of(4, 1, 0.4, run(clock, 0.2, 0.4), run(clock, 0.0, 0.4)).limit == "composing"
 
 
 @pytest.mark.integration

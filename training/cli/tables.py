@@ -208,7 +208,9 @@ def print_pace(found: Pace) -> None:
     table.add_row(f"learning while {found.workers} process(es) compose", f"{found.together_ms:.1f}")
     Console().print(table)
     waited = f"the step waits for samples {100 * found.waited:.0f} % of its time"
-    Console().print(f"{found.samples_per_s:.0f} samples a second; {waited}: {found.limit} sets the pace")
+    Console().print(
+        f"{found.samples_per_s:.0f} samples a second; {waited}: {found.limit} sets the pace", soft_wrap=True
+    )
 
 
 def print_spread(rows: Iterable[tuple[str, str, int]]) -> None:
