@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from deploy.deb import SUITES
-from tests.e2e.pi.step import StepError, run
+from tests.e2e.pi.step import APART, StepError, run
 
 PROJECT = Path(__file__).resolve().parents[3]
 CACHE = PROJECT / "build" / "e2e"
@@ -88,7 +88,7 @@ def prepared() -> Path:
         str(unfinished),
         mirror(),
     ]
-    run(command, BUILD_S)
+    run([*APART, *command], BUILD_S)
     return unfinished.rename(root)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tests.e2e.pi.rootfs import CACHE, LEFT_OUT, mirror, way_out
-from tests.e2e.pi.step import StepError, run
+from tests.e2e.pi.step import APART, StepError, run
 
 UNPACK_S = 900.0
 
@@ -74,7 +74,7 @@ def debian(root: Path, suite: str, architecture: str, packages: Iterable[str], *
     command += ["--aptopt=APT::Install-Recommends false", *(f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT)]
     lines = [f"deb {where} {suite} main"]
     try:
-        run([*command, *way_out(), *more, suite, root, *lines], UNPACK_S)
+        run([*APART, *command, *way_out(), *more, suite, root, *lines], UNPACK_S)
     except StepError as error:
         remove(root)
         raise StepError(f"{suite} for {architecture} cannot be made from {where}: {error}") from None
