@@ -123,7 +123,7 @@ def test_killed_before_any_command_of_going_back_the_next_watch_goes_back(
     folder, _ = make_release("1.0.1-new")
     assassin, fails = tmp_path / "assassin", pi.folder / "restarts"
     assassin.write_text(ASSASSIN)
-    at, step, killed = 1, int(os.environ.get("KILL_STEP", "97")), 0
+    at, step, killed = 1, int(os.environ.get("KILL_STEP", "47")), 0
     while True:
         fails.unlink(missing_ok=True)
         assert pi.install(folder).returncode == 0
@@ -397,12 +397,13 @@ def test_whatever_year_it_is_a_release_that_was_sent_with_all_it_needs_is_instal
 ) -> None:
     library = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
     assert library is not None, "faketime is not installed: sudo apt-get install faketime"
-    clock = {"LD_PRELOAD": str(library), "FAKETIME": now, "FAKETIME_DONT_RESET": "1"}
+    # It goes on from there ("@"), and what waits for a while does so by a clock that is left alone.
+    clock = {"LD_PRELOAD": str(library), "FAKETIME": f"@{now}", "DONT_FAKE_MONOTONIC": "1"}
     for name in ("1.0.0-old", "1.0.1-new"):
         done = pi.install(make_release(name)[0], **clock)
         assert done.returncode == 0, done.stdout + done.stderr
-    stamp = (pi.home / "current" / "complete").stat().st_mtime
-    assert abs(stamp - time.mktime(time.strptime(now, "%Y-%m-%d %H:%M:%S"))) < 86_400, "the clock was right"
+    told = subprocess.run(["date", "+%Y"], env=os.environ | clock, capture_output=True, text=True, check=True).stdout
+    assert told.strip() == now[:4], "the clock was right"
     assert in_use(pi) == "1.0.1-new"
     (pi.folder / "restarts").write_text("1")
     done = pi.install(pi.home / "generation" / "trial", "--watch", **clock)
