@@ -147,6 +147,7 @@ class SimulatedDevice:
             started_wall_s=self._began_wall_s,
             faults=faults,
             share="amounts",
+            bundles=[{"currency": "INR", "version": "1.0.0", "newest": None, "arrived": None}],
         )
 
     def detection(self, t_s: float) -> bytes:
