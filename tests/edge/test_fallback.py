@@ -163,7 +163,7 @@ def usual_bytes(tmp_path_factory: pytest.TempPathFactory) -> int:
 def peak(mine: Path, state: Path) -> tuple[str, int]:
     """Which bundle a process of its own came to run, and the most memory that it took."""
     command = [sys.executable, "-c", MEASURE, str(mine), str(state)]
-    done = subprocess.run(command, cwd=app.PACKAGE.parent, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, cwd=app.BUNDLES.parents[1], capture_output=True, text=True, timeout=120, check=True)
     used, size = done.stdout.split()
     return used, int(size)
 
