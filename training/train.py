@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +15,16 @@ from numpy.typing import NDArray
 
 from edge.core import bundle as bundles
 from edge.core.bundle import RESERVED, InputSpec, Manifest
-from training.learn import export, files, network, quantize, warmstart
+from training.errors import TrainingError
+from training.learn import export, files, lower, network, quantize, warmstart
 from training.learn.export import Decided
 from training.learn.fit import fit, steps_of
+from training.learn.kept import Kept
+from training.learn.lower import Lower
 from training.learn.prepare import Prepared, describe, require_same_labels
 from training.learn.scores import score
 from training.learn.settings import FitSettings, Identity
-from training.learn.supply import Supply
+from training.learn.supply import Batch, Supply
 from training.playmoney import notes, scenes
 from training.show import card
 from training.synth.compose import Composer
@@ -32,6 +36,7 @@ SELFTEST_PICTURES = 6
 SELFTEST_STEPS = 6.0
 RUN_BYTES = 200_000_000  # two checkpoints of the largest network with all that its optimizer remembers, and logs
 BUNDLE_BYTES = 20_000_000
+KEPT, KEPT_BYTES = "kept", 16_000  # a sample, before the last 38 layers of MobileNetV2 at 192 pixels
 
 
 def train(
@@ -56,27 +61,59 @@ def train(
     Raises TrainingError, before the first step, for all that would end it later and can be known, and after the last
     one when the int8 model differs too much from the float one.
     """
-    _require_end(prepared, settings, identity, run, out, resume=resume)
+    _require_end(prepared, settings, identity, start, run, out, resume=resume)
     describe(prepared, run)
     composer = Composer(prepared.material, prepared.labels, settings.size, settings.seed, recipe or Recipe())
     with Supply(composer, settings.batch, workers=workers) as supply:
+        below = _below(start, settings, len(prepared.labels)) if settings.kept else None
         model = fit(
             settings,
             len(prepared.labels),
             weights,
-            supply.batches,
+            _keeping(below, supply, settings, run, say) if below else supply.batches,
             run / "fit",
             start=_going_on(start, identity, prepared, composer) if start else None,
             resume=resume,
             minutes=minutes,
             tick=tick,
             validate=lambda m: score(network.logits(m, prepared.held_pictures), prepared.held_truth, prepared.labels),
+            below=below.real if below else None,
         )
     made = replace(settings, steps=steps_of(run / "fit") - settings.head_steps)
     decided = export.decide(model, prepared, composer, run, say)
     pictures = selftest_pictures(decided.input)
     logits, _ = quantize.int8_outputs(decided.model, pictures)
-    return _write(decided, (pictures, logits), prepared, made, identity, out)
+    manifest = _write(decided, (pictures, logits), prepared, made, identity, out)
+    shutil.rmtree(run / KEPT, ignore_errors=True)
+    return manifest
+
+
+def _below(start: Path | None, settings: FitSettings, labels: int) -> Lower:
+    """What comes before the last layers, which is that of the bundle `start`."""
+    assert start is not None  # both by `_require_end`
+    assert settings.last_layers is not None
+    shape = network.build(settings.trunk, settings.width, settings.size, labels, None, settings.dropout)
+    return lower.below(bundles.read(start).model, network.parts(shape, settings.last_layers).weighted_below)
+
+
+def _keeping(
+    below: Lower, supply: Supply, settings: FitSettings, run: Path, say: Callable[[str], None]
+) -> Callable[[int], Iterator[Batch]]:
+    """Batches of samples that are composed and looked at by `below` once; they lie in `run`/kept until it has ended."""
+    if (run / "fit" / "model.keras").is_file():
+        return supply.batches  # finished: no batch is asked for
+    kept = Kept(run / KEPT, settings.kept, settings.batch, settings.seed)
+
+    def tick(done: int, of: int) -> None:
+        if done * 10 // of > (done - settings.batch) * 10 // of:
+            say(f"{done} of {of} samples are composed")
+
+    def looked(first: int) -> Iterator[Batch]:
+        for pictures, targets, boxes, known in supply.batches(first):
+            yield below(pictures), targets, boxes, known
+
+    kept.fill(looked, tick)
+    return kept.batches
 
 
 def _going_on(start: Path, identity: Identity, prepared: Prepared, composer: Composer) -> Callable[[keras.Model], None]:
@@ -84,15 +121,26 @@ def _going_on(start: Path, identity: Identity, prepared: Prepared, composer: Com
 
 
 def _require_end(
-    prepared: Prepared, settings: FitSettings, identity: Identity, run: Path, out: Path, *, resume: bool
+    prepared: Prepared,
+    settings: FitSettings,
+    identity: Identity,
+    start: Path | None,
+    run: Path,
+    out: Path,
+    *,
+    resume: bool,
 ) -> None:
     """Raises TrainingError or BundleError, before the first step, for what would end a training after its last one."""
     quantize.require_backend()
+    if settings.kept and (settings.last_layers is None or start is None or start.suffix == ".keras"):
+        raise TrainingError(
+            "samples are kept only where the last layers alone learn (--last-layers) and a bundle is gone on from"
+        )
     if resume:
         require_same_labels(prepared, run)
     with files.room(out, BUNDLE_BYTES) as beside:
         _rehearse(prepared, settings, identity, beside)
-    with files.room(run, RUN_BYTES):
+    with files.room(run, RUN_BYTES + settings.kept * KEPT_BYTES):
         pass
 
 

@@ -15,11 +15,12 @@ import pytest
 from edge.core import bundle as bundles
 from edge.core import preprocess
 from edge.core.bundle import InputSpec
+from tests.training.drawn import save
 from training.learn import calibrate
 from training.learn.prepare import from_play_money
 from training.learn.settings import Identity, for_play_money
 from training.measure.device import running
-from training.playmoney import recording
+from training.playmoney import notes, recording, scenes
 from training.synth.recipe import GENTLE
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
@@ -102,3 +103,48 @@ def test_the_replay_says_right_amounts_in_order_or_that_it_is_not_sure(miniature
 def test_logs_are_left_for_eyes_and_for_tensorboard(miniature: Path) -> None:
     assert "loss" in (miniature / "run" / "fit" / "log.csv").read_text()
     assert list((miniature / "run" / "fit" / "tensorboard").glob("events.out.tfevents*"))
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two of the play crowns on scenes, each note another."""
+    folder = tmp_path_factory.mktemp("photographs")
+    for number in range(12):
+        for amount in (5, 50):
+            scene = scenes.draw_scene(number + amount * 100, (200, 300))
+            note = notes.draw(amount, notes.FACES[number % 2], number, 240)
+            scene[40 : 40 + note.shape[0], 20:260] = note
+            save(folder / str(amount) / f"{number}.png", scene)
+        save(folder / "background" / f"{number}.png", scenes.draw_scene(number, (90, 120)))
+    return folder
+
+
+def further(photographs: Path, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    options = ["--currency", "XTS", "--size", "96", "--steps", "30", "--head-steps", "10", "--learning-rate", "1e-4"]
+    places = ["--out", str(folder / "bundle"), "--run", str(folder / "run"), "--start-from", "edge/bundles/xts"]
+    return training("train", photographs, *options, *places, "--batch", "16", *more)
+
+
+def test_a_bundle_goes_on_from_samples_that_were_composed_once(photographs: Path, tmp_path: Path) -> None:
+    done = further(photographs, tmp_path, "--last-layers", "38", "--keep", "165")
+    assert done.returncode == 0, done.stderr
+    assert "160 of 160 samples are composed" in done.stderr
+    assert bundles.read(tmp_path / "bundle").manifest.training["steps"] == 30
+    assert not (tmp_path / "run" / "kept").exists()  # gigabytes of a real training
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (["--keep", "165"], "only where the last layers alone learn"),
+        (["--keep", "165", "--last-layers", "37"], "cannot be parted before its last 37 layers"),
+        (["--keep", "5", "--last-layers", "38"], "less than one batch"),
+    ],
+)
+def test_samples_that_cannot_be_kept_are_refused_in_a_sentence(
+    photographs: Path, tmp_path: Path, more: list[str], why: str
+) -> None:
+    done = further(photographs, tmp_path, *more)
+    assert done.returncode != 0
+    assert why in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr

@@ -80,6 +80,14 @@ def train(
     last_layers: Annotated[
         int | None, typer.Option(min=0, help="Layers of the trunk that learn after the heads; left out: all.")
     ] = USUAL.last_layers,
+    keep: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Samples that are composed once, run through the layers that learn no more, and learnt from again and "
+            "again: with --last-layers, from a bundle.",
+        ),
+    ] = USUAL.kept,
     batch: Annotated[int, typer.Option(min=1, help="Samples of a step.")] = USUAL.batch,
     learning_rate: Annotated[
         float | None,
@@ -122,6 +130,7 @@ def train(
         steps=steps,
         head_steps=head_steps,
         last_layers=last_layers,
+        kept=keep,
         batch=batch,
         seed=seed,
         learning_rate=learning_rate or settings.peak_rate(further=start_from is not None),

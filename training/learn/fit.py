@@ -19,6 +19,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from training.errors import TrainingError
 from training.learn import network
@@ -44,22 +45,26 @@ def fit(
     tick: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
     validate: Callable[[keras.Model], dict[str, float]] | None = None,
     validate_every: int = 1000,
+    below: Callable[[NDArray[Any]], Any] | None = None,
 ) -> keras.Model:
     """Train and return the model with averaged weights; `folder` gets checkpoints, `log.csv` and TensorBoard files.
 
     `start` may set other weights than `weights` before the first step. `batches(step)` gives the batches from that step
     on (see `Supply.batches`). `minutes`, from now, after which it ends, cooled down, though fewer steps have been made.
+    `below`: the batches hold what the layers before the last ones make of pictures, which this turns into numbers
+    (n, height, width, channels); only the last layers are run, then.
     Raises TrainingError where `folder` cannot be resumed and where the time is too short.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _make_repeatable(settings.seed)
     total = settings.head_steps + settings.steps
+    first, course, before, kept = 0, _Course.of(settings, 0), 0.0, None
     if resume and (folder / STATE).is_file():
-        model, first, course, before = _restore(folder, settings)
-        if course is None:
-            return model
-    else:
-        model, first, course, before = _begin(settings, labels, weights, start), 0, _Course.of(settings, 0), 0.0
+        kept, first, found, before = _restore(folder, settings)
+        if found is None:
+            return kept
+        course = found
+    whole, model = _begin(settings, labels, weights, start, kept, parted=below is not None)
     begun, step = time.monotonic(), first
     with _Log(folder, append=first > 0) as log:
         for batch in itertools.islice(batches(first), total - first):
@@ -74,7 +79,7 @@ def fit(
             model.optimizer.learning_rate = rate
             # Keras does not save the state of dropout's randomness: it follows from the step instead.
             model.get_layer("dropout").seed_generator.state.assign([settings.seed, step])
-            losses = _train(model, batch)
+            losses = _train(model, batch, below or network.inputs)
             step += 1
             tick(step, losses)
             if step % 20 == 0:
@@ -82,13 +87,14 @@ def fit(
             if step % settings.checkpoint_every == 0 and step < total:
                 _save(model, folder, step, settings, course, spent)
             if validate and step % validate_every == 0 and step < total:
-                log.write(step, {f"val_{k}": v for k, v in _averaged(model, validate).items()})
+                log.write(step, {f"val_{k}": v for k, v in _averaged(whole, model, validate).items()})
     if step <= settings.head_steps and settings.steps:
         raise TrainingError(f"{minutes:g} minutes are too few: they were over before all layers had begun to learn")
     model.optimizer.finalize_variable_values(model.trainable_variables)
-    model = _bare(model)
-    _save(model, folder, step, settings, course, 1.0, finished=True)
-    return model
+    _rejoin(whole, model)
+    whole = _bare(whole)
+    _save(whole, folder, step, settings, course, 1.0, finished=True)
+    return whole
 
 
 def steps_of(folder: Path) -> int:
@@ -112,27 +118,50 @@ def _begin(
     labels: int,
     weights: Path | str | None,
     start: Callable[[keras.Model], None] | None,
-) -> keras.Model:
-    model = network.build(settings.trunk, settings.width, settings.size, labels, weights, settings.dropout)
+    kept: keras.Model | None,
+    *,
+    parted: bool,
+) -> tuple[keras.Model, keras.Model]:
+    """The network, and what of it learns: all of it or its upper part, as it was `kept` or as it begins."""
+    if kept is not None and not parted:
+        return kept, kept
+    whole = network.build(settings.trunk, settings.width, settings.size, labels, weights, settings.dropout)
     if start is not None:
-        start(model)
-    for layer in network.normalisations(model):
+        start(whole)
+    for layer in network.normalisations(whole):
         layer.momentum = settings.norm_momentum
-    if settings.head_steps == 0:
+    model = whole
+    if parted:
+        if settings.last_layers is None:
+            raise TrainingError("what lies below is kept only where the last layers alone learn")
+        model = kept or network.parts(whole, settings.last_layers).upper
+    if kept is None and settings.head_steps == 0:
         _thaw(model, settings)
-    else:
-        model.get_layer("trunk").trainable = False
+    elif kept is None:
+        _freeze(model)
         _compile(model, settings)
-    return model
+    return whole, model
+
+
+def _freeze(model: keras.Model) -> None:
+    for layer in _trunk_of(model):
+        layer.trainable = False
 
 
 def _thaw(model: keras.Model, settings: FitSettings) -> None:
-    trunk = model.get_layer("trunk")
-    trunk.trainable = True
-    if settings.last_layers is not None:
-        for layer in trunk.layers[: -settings.last_layers or None]:
+    layers = _trunk_of(model)
+    for layer in layers:
+        layer.trainable = True
+    if settings.last_layers is not None and "trunk" in {layer.name for layer in model.layers}:
+        for layer in model.get_layer("trunk").layers[: -settings.last_layers or None]:
             layer.trainable = False
     _compile(model, settings)
+
+
+def _trunk_of(model: keras.Model) -> list[keras.layers.Layer]:
+    """The trunk as the one layer that it is in a whole network, or those of its layers that lie in an upper part."""
+    named = {layer.name: layer for layer in model.layers}
+    return [named["trunk"]] if "trunk" in named else [named[name] for name in named if name not in network.HEADS]
 
 
 @dataclass(frozen=True)
@@ -184,10 +213,10 @@ def known_error(truth: Any, predicted: Any) -> Any:
     return keras.ops.mean(keras.ops.abs(truth[:, :5] - predicted) * truth[:, 5:], axis=-1)
 
 
-def _train(model: keras.Model, batch: Batch) -> dict[str, float]:
+def _train(model: keras.Model, batch: Batch, enter: Callable[[NDArray[Any]], Any]) -> dict[str, float]:
     pictures, targets, boxes, known = batch
     result = model.train_on_batch(
-        network.inputs(pictures),
+        enter(pictures),
         {"logits": targets, "box": np.concatenate([boxes, known], axis=1)},
         return_dict=True,
     )
@@ -195,13 +224,21 @@ def _train(model: keras.Model, batch: Batch) -> dict[str, float]:
     return {key: float(value) for key, value in result.items()}
 
 
-def _averaged(model: keras.Model, validate: Callable[[keras.Model], dict[str, float]]) -> dict[str, float]:
+def _averaged(
+    whole: keras.Model, model: keras.Model, validate: Callable[[keras.Model], dict[str, float]]
+) -> dict[str, float]:
     """Validate with averaged weights, then put the live ones back."""
     live = model.get_weights()
     model.optimizer.finalize_variable_values(model.trainable_variables)
-    figures = validate(model)
+    _rejoin(whole, model)
+    figures = validate(whole)
     model.set_weights(live)
     return figures
+
+
+def _rejoin(whole: keras.Model, model: keras.Model) -> None:
+    if model is not whole:
+        network.rejoin(whole, model)
 
 
 def _bare(model: keras.Model) -> keras.Model:
@@ -247,7 +284,10 @@ def _restore(folder: Path, settings: FitSettings) -> tuple[keras.Model, int, _Co
         model = keras.models.load_model(folder / state["checkpoint"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{folder} cannot be resumed: {network.first_line(error)}") from error
-    differing = [key for key, value in asdict(settings).items() if key != "steps" and begun.get(key) != value]
+    usual = asdict(FitSettings())  # of what a run that was begun by an older version says nothing
+    differing = [
+        key for key, value in asdict(settings).items() if key != "steps" and begun.get(key, usual[key]) != value
+    ]
     if differing:
         raise TrainingError(f"{folder} was begun with another {', '.join(differing)}: resume with the same options")
     if settings.steps == begun["steps"]:

@@ -27,24 +27,38 @@ class Layer:
     buffers: Any  # of the whole model, by the tensors' `buffer`
 
 
-def layers(model: bytes) -> list[Layer]:
-    """Every layer with weights. Raises TrainingError if `model` is no TensorFlow Lite model."""
+def unpacked(model: bytes) -> Any:
+    """The file format's own objects, which may be changed. Raises TrainingError if it is no TensorFlow Lite model."""
     try:
         root = schema.ModelT.InitFromPackedBuf(model, 0)
-        graph = root.subgraphs[0]
+        root.subgraphs[0].operators[0]
     except (TypeError, IndexError, AttributeError, struct.error, UnicodeDecodeError) as error:
         raise TrainingError("this is no TensorFlow Lite model") from error
+    return root
+
+
+def places(root: Any) -> list[int]:
+    """Where among the operators of an `unpacked` model those with weights stand, in the order they are run."""
+    return [place for place, operator in enumerate(root.subgraphs[0].operators) if _kind(root, operator) in WEIGHTED]
+
+
+def _kind(root: Any, operator: Any) -> int:
+    code = root.operatorCodes[operator.opcodeIndex]
+    # Old converters write small codes into the first field, new ones into the second.
+    return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
+
+
+def layers(model: bytes) -> list[Layer]:
+    """Every layer with weights. Raises TrainingError if `model` is no TensorFlow Lite model."""
+    root = unpacked(model)
+    graph = root.subgraphs[0]
     found = []
-    for operator in graph.operators:
-        code = root.operatorCodes[operator.opcodeIndex]
-        # Old converters write small codes into the first field, new ones into the second.
-        kind = max(code.builtinCode, code.deprecatedBuiltinCode)
-        if kind not in WEIGHTED:
-            continue
+    for place in places(root):
+        operator = graph.operators[place]
         bias = operator.inputs[2] if len(operator.inputs) > 2 else -1
         found.append(
             Layer(
-                kind,
+                _kind(root, operator),
                 operator.builtinOptions.fusedActivationFunction,
                 int(operator.outputs[0]),
                 graph.tensors[operator.outputs[0]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from training.errors import TrainingError
 from training.learn.settings import TINY, TRUNKS
 
+HEADS = "pool", "dropout", "logits", "place", "flat", "box"  # what stands on the trunk
 BOX_CHANNELS = 24  # of the 1x1 convolution before the place head: enough to point, hardly any cost
 
 
@@ -64,6 +66,63 @@ def _tiny(size: int) -> keras.Model:
         features = keras.layers.Conv2D(channels, 3, strides=2, padding="same", use_bias=False)(features)
         features = keras.layers.ReLU(6.0)(keras.layers.BatchNormalization()(features))
     return keras.Model(picture, features, name="trunk")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A network in two: what lies below learns no more, what lies above does. The layers are those of the network."""
+
+    upper: keras.Model  # from what the last layer below gives out, (n, height, width, channels), to both outputs
+    weighted_below: int  # layers with weights of their own, normalisations left out, that lie below
+
+
+def parts(model: keras.Model, last_layers: int) -> Parts:
+    """Part `model` before the last layers of its trunk.
+
+    Raises TrainingError where that is within a block: what lies below has to be all that the layers above need, and a
+    convolution is not parted from its normalisation.
+    """
+    layers = model.get_layer("trunk").layers
+    begins = [count for count in range(1, len(layers)) if _parts_at(layers, len(layers) - count)]
+    if last_layers not in begins:
+        near = sorted(sorted(begins, key=lambda count: abs(count - last_layers))[:3])
+        raise TrainingError(f"the trunk cannot be parted before its last {last_layers} layers: {near} are possible")
+    first = len(layers) - last_layers
+    entry = keras.Input(layers[first - 1].output.shape[1:], name="below")
+    known = {layers[first - 1].name: entry}
+    for layer in layers[first:]:
+        needed = [known[name] for name in _needs(layer)]
+        known[layer.name] = layer(needed if len(needed) > 1 else needed[0])
+    outputs = known[layers[-1].name]
+    dropped = model.get_layer("dropout")(model.get_layer("pool")(outputs))
+    flat = model.get_layer("flat")(model.get_layer("place")(outputs))
+    upper = keras.Model(
+        entry, {"logits": model.get_layer("logits")(dropped), "box": model.get_layer("box")(flat)}, name="upper"
+    )
+    kinds = keras.layers.Conv2D | keras.layers.DepthwiseConv2D
+    return Parts(upper, sum(isinstance(layer, kinds) for layer in layers[:first]))
+
+
+def _parts_at(layers: list[keras.Layer], first: int) -> bool:
+    """Whether a block begins at `first`: with a convolution, and all that follows needs the layer before alone."""
+    below = {layer.name for layer in layers[:first]}
+    needed = {name for layer in layers[first:] for name in _needs(layer)} & below
+    return isinstance(layers[first], keras.layers.Conv2D) and needed == {layers[first - 1].name}
+
+
+def _needs(layer: keras.Layer) -> list[str]:
+    """The names of the layers whose output `layer` takes in the trunk."""
+    taken = layer.input if isinstance(layer.input, list) else [layer.input]
+    return [tensor._keras_history.operation.name for tensor in taken]
+
+
+def rejoin(model: keras.Model, upper: keras.Model) -> None:
+    """Set those weights of `model` that `upper`, one like its own upper part, has learnt."""
+    trunk = model.get_layer("trunk")
+    own = {layer.name: layer for layer in (*trunk.layers, *model.layers)}
+    for layer in upper.layers:
+        if layer.weights:
+            own[layer.name].set_weights(layer.get_weights())
 
 
 def first_line(error: Exception) -> str:

@@ -28,6 +28,7 @@ class FitSettings:
     steps: int = 4000  # of all layers
     head_steps: int = 150  # of the heads alone, first: their random start must not shake the trunk
     last_layers: int | None = None  # of the trunk that learn after that; None: all
+    kept: int = 0  # samples that are composed once, run through the layers that learn no more and learnt from again
     batch: int = 32
     learning_rate: float = 8e-4
     weight_decay: float = 1e-4

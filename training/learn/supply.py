@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from training.errors import TrainingError
 from training.synth.compose import Composer
 
-Batch = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+# Pictures or what was made of them, targets, boxes, what of them is known.
+Batch = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 PLACE = 5  # numbers of a box
 POLL_S = 0.005  # how often a process that waits looks; a batch takes longer to compose

@@ -226,3 +226,72 @@ with _Log(folder, append=False) as log:
     log.write(1, {"loss": 0.5})
 print((folder / "log.csv").read_text())
 """
+
+
+UPPER = replace(SETTINGS, head_steps=10, steps=30, last_layers=3)
+
+
+def what_lies_below(composer: Composer) -> tuple[Callable[[int], Iterator[Batch]], tuple[int, ...]]:
+    """Batches of what the first layers of the network that a run begins with make of pictures."""
+    keras.utils.set_random_seed(UPPER.seed)
+    trunk = build("tiny", 1.0, 64, 4, None, 0.2).get_layer("trunk")
+    below = keras.Model(trunk.input, trunk.layers[-4].output)
+
+    def looked(first: int) -> Iterator[Batch]:
+        for pictures, targets, boxes, known in batches(composer)(first):
+            yield np.asarray(below(network.inputs(pictures), training=False)), targets, boxes, known
+
+    return looked, below.output_shape
+
+
+def upper_learnt(composer: Composer, folder: Path, *, fails_at: int = 0, resume: bool = False) -> keras.Model:
+    def tick(step: int, losses: dict[str, float]) -> None:
+        if step == fails_at:
+            raise PowerError
+
+    seen: list[int] = []
+    model = fit(
+        UPPER,
+        4,
+        None,
+        what_lies_below(composer)[0],
+        folder,
+        resume=resume,
+        tick=tick,
+        below=keras.ops.convert_to_tensor,
+        validate=lambda whole: {"inputs": float(seen.append(whole.input_shape[1]) or whole.input_shape[1])},
+        validate_every=30,
+    )
+    assert set(seen) <= {64}  # the whole network is what is measured
+    return model
+
+
+def test_from_what_lies_below_only_the_last_layers_learn_and_become_the_whole_network(
+    composer: Composer, tmp_path: Path
+) -> None:
+    before = begin()
+    after = upper_learnt(composer, tmp_path)
+    assert losses_of(tmp_path)[-1] < losses_of(tmp_path)[0]
+    trunk = after.get_layer("trunk")
+    changed = [
+        layer.name
+        for layer, old in zip(trunk.layers, before.layers, strict=True)
+        if any(not np.array_equal(a, b) for a, b in zip(layer.get_weights(), old.get_weights(), strict=True))
+    ]
+    assert changed == [layer.name for layer in trunk.layers[-3:] if layer.get_weights()]
+    saved = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    pictures = composer.batch(0, 8)[0]
+    np.testing.assert_array_equal(network.logits(saved, pictures), network.logits(after, pictures))
+
+
+def test_a_run_of_the_last_layers_that_was_cut_goes_on_to_the_same_end(composer: Composer, tmp_path: Path) -> None:
+    upper_learnt(composer, tmp_path / "once")
+    with pytest.raises(PowerError):
+        upper_learnt(composer, tmp_path / "cut", fails_at=27)
+    upper_learnt(composer, tmp_path / "cut", resume=True)
+    assert losses_of(tmp_path / "cut")[-1] == pytest.approx(losses_of(tmp_path / "once")[-1], abs=1e-3)
+
+
+def test_what_lies_below_is_not_kept_where_all_layers_learn(composer: Composer, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="only where the last layers alone learn"):
+        fit(SETTINGS, 4, None, batches(composer), tmp_path, below=keras.ops.convert_to_tensor)
