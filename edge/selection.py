@@ -61,6 +61,11 @@ def configured(config: Config) -> dict[str, Manifest]:
     return found
 
 
+def digests(config: Config) -> tuple[str, ...]:
+    """What tells the bundles that the settings name from any other; what of it cannot be read is left out."""
+    return tuple(manifest.digest for manifest in configured(config).values())
+
+
 def load(config: Config, open_engine_: Open) -> list[Loaded]:
     """The configured bundles, whole and self-tested, each with the engine that runs it. Raises BundleError."""
     return _each(config, lambda wanted, _: loading.load(find_bundle(wanted), open_engine_))

@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All figures, as they stand in the JSON."""
     config = configured(options)
-    config = tuning.applied(config, app.device_state(), [one.digest for one in selection.configured(config).values()])
+    config = tuning.applied(config, app.device_state(), selection.digests(config))
     loaded = loader(options)(config, lambda bundle: open_engine(config, bundle))
     found: dict[str, Any] = {"saynote": __version__, "machine": machine(), "threads": config.model.threads}
     found["runtime"] = getattr(loaded[0][1], "runtime", "unknown")

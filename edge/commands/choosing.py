@@ -60,7 +60,7 @@ def run(config: Config, *, once: bool = False) -> int:
         put("measured already")
         return EXIT_OK
     rows = list(measured(config.model.bundles))
-    found = tuning.record(rows, digests(config))
+    found = tuning.record(rows, selection.digests(config))
     row = tuning.best(rows, config)
     if row is None:
         why = tuning.told(rows) or "none is installed"
@@ -82,13 +82,10 @@ def _holds(config: Config, state: Path) -> bool:
     except PermissionError as error:
         raise HardwareError("disk", Reason.DENIED, f"{state} cannot be read: {error.strerror}") from error
     return (
-        kept is not None and not tuning.outdated(kept, digests(config)) and tuning.best(kept.rows, config) is not None
+        kept is not None
+        and not tuning.outdated(kept, selection.digests(config))
+        and tuning.best(kept.rows, config) is not None
     )
-
-
-def digests(config: Config) -> tuple[str, ...]:
-    """The configured bundles, by what tells them from any other."""
-    return tuple(manifest.digest for manifest in selection.configured(config).values())
 
 
 def measured(bundles: Sequence[str], within_s: float = WITHIN_S) -> Iterator[Row]:

@@ -54,13 +54,12 @@ def _patient(options: argparse.Namespace) -> Patient:
         source = f"the defaults, since there is no {DEFAULT}"
     service = access.service_account()
     state = app.SERVICE_STATE if service is not None and app.SERVICE_STATE.is_dir() else app.state_folder()
-    digests = tuple(manifest.digest for manifest in selection.configured(config).values())
     return Patient(
         config=config,
         source=source,
         mistakes=tuple(reading.problems),
         remarks=(*reading.remarks, *credentials.remarks(), *_account_remarks(config)),
-        devices=parts(tuning.applied(config, state, digests)),
+        devices=parts(tuning.applied(config, state, selection.digests(config))),
         state=state,
         reading=lambda: as_owner_of(state),
         account=service or access.own_account(),

@@ -177,7 +177,7 @@ def _runtime(patient: Patient) -> Finding:
         return Finding("runtime", State.SKIPPED, "what was measured is for the service only", "sudo saynote doctor")
     if measured is None:
         return Finding("runtime", State.SKIPPED, "not measured on this board: the usual one is used", measure)
-    why = tuning.outdated(measured, [manifest.digest for manifest in selection.configured(config).values()])
+    why = tuning.outdated(measured, selection.digests(config))
     row = tuning.best(measured.rows, config)
     if why or row is None:
         why = why or "the settings name another than those that were measured"

@@ -46,8 +46,7 @@ def run(options: argparse.Namespace) -> int:
         config, camera = _choose_camera(config, options)
     if options.view:
         config = _at_a_desk(config, options.wav)
-    digests = [manifest.digest for manifest in selection.configured(config).values()]
-    config = tuning.applied(config, app.state_folder(), digests)
+    config = tuning.applied(config, app.state_folder(), selection.digests(config))
     devices = parts(config, camera=camera)
     # Nobody may take recorded notes for those in their hand.
     words = "demonstration" if config.camera.driver == "files" else "ready"

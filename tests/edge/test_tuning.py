@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge import __main__, tuning
+from edge import __main__, selection, tuning
 from edge.commands import choosing
 from edge.commands.choosing import Trial
 from edge.commands.examination import State, examine
@@ -137,7 +137,7 @@ def test_the_command_measures_what_is_installed_and_the_next_start_uses_it(
     assert __main__.main(["bench", "--choose", "once", "--config", str(tmp_path / "edge.toml")]) == 0
     after = (tmp_path / tuning.FILE).stat()
     assert (after.st_ino, after.st_mtime_ns) == (kept.st_ino, kept.st_mtime_ns), "it is not measured again"
-    chosen = tuning.applied(CONFIG, tmp_path, choosing.digests(CONFIG))
+    chosen = tuning.applied(CONFIG, tmp_path, selection.digests(CONFIG))
     first = best.version == tflite.installed()[0]
     assert (chosen.model.runtime, chosen.model.threads) == ("auto" if first else best.runtime, best.threads)
 
@@ -149,7 +149,7 @@ def test_the_doctor_says_which_and_why(tmp_path: Path) -> None:
 
     state, found, to_do = runtime()
     assert (state, "not measured" in found, "bench --choose" in to_do) == (State.SKIPPED, True, True)
-    digests = choosing.digests(CONFIG)
+    digests = selection.digests(CONFIG)
     where = patient(tmp_path).state
     tuning.write(where, tuning.record([QUICK, BROKEN], digests))
     state, found, _ = runtime()
