@@ -50,7 +50,8 @@ log = logging.getLogger(__name__)
 INBOX = 256
 SUMMARY_S = 3600.0  # between two, unless a day ends
 
-Item: TypeAlias = Event | Response | Stretch | Standing | InUse | Compared | Newest | Taking
+Unsent: TypeAlias = Stretch | Standing | InUse | Compared | Newest | Taking  # they travel as no messages of their own
+Item: TypeAlias = Event | Response | Unsent
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +180,12 @@ class Telemetry:
             self._minute_has_passed(noted.moment)
         elif isinstance(event, Health):
             self._bulletin.again()
-        if not isinstance(event, Stretch | Standing | Compared | Newest | Taking) and self._travels(event):
+        if not isinstance(event, Unsent) and self._travels(event):
             self._keep(event, noted.moment)
 
     def _travels(self, event: Item) -> bool:
         """As a message of its own, as far as its owner shares."""
-        level = (
-            None if isinstance(event, Stretch | Standing | InUse | Compared | Newest | Taking) else wire.level_of(event)
-        )
+        level = None if isinstance(event, Unsent) else wire.level_of(event)
         return level is not None and self._source.tells(level)
 
     def _minute_has_passed(self, now: Moment) -> None:
