@@ -28,13 +28,19 @@ AHEAD = 4  # parts a process that are given out before they are asked for: resul
 _work: list[Any] = []  # in a fork: the parts, and how one of them is done
 
 
-def each(opened: Opened[Part, Result], parts: Sequence[Part], workers: int = 1) -> Iterator[Result]:
+def each(
+    opened: Opened[Part, Result],
+    parts: Sequence[Part],
+    workers: int = 1,
+    here: Callable[[Part], Result] | None = None,
+) -> Iterator[Result]:
     """What is done of each part, in order. `opened` gives what does one; it is opened once in each process.
 
-    Raises what doing a part raises, and TrainingError where a process ends early.
+    `here`: what does one in this process, where that is to do all of it. Raises what doing a part raises, and
+    TrainingError where a process ends early.
     """
     if workers <= 1 or len(parts) <= 1:
-        with opened() as do:
+        with contextlib.nullcontext(here) if here else opened() as do:
             yield from map(do, parts)
         return
     threads = cv2.getNumThreads()

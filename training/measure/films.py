@@ -113,10 +113,12 @@ def run(
     jobs: list[Job] = [(SWAPS, 0), (TOGETHER, 2), (TOGETHER, 3), (PHOTOGRAPHS, 0)]  # what takes longest
     jobs += [(WALK, number) for number in range(len(stories.parts(plan)))]
     jobs += [(NOTE, number) for number in range(len(stock.notes))]
-    if workers > 1:
-        results = spread.each(lambda: _shower(bundle, stock, plan), jobs, workers)
-    else:
-        results = (_show(bundle, invoke, stock, plan, job, tick) for job in jobs)
+    results = spread.each(
+        lambda: _shower(bundle, stock, plan),
+        jobs,
+        workers,
+        here=lambda job: _show(bundle, invoke, stock, plan, job, tick),
+    )
     found = dict[Job, Any]()
     for job, result in zip(jobs, results, strict=True):
         found[job] = result

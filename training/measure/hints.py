@@ -127,12 +127,10 @@ def show(
 
     `invoke` runs the model, and in other processes one of their own.
     """
-    if workers > 1:
-        results = spread.each(lambda: _judging(bundle), staged, workers)
-    else:
-        results = (judge(Watcher(bundle, invoke), *scene()) for scene in staged)
     outcomes = []
-    for outcome in results:
+    for outcome in spread.each(
+        lambda: _judging(bundle), staged, workers, here=lambda scene: judge(Watcher(bundle, invoke), *scene())
+    ):
         outcomes.append(outcome)
         tick(len(outcomes), len(staged))
     return outcomes

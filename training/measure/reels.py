@@ -74,10 +74,12 @@ def record(
         (TOGETHER, 3),
     ]
     jobs += [(PHOTOGRAPHS, 0), *((WALK, number) for number in range(len(stories.parts(plan))))]
-    if workers > 1:
-        results: Iterable[list[Reel]] = spread.each(lambda: _recorder(bundle, stock, plan), jobs, workers)
-    else:
-        results = (_record(bundle, invoke, stock, plan, job) for job in jobs)
+    results = spread.each(
+        lambda: _recorder(bundle, stock, plan),
+        jobs,
+        workers,
+        here=lambda job: _record(bundle, invoke, stock, plan, job),
+    )
     reels: list[Reel] = []
     for number, found in enumerate(results):
         tick("watching films", number + 1, len(jobs))
