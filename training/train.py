@@ -100,8 +100,6 @@ def _keeping(
     below: Lower, supply: Supply, settings: FitSettings, run: Path, say: Callable[[str], None]
 ) -> Callable[[int], Iterator[Batch]]:
     """Batches of samples that are composed and looked at by `below` once; they lie in `run`/kept until it has ended."""
-    if (run / "fit" / "model.keras").is_file():
-        return supply.batches  # finished: no batch is asked for
     kept = Kept(run / KEPT, settings.kept, settings.batch, settings.seed)
 
     def tick(done: int, of: int) -> None:
@@ -112,8 +110,11 @@ def _keeping(
         for pictures, targets, boxes, known in supply.batches(first):
             yield below(pictures), targets, boxes, known
 
-    kept.fill(looked, tick)
-    return kept.batches
+    def batches(first: int) -> Iterator[Batch]:
+        kept.fill(looked, tick)
+        return kept.batches(first)
+
+    return batches
 
 
 def _going_on(start: Path, identity: Identity, prepared: Prepared, composer: Composer) -> Callable[[keras.Model], None]:

@@ -123,24 +123,38 @@ def _begin(
     parted: bool,
 ) -> tuple[keras.Model, keras.Model]:
     """The network, and what of it learns: all of it or its upper part, as it was `kept` or as it begins."""
-    if kept is not None and not parted:
-        return kept, kept
-    whole = network.build(settings.trunk, settings.width, settings.size, labels, weights, settings.dropout)
-    if start is not None:
-        start(whole)
-    for layer in network.normalisations(whole):
-        layer.momentum = settings.norm_momentum
-    model = whole
-    if parted:
-        if settings.last_layers is None:
-            raise TrainingError("what lies below is kept only where the last layers alone learn")
-        model = kept or network.parts(whole, settings.last_layers).upper
-    if kept is None and settings.head_steps == 0:
-        _thaw(model, settings)
-    elif kept is None:
+    if parted and settings.last_layers is None:
+        raise TrainingError("what lies below is kept only where the last layers alone learn")
+    whole = kept if kept is not None and _is_whole(kept) else _new(settings, labels, weights, start)
+    if not parted:
+        model = whole
+    elif kept is not None and kept is not whole:
+        model = kept
+    else:
+        assert settings.last_layers is not None
+        model = network.parts(whole, settings.last_layers).upper
+    if kept is None and settings.head_steps > 0:
         _freeze(model)
         _compile(model, settings)
+    elif model is not kept:  # else it has its optimizer with it
+        _thaw(model, settings)
     return whole, model
+
+
+def _new(
+    settings: FitSettings, labels: int, weights: Path | str | None, start: Callable[[keras.Model], None] | None
+) -> keras.Model:
+    model = network.build(settings.trunk, settings.width, settings.size, labels, weights, settings.dropout)
+    if start is not None:
+        start(model)
+    for layer in network.normalisations(model):
+        layer.momentum = settings.norm_momentum
+    return model
+
+
+def _is_whole(model: keras.Model) -> bool:
+    """Whether it is a whole network, in which the trunk is one layer, and not the upper part of one."""
+    return "trunk" in {layer.name for layer in model.layers}
 
 
 def _freeze(model: keras.Model) -> None:
@@ -149,19 +163,19 @@ def _freeze(model: keras.Model) -> None:
 
 
 def _thaw(model: keras.Model, settings: FitSettings) -> None:
-    layers = _trunk_of(model)
-    for layer in layers:
+    for layer in _trunk_of(model):
         layer.trainable = True
-    if settings.last_layers is not None and "trunk" in {layer.name for layer in model.layers}:
+    if settings.last_layers is not None and _is_whole(model):
         for layer in model.get_layer("trunk").layers[: -settings.last_layers or None]:
             layer.trainable = False
     _compile(model, settings)
 
 
 def _trunk_of(model: keras.Model) -> list[keras.layers.Layer]:
-    """The trunk as the one layer that it is in a whole network, or those of its layers that lie in an upper part."""
-    named = {layer.name: layer for layer in model.layers}
-    return [named["trunk"]] if "trunk" in named else [named[name] for name in named if name not in network.HEADS]
+    """The trunk, or those of its layers that lie in an upper part."""
+    if _is_whole(model):
+        return [model.get_layer("trunk")]
+    return [layer for layer in model.layers if layer.name not in network.HEADS]
 
 
 @dataclass(frozen=True)

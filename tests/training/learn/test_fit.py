@@ -244,14 +244,16 @@ def what_lies_below(composer: Composer) -> tuple[Callable[[int], Iterator[Batch]
     return looked, below.output_shape
 
 
-def upper_learnt(composer: Composer, folder: Path, *, fails_at: int = 0, resume: bool = False) -> keras.Model:
+def upper_learnt(
+    composer: Composer, folder: Path, *, fails_at: int = 0, resume: bool = False, steps: int = UPPER.steps
+) -> keras.Model:
     def tick(step: int, losses: dict[str, float]) -> None:
         if step == fails_at:
             raise PowerError
 
     seen: list[int] = []
     model = fit(
-        UPPER,
+        replace(UPPER, steps=steps),
         4,
         None,
         what_lies_below(composer)[0],
@@ -290,6 +292,19 @@ def test_a_run_of_the_last_layers_that_was_cut_goes_on_to_the_same_end(composer:
         upper_learnt(composer, tmp_path / "cut", fails_at=27)
     upper_learnt(composer, tmp_path / "cut", resume=True)
     assert losses_of(tmp_path / "cut")[-1] == pytest.approx(losses_of(tmp_path / "once")[-1], abs=1e-3)
+
+
+def test_a_finished_run_of_the_last_layers_goes_on_for_more_steps(composer: Composer, tmp_path: Path) -> None:
+    once = upper_learnt(composer, tmp_path)
+    more = upper_learnt(composer, tmp_path, resume=True, steps=UPPER.steps + 20)
+    assert steps_of(tmp_path) == UPPER.head_steps + UPPER.steps + 20
+    for before, after in zip(once.get_layer("trunk").layers, more.get_layer("trunk").layers, strict=True):
+        same = all(np.array_equal(a, b) for a, b in zip(before.get_weights(), after.get_weights(), strict=True))
+        assert same == (not after.get_weights() or after.name not in {one.name for one in last_three(more)})
+
+
+def last_three(model: keras.Model) -> list[keras.layers.Layer]:
+    return list(model.get_layer("trunk").layers[-3:])
 
 
 def test_what_lies_below_is_not_kept_where_all_layers_learn(composer: Composer, tmp_path: Path) -> None:
