@@ -40,12 +40,13 @@ class Formatter(logging.Handler):
 def log_calls_are_well_formed() -> Iterator[None]:
     formatter = Formatter()
     loggers = [logging.getLogger(name) for name in OURS]
-    levels = [logger.level for logger in loggers]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
         logger.addHandler(formatter)
         logger.setLevel(logging.DEBUG)
     yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.removeHandler(formatter)
+    # A command sends the log to the stream of the test that called it: those after it have another.
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers[:], logger.propagate = handlers, propagate
         logger.setLevel(level)
     assert not formatter.problems, "\n".join(formatter.problems)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,14 +16,10 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def written(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
-    root = logging.getLogger("edge")
-    before = root.handlers[:], root.propagate, root.level
+def written(request: pytest.FixtureRequest) -> io.StringIO:
     stream: io.StringIO = getattr(request, "param", io.StringIO)()
     journal.set_up(verbose=False, quiet=False, stream=stream)
-    yield stream
-    root.handlers[:], root.propagate = before[:2]
-    root.setLevel(before[2])
+    return stream
 
 
 NASTY = "note\nlevel=error logger=edge \x1b[2Jthe camera is gone\r.jpg"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import shutil
 import time
@@ -227,9 +226,6 @@ def test_half_an_account_at_the_broker_is_a_warning_that_shows_no_secret(
     monkeypatch.setenv("SAYNOTE_MQTT_PASSWORD", password)
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     monkeypatch.setattr(credentials, "OWNERS", tmp_path)
-    monkeypatch.setattr(
-        logging.getLogger("edge"), "handlers", []
-    )  # those of a command that ran before write to nowhere
     file = tmp_path / "edge.toml"
     file.write_text(f'[mqtt]\nenabled = true\nport = 1\nusername = "{username}"\n[voice]\ndriver = "none"\n')
     doctor.run(argparse.Namespace(config=file, quiet=True, json=True, verbose=True))
