@@ -21,7 +21,7 @@ from edge.core.news import Newest, News, Taking
 from edge.core.orders import BUNDLE, Command, Done
 from edge.core.seal import Claim
 from edge.outlets.inbox import Inbox
-from edge.outlets.worker import Mishaps, serve
+from edge.outlets.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Arrivals:
         self._newest: dict[str, News] = {}  # by currency; replaced whole
         self._inbox: Inbox[Command] = Inbox(1, drop="newest")
         self._busy = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="arrivals", daemon=True)
+        self._thread = Worker("arrivals", self._inbox, self.turn)
 
     def start(self) -> None:
         """Begin."""
@@ -64,12 +64,7 @@ class Arrivals:
 
     def close(self) -> None:
         """Take no more; may be called twice. What is under way is left: nothing half done is ever used."""
-        self._inbox.close()
-        if self._thread.is_alive():
-            self._thread.join(CLOSE_S)
-
-    def _run(self) -> None:
-        serve(self._inbox, self.turn, mishaps=Mishaps("arrivals"))
+        self._thread.finish(CLOSE_S)
 
     def turn(self, command: Command | None) -> None:
         """One turn of the thread."""

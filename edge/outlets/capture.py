@@ -20,7 +20,6 @@ from __future__ import annotations
 import datetime
 import logging
 import math
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -34,7 +33,7 @@ from edge.core.messages import NOTE_LIKE, Decision, Frame, InUse, Notice, Observ
 from edge.core.orders import SNAPSHOT, Command, Done
 from edge.outlets.album import Album
 from edge.outlets.inbox import Inbox
-from edge.outlets.worker import Mishaps, serve
+from edge.outlets.worker import Mishaps, Worker
 from edge.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -94,7 +93,7 @@ class Capture:
         self._nearness = 0.0  # share of its threshold that the best amount of `_nearest` reached
         self._inbox: Inbox[Picked] = Inbox(INBOX_SIZE, drop="newest")
         self._failing = False  # said so in the log
-        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+        self._thread = Worker("capture", self._inbox, self._keep, mishaps=Mishaps("captures"))
 
     def start(self) -> None:
         """Remove what is too much, and begin, with what is too old. Raises HardwareError where nothing can be kept."""
@@ -147,16 +146,11 @@ class Capture:
     def close(self) -> None:
         """Keep what was picked, then stop; may be called twice."""
         self._pick_nearest()
-        self._inbox.close()
-        if self._thread.is_alive():
-            self._thread.join(CLOSE_S)
+        self._thread.finish(CLOSE_S)
 
     def _pick_nearest(self) -> bool:
         nearest, self._nearest, self._nearness = self._nearest, None, 0.0
         return nearest is None or self._inbox.offer(Picked("near", *nearest))
-
-    def _run(self) -> None:
-        serve(self._inbox, self._keep, mishaps=Mishaps("captures"))
 
     def _keep(self, picked: Picked | None) -> None:
         """Without a picture, at the start, only what is too old goes."""

@@ -9,14 +9,13 @@ lying on a table it does not blink.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import TypeAlias
 
 from edge.core.messages import Decision, Fault, Guidance, Hint, Recovered, Verdict
 from edge.outlets.inbox import Inbox
 from edge.outlets.switch import Switch
-from edge.outlets.worker import Mishaps, serve
+from edge.outlets.worker import Mishaps, Worker
 from edge.ports import Clock, Pulser
 
 INBOX_SIZE = 16
@@ -92,7 +91,7 @@ class Light:
         self._mishaps = Mishaps("light")
         self._switch = Switch("light", open_switch, clock, post, self._mishaps)
         self._inbox: Inbox[Item] = Inbox(INBOX_SIZE, drop="oldest")
-        self._thread = threading.Thread(target=self._run, name="light", daemon=True)
+        self._thread = Worker("light", self._inbox, self.turn, self._patience_s, mishaps=self._mishaps)
 
     def start(self) -> None:
         """Begin to listen."""
@@ -104,13 +103,8 @@ class Light:
 
     def close(self) -> None:
         """Switch off and let the pin go."""
-        self._inbox.close()
-        if self._thread.is_alive():
-            self._thread.join(1.0)
+        self._thread.finish(1.0)
         self._switch.close()
-
-    def _run(self) -> None:
-        serve(self._inbox, self.turn, self._patience_s, mishaps=self._mishaps)
 
     def _patience_s(self) -> float | None:
         dues = [due_s for due_s in (self._lamp.due_s(), self._switch.due_s()) if due_s is not None]

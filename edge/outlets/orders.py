@@ -13,7 +13,6 @@ ignored, or a device would say it again at each connection. What is not done in 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
@@ -25,7 +24,7 @@ from edge.core.line import brief
 from edge.core.orders import BUNDLE, Command, Done, OrderError, Response
 from edge.core.topics import Topics
 from edge.outlets.inbox import Inbox
-from edge.outlets.worker import Mishaps, serve
+from edge.outlets.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ class Orders:
         self._open: dict[str, tuple[str, float]] = {}  # by id: verb, and until when it is waited for
         self._known: OrderedDict[str, None] = OrderedDict()  # ids that were read
         self._inbox: Inbox[_Heard | Done] = Inbox(INBOX_SIZE, drop="newest")
-        self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
+        self._thread = Worker("orders", self._inbox, self.turn, self._patience_s)
 
     def start(self) -> None:
         """Begin to listen."""
@@ -83,12 +82,7 @@ class Orders:
 
     def close(self) -> None:
         """Take no more; may be called twice."""
-        self._inbox.close()
-        if self._thread.is_alive():
-            self._thread.join(CLOSE_S)
-
-    def _run(self) -> None:
-        serve(self._inbox, self.turn, self._patience_s, mishaps=Mishaps("orders"))
+        self._thread.finish(CLOSE_S)
 
     def _patience_s(self) -> float | None:
         due_s = min((until_s for _, until_s in self._open.values()), default=None)

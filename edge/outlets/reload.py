@@ -13,14 +13,13 @@ are read.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from edge.core.messages import Decision, Verdict
 from edge.core.orders import RELOAD, Answered, Command, Done
 from edge.outlets.inbox import Inbox
-from edge.outlets.worker import Mishaps, serve
+from edge.outlets.worker import Worker
 from edge.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ class Reload:
         self._answered = self._ended = False
         self._held = False  # a note is in view
         self._inbox: Inbox[Command | Answered] = Inbox(INBOX_SIZE, drop="newest")
-        self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
+        self._thread = Worker("reload", self._inbox, self.turn, self._patience_s)
 
     def start(self) -> None:
         """Begin to listen."""
@@ -71,12 +70,7 @@ class Reload:
 
     def close(self) -> None:
         """Do nothing more; may be called twice."""
-        self._inbox.close()
-        if self._thread.is_alive():
-            self._thread.join(CLOSE_S)
-
-    def _run(self) -> None:
-        serve(self._inbox, self.turn, self._patience_s, mishaps=Mishaps("reload"))
+        self._thread.finish(CLOSE_S)
 
     def _patience_s(self) -> float | None:
         return None if self._agreed is None or self._ended else LOOK_S

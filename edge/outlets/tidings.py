@@ -12,14 +12,13 @@ nothing; where the topic was emptied, nothing is said to be newest any more.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.core.errors import BundleError, EdgeError
 from edge.core.news import MOST_BYTES, Newest, News
 from edge.outlets.inbox import Inbox
-from edge.outlets.worker import Mishaps, serve
+from edge.outlets.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ class Tidings:
         """`read` verifies and reads; it raises EdgeError, one sentence."""
         self._read, self._post = read, post
         self._inbox: Inbox[_Heard] = Inbox(8, drop="oldest")
-        self._thread = threading.Thread(target=self._run, name="tidings", daemon=True)
+        self._thread = Worker("tidings", self._inbox, self.turn)
 
     def of(self, currency: str) -> Callable[[str, bytes, bool], None]:
         """What hears the topic of `currency`; retained or not, it is the same news."""
@@ -60,12 +59,7 @@ class Tidings:
 
     def close(self) -> None:
         """Take no more; may be called twice."""
-        self._inbox.close()
-        if self._thread.is_alive():
-            self._thread.join(CLOSE_S)
-
-    def _run(self) -> None:
-        serve(self._inbox, self.turn, mishaps=Mishaps("tidings"))
+        self._thread.finish(CLOSE_S)
 
     def turn(self, heard: _Heard | None) -> None:
         """One turn of the thread."""

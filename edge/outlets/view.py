@@ -11,14 +11,13 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-import threading
 from collections.abc import Sequence
 from typing import TextIO, TypeAlias
 
 from edge.core.captions import describe, sees
 from edge.core.messages import Decision, Fault, Guidance, Observation, Recovered, Utterance
 from edge.outlets.inbox import Inbox
-from edge.outlets.worker import Mishaps, serve
+from edge.outlets.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ class View:
         self._out, self._labels, self._title, self._keys = out, tuple(labels), title, keys
         self._live = out.isatty()
         self._inbox: Inbox[Item] = Inbox(32, drop="oldest")
-        self._thread = threading.Thread(target=self._run, name="view", daemon=True)
+        self._thread = Worker("view", self._inbox, self._turn, lambda: REDRAW_S)
         self._observation: Observation | None = None
         self._decision, self._spoken = "", ""
         self._drawn = 0  # lines of the block on the screen
@@ -55,12 +54,7 @@ class View:
 
     def close(self) -> None:
         """Show what was offered, then stop."""
-        self._inbox.close()
-        if self._thread.is_alive():
-            self._thread.join(2.0)
-
-    def _run(self) -> None:
-        serve(self._inbox, self._turn, lambda: REDRAW_S, mishaps=Mishaps("view"))
+        self._thread.finish(2.0)
 
     def _turn(self, item: Item | None) -> None:
         try:

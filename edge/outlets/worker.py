@@ -8,10 +8,11 @@ more and more rarely, so that it fills no journal.
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from edge.core.errors import HardwareError, Reason
 from edge.outlets.inbox import Inbox
@@ -62,6 +63,34 @@ class Mishaps:
             return error
         self.note(error)
         return HardwareError(device, Reason.BROKEN, f"{type(error).__name__}: {error}")
+
+
+class Worker(threading.Thread, Generic[T]):
+    """The thread of an outlet that does nothing but serve its inbox."""
+
+    def __init__(
+        self,
+        name: str,
+        inbox: Inbox[T],
+        turn: Callable[[T | None], object],
+        patience_s: Callable[[], float | None] = lambda: None,
+        *,
+        mishaps: Mishaps | None = None,
+    ) -> None:
+        """As `serve`; `mishaps`: the outlet's own, where it needs them elsewhere too."""
+        super().__init__(name=name, daemon=True)
+        self._inbox, self._turn, self._patience_s = inbox, turn, patience_s
+        self._mishaps = mishaps or Mishaps(name)
+
+    def run(self) -> None:
+        """Until the inbox was closed and emptied."""
+        serve(self._inbox, self._turn, self._patience_s, mishaps=self._mishaps)
+
+    def finish(self, within_s: float) -> None:
+        """Close the inbox, and wait no longer than `within_s` for what is in it; may be called twice."""
+        self._inbox.close()
+        if self.is_alive():
+            self.join(within_s)
 
 
 def serve(

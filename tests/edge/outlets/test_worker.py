@@ -43,7 +43,7 @@ from edge.outlets.phrases import Phrases
 from edge.outlets.pulses import Pulses
 from edge.outlets.view import View
 from edge.outlets.web import About, Web
-from edge.outlets.worker import REST_S, Mishaps, serve
+from edge.outlets.worker import REST_S, Mishaps, Worker, serve
 
 LABELS = ("50", "500", "background", "several")
 PATIENCE_S = 30
@@ -241,3 +241,17 @@ def test_a_driver_that_breaks_its_word_is_a_broken_device_and_written_down(caplo
     found = mishaps.as_hardware("light", RuntimeError("no such line"))
     assert (found.device, found.reason, found.detail) == ("light", Reason.BROKEN, "RuntimeError: no such line")
     assert len(caplog.records) == 1
+
+
+def test_a_worker_ends_with_what_was_in_its_inbox_and_may_be_finished_twice() -> None:
+    inbox: Inbox[int] = Inbox(4, drop="newest")
+    taken: list[int | None] = []
+    worker = Worker("test", inbox, taken.append)
+    inbox.offer(1)
+    inbox.offer(2)
+    worker.finish(0.0)  # before it has begun
+    worker.start()
+    worker.finish(10)
+    worker.finish(0.0)
+    assert not worker.is_alive()
+    assert [one for one in taken if one is not None] == [1, 2]
