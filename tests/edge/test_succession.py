@@ -165,24 +165,16 @@ class Stage:
     def whats(self) -> list[str]:
         return [what for _, what, _ in self.told]
 
-    def show(self, until: Callable[[], bool]) -> None:
-        """Frames, as fast as the thread takes them, until something has happened."""
+    def show(self, until: Callable[[], bool], *, in_step: bool = True) -> None:
+        """Frames until something has happened, as fast as the thread takes them, or faster than the shadow does."""
         deadline_s, breath = time.monotonic() + PATIENCE_S, threading.Event()
         while not until():
             assert time.monotonic() < deadline_s, (self.told, self.shelf.read())
             self.show_some(1)
             breath.wait(0.001)
-            while (running := self.succession._rehearsal) is not None and not running.idle:
+            while in_step and (running := self.succession._rehearsal) is not None and not running.idle:
                 assert time.monotonic() < deadline_s, (self.told, self.shelf.read())
                 breath.wait(0.0005)
-
-    def show_until(self, true: Callable[[], bool]) -> None:
-        """Frames, whether the shadow keeps up or not."""
-        deadline_s, breath = time.monotonic() + PATIENCE_S, threading.Event()
-        while not true():
-            assert time.monotonic() < deadline_s, (self.told, self.shelf.read())
-            self.show_some(1)
-            breath.wait(0.001)
 
     def show_some(self, number: int) -> None:
         for frame in itertools.islice(self._frames, number):
@@ -317,7 +309,7 @@ def test_one_that_gets_no_processor_is_waited_for_and_compared_once_it_gets_some
 ) -> None:
     monkeypatch.setattr("edge.shadowing.BACKLOG", 64)
     entry, stage = put(tmp_path), staged(stages, tmp_path, shadow=Starved)
-    stage.show_until(lambda: len(stage.seen) > 500 and stage.shadows[0].waited)  # type: ignore[attr-defined]
+    stage.show(lambda: len(stage.seen) > 500 and stage.shadows[0].waited, in_step=False)  # type: ignore[attr-defined]
     assert (stage.whats(), stage.shelf.line("XTS").candidate) == (["in the shadow"], entry)
     stage.shadows[0].fed = True  # type: ignore[attr-defined]
     stage.show(lambda: "switched" in stage.whats())
@@ -328,9 +320,9 @@ def test_what_a_person_chooses_is_taken_up_while_the_shadow_gets_no_processor(
     tmp_path: Path, stages: list[Stage]
 ) -> None:
     entry, stage = put(tmp_path), staged(stages, tmp_path, shadow=Starved)
-    stage.show_until(lambda: bool(stage.shadows) and stage.shadows[0].waited)  # type: ignore[attr-defined]
+    stage.show(lambda: bool(stage.shadows) and stage.shadows[0].waited, in_step=False)  # type: ignore[attr-defined]
     stage.shelf.promote("XTS", entry, XTS, "asked for")
-    stage.show_until(lambda: stage.switches == ["0.2.0"])
+    stage.show(lambda: stage.switches == ["0.2.0"], in_step=False)
     assert stage.shadows[0].closed  # type: ignore[attr-defined]
 
 
