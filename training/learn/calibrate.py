@@ -43,13 +43,20 @@ def least_visible(
     return round(min(MOST_ASKED, float(np.quantile(visible[right], MOST_SILENCED, method="lower"))), 2)
 
 
-def temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
-    """The divisor of the logits that minimises negative log-likelihood (Guo et al. 2017)."""
+def temperature(
+    logits: NDArray[np.float32], truth: NDArray[np.int64], weights: NDArray[np.float64] | None = None
+) -> float:
+    """The divisor of the logits that minimises negative log-likelihood (Guo et al. 2017).
+
+    `weights` (n,): how much each picture counts, 1 where it is not given. Of pictures that are all right the least
+    divisor is the best, and says nothing: some should be hard enough to be mistaken.
+    """
 
     def loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
         scaled = scaled - scaled.max(axis=1, keepdims=True)
-        return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(truth)), truth]))
+        losses = np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(truth)), truth]
+        return float(np.average(losses, weights=weights))
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.2), np.log(5.0)), method="bounded").x))
 

@@ -5,7 +5,7 @@ It writes no bundle: whoever makes one gets `Decided`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,20 +17,26 @@ from edge.core import bundle as bundles
 from edge.core import preprocess
 from edge.core.bundle import BACKGROUND, DecisionSpec, InputSpec
 from edge.core.manifest import Turn
-from training.learn import calibrate, network, quantize
+from edge.core.messages import Box, Pixels
+from training.learn import calibrate, familiar, network, quantize
+from training.learn.familiar import Seen
 from training.learn.looks import looked
 from training.learn.prepare import Prepared
 from training.learn.quantize import Parity
-from training.synth.compose import Composer
+from training.photos.cutout import Patch
+from training.synth import near
+from training.synth.compose import AHEAD, Composer
 from training.synth.recipe import Recipe
 
 REPRESENTATIVE = 300  # pictures that set the int8 ranges
 TURNS: tuple[Turn, ...] = (0, 180)  # of one look after the other: docs/decisions/0004
 NEAR = 0.15  # the note's place enlarged by so much: docs/decisions/0010
 CALIBRATION = 4000  # composed pictures on which thresholds are chosen, besides the held-out ones
+AT_ONCE = 100  # of them in memory
+COMPOSED, REAL = 2000, 80  # looks, and photographs of each amount, that say what notes are like
 # What a hand shows, near enough: milder than what training sees, none at arm's length. Two notes at once are left out:
 # a network that takes them for one is as sure of it at 0.99 as at 0.8, so they would raise thresholds for nothing.
-USE = Recipe(strength=0.4, scale_low=0.6, several_share=0.0).without("strays")
+USE = Recipe(none_share=0.3, strength=0.4, scale_low=0.6, several_share=0.0).without("strays", "near")
 
 
 @dataclass(frozen=True)
@@ -51,25 +57,32 @@ def decide(
     The int8 model is left in `run`/quantized before the gate, for whoever wants to know why that refused it.
     Raises TrainingError when it differs too much from the float one.
     """
+    input_ = _looks(composer)
+    if familiar.width(model) is not None:
+        say("measuring how unlike others a note may be")
+        model = _wary(model, prepared, composer, input_)
     say("quantising to int8")
     int8 = quantize.to_int8(model, _representative(prepared, composer))
     (run / "quantized").mkdir(parents=True, exist_ok=True)
     (run / "quantized" / bundles.MODEL).write_bytes(int8)
     held, truth = prepared.held_pictures, prepared.held_truth
-    input_ = _looks(composer)
     turned = np.concatenate([preprocess.turned(held, turn) for turn in input_.turns])
     parity = quantize.parity(
         network.logits(model, turned), quantize.int8_outputs(int8, turned)[0], np.tile(truth, len(input_.turns))
     )
     say(f"int8 against float, held out: agreement {parity.agreement:.4f}, accuracy {parity.int8_accuracy:.4f}")
     parity.gate()
-    logits, visible = looked(int8, held, prepared.labels, input_)
-    temperature = calibrate.temperature(logits, truth)
-    probs = calibrate.probabilities(logits, temperature)
-    harder, hard_truth = _composed(prepared, composer)
-    say(f"choosing thresholds on {len(held)} pictures held out and {len(harder)} composed of them")
-    hard_probs = calibrate.probabilities(looked(int8, harder, prepared.labels, input_)[0], temperature)
-    thresholds = _thresholds(probs, truth, hard_probs, hard_truth, prepared.labels)
+    logits, visible = looked(int8, prepared.held_finer, prepared.labels, input_)
+    hard_logits, hard_truth = _composed(int8, prepared, composer, input_)
+    say(f"choosing thresholds on {len(held)} pictures held out and {len(hard_truth)} composed of them")
+    all_truth = np.concatenate([truth, hard_truth])
+    # Real ones are too few to count rare mistakes on, composed ones harder than life: half the weight for each kind.
+    weights = np.concatenate([np.ones(len(truth)), np.full(len(hard_truth), len(truth) / len(hard_truth))])
+    all_logits = np.concatenate([logits, hard_logits])
+    temperature = calibrate.temperature(all_logits, all_truth, weights)
+    all_probs = calibrate.probabilities(all_logits, temperature)
+    thresholds = calibrate.thresholds(all_probs, all_truth, prepared.labels, weights)
+    probs = all_probs[: len(truth)]
     least_visible = calibrate.least_visible(visible, probs, truth, prepared.labels, thresholds)
     return Decided(
         int8,
@@ -84,30 +97,61 @@ def _looks(composer: Composer) -> InputSpec:
     off = composer.recipe.off
     placed = any(p.placed for sources in composer.material.notes.values() for found in sources.values() for p in found)
     turns = TURNS if "turns" not in off else TURNS[:1]
-    return InputSpec(composer.size, composer.size, "squash", turns, NEAR if placed and "strays" not in off else 0.0)
+    return InputSpec(composer.size, composer.size, "squash", turns, NEAR if placed and "near" not in off else 0.0)
+
+
+def _wary(model: keras.Model, prepared: Prepared, composer: Composer, input_: InputSpec) -> keras.Model:
+    """`model` with evidence against money that it never learnt."""
+    labels = prepared.labels
+    notes = Composer(
+        prepared.material, labels, composer.size, composer.seed, replace(composer.recipe, none_share=0, several_share=0)
+    )
+    samples = [notes.sample(AHEAD + number) for number in range(COMPOSED)]
+    real = [
+        (patch.pixels, labels.index(label))
+        for label, sources in prepared.material.notes.items()
+        for patch in _some([patch for found in sources.values() for patch in found], REAL)
+    ]
+    held = list(zip(prepared.held_finer, map(int, prepared.held_truth), strict=True))
+
+    def seen(looks: NDArray[np.uint8], truth: NDArray[np.int64]) -> Seen:
+        amounts = truth < labels.index(BACKGROUND)
+        return Seen(familiar.features(model, looks[amounts]), truth[amounts])
+
+    known = familiar.learnt(
+        seen(np.stack([s.pixels for s in samples]), np.array([int(s.target.argmax()) for s in samples])),
+        seen(*_round(model, real, input_)),
+        seen(*_round(model, held, input_)),
+        labels,
+    )
+    return familiar.attached(model, known)
+
+
+def _some(patches: list[Patch], most: int) -> list[Patch]:
+    """At most so many, evenly from the first to the last."""
+    return patches[:: -(-len(patches) // most)]
+
+
+def _round(
+    model: keras.Model, shown: Sequence[tuple[Pixels, int]], input_: InputSpec
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """A whole round of the device's looks at each picture, and the label of each look."""
+    whole = [preprocess.to_tensor(picture, input_) for picture, _ in shown]
+    looks, count = whole, len(input_.turns)
+    if input_.near:
+        places = network.answers(model, np.concatenate(whole))["box"]
+        areas = [preprocess.around(Box(*map(float, place)), input_.near) for place in places]
+        cut = (preprocess.cut(picture, area) for (picture, _), area in zip(shown, areas, strict=True))
+        looks, count = whole + [preprocess.to_tensor(part, input_) for part in cut], 2 * count
+    tensors = np.concatenate(looks)
+    turned = np.concatenate([preprocess.turned(tensors, turn) for turn in input_.turns])
+    return turned, np.tile([truth for _, truth in shown], count)
 
 
 def _representative(prepared: Prepared, composer: Composer) -> NDArray[np.uint8]:
     """Composed pictures and held-out ones (n, size, size, 3), about half of each."""
     held = prepared.held_pictures[:: max(1, len(prepared.held_pictures) * 2 // REPRESENTATIVE)]
     return np.concatenate([composer.unseen(REPRESENTATIVE // 2), held])
-
-
-def _thresholds(
-    probs: NDArray[np.float32],
-    truth: NDArray[np.int64],
-    hard_probs: NDArray[np.float32],
-    hard_truth: NDArray[np.int64],
-    labels: tuple[str, ...],
-) -> dict[str, float]:
-    """Of held-out pictures and harder, composed ones: real ones are too few to count rare mistakes on.
-
-    Composed ones are harder than life: half the weight for each kind.
-    """
-    weights = np.concatenate([np.ones(len(truth)), np.full(len(hard_truth), len(truth) / len(hard_truth))])
-    return calibrate.thresholds(
-        np.concatenate([probs, hard_probs]), np.concatenate([truth, hard_truth]), labels, weights
-    )
 
 
 def _figures(parity: Parity, probs: NDArray[np.float32], truth: NDArray[np.int64]) -> dict[str, float]:
@@ -122,8 +166,10 @@ def _figures(parity: Parity, probs: NDArray[np.float32], truth: NDArray[np.int64
     }
 
 
-def _composed(prepared: Prepared, trained: Composer) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Pictures (n, size, size, 3) made of held-out notes and grounds, with their labels (n,): mistakes to count.
+def _composed(
+    int8: bytes, prepared: Prepared, trained: Composer, input_: InputSpec
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """What `int8` makes of pictures composed of held-out notes and grounds, with their labels (n,): mistakes to count.
 
     Nothing happens to them that is not in the recipe of what was `trained` with.
     """
@@ -135,12 +181,17 @@ def _composed(prepared: Prepared, trained: Composer) -> tuple[NDArray[np.uint8],
         scale_high=recipe.scale_high,
         off=USE.off | recipe.off,
     )
-    composer = Composer(prepared.held_material, prepared.labels, trained.size, trained.seed + 1, use)
-    samples = [composer.sample(number) for number in range(CALIBRATION)]
-    # Of a note that hardly shows, silence and its amount are both right: it is no mistake to count.
+    size = trained.size * (near.FINER if input_.near else 1)
+    composer = Composer(prepared.held_material, prepared.labels, size, trained.seed + 1, use)
     background = prepared.labels.index(BACKGROUND)
-    samples = [s for s in samples if s.target[background] == 0 or s.box[4] == 0]
-    return np.stack([s.pixels for s in samples]), np.array([int(s.target.argmax()) for s in samples])
+    logits, truth = [], []
+    for first in range(0, CALIBRATION, AT_ONCE):
+        samples = [composer.sample(number) for number in range(first, first + AT_ONCE)]
+        # Of a note that hardly shows, silence and its amount are both right: it is no mistake to count.
+        samples = [s for s in samples if s.target[background] == 0 or s.box[4] == 0]
+        logits.append(looked(int8, [s.pixels for s in samples], prepared.labels, input_)[0])
+        truth += [int(s.target.argmax()) for s in samples]
+    return np.concatenate(logits), np.array(truth)
 
 
 def decision_spec(temperature: float, thresholds: dict[str, float], least_visible: float = 0.0) -> DecisionSpec:

@@ -5,23 +5,26 @@ It follows `edge.core.observe` for pictures that stand still, many at a time. It
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.core import classify, preprocess
 from edge.core.bundle import BACKGROUND, InputSpec
-from edge.core.messages import NOTE_LIKE, Box
+from edge.core.messages import NOTE_LIKE, Box, Pixels
 from training.learn import quantize
 
 
 def looked(
-    int8: bytes, pictures: NDArray[np.uint8], labels: tuple[str, ...], input_: InputSpec
+    int8: bytes, pictures: Sequence[Pixels] | NDArray[np.uint8], labels: tuple[str, ...], input_: InputSpec
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean logits (n, labels) and visible shares (n,) of all looks at `pictures` (n, size, size, 3), as they are fused.
+    """Mean logits (n, labels) and visible shares (n,) of all looks at n `pictures` of any size, as they are fused.
 
-    As on the device only what looks like a note is looked at near.
+    As on the device only what looks like a note is looked at near. A near look shows no more than a picture has: it
+    should be as fine as a camera's.
     """
-    logits, visible, places = _turned(int8, pictures, input_)
+    logits, visible, places = _turned(int8, [preprocess.to_tensor(picture, input_) for picture in pictures], input_)
     background = labels.index(BACKGROUND)
     notes = [i for i, row in enumerate(logits) if classify.scores(row, 1.0)[background] < NOTE_LIKE]
     if not input_.near or not notes:
@@ -32,16 +35,17 @@ def looked(
         )
         for i in notes
     ]
-    near_logits, near_visible, _ = _turned(int8, np.concatenate(parts), input_)
+    near_logits, near_visible, _ = _turned(int8, parts, input_)
     logits[notes] = (logits[notes] + near_logits) / 2
     visible[notes] = (visible[notes] + near_visible) / 2
     return logits, visible
 
 
 def _turned(
-    int8: bytes, pictures: NDArray[np.uint8], input_: InputSpec
+    int8: bytes, tensors: Sequence[NDArray[np.uint8]], input_: InputSpec
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Means of logits (n, labels) and visible shares (n,) over the turns, and the places (n, 5) of the last turn."""
+    pictures = np.concatenate(tensors)
     outputs = [quantize.int8_outputs(int8, preprocess.turned(pictures, turn)) for turn in input_.turns]
     logits = np.mean([found for found, _ in outputs], axis=0, dtype=np.float32)
     visible = np.mean([places[:, 4] for _, places in outputs], axis=0, dtype=np.float32)

@@ -93,14 +93,16 @@ def parts(model: keras.Model, last_layers: int) -> Parts:
     for layer in layers[first:]:
         needed = [known[name] for name in _needs(layer)]
         known[layer.name] = layer(needed if len(needed) > 1 else needed[0])
-    outputs = known[layers[-1].name]
-    dropped = model.get_layer("dropout")(model.get_layer("pool")(outputs))
-    flat = model.get_layer("flat")(model.get_layer("place")(outputs))
-    upper = keras.Model(
-        entry, {"logits": model.get_layer("logits")(dropped), "box": model.get_layer("box")(flat)}, name="upper"
-    )
+    upper = keras.Model(entry, heads(model, known[layers[-1].name]), name="upper")
     kinds = keras.layers.Conv2D | keras.layers.DepthwiseConv2D
     return Parts(upper, sum(isinstance(layer, kinds) for layer in layers[:first]))
+
+
+def heads(model: keras.Model, features: Any) -> dict[str, Any]:
+    """What the heads of `model` make of the last output of a trunk."""
+    dropped = model.get_layer("dropout")(model.get_layer("pool")(features))
+    flat = model.get_layer("flat")(model.get_layer("place")(features))
+    return {"logits": model.get_layer("logits")(dropped), "box": model.get_layer("box")(flat)}
 
 
 def _parts_at(layers: list[keras.Layer], first: int) -> bool:
@@ -151,10 +153,16 @@ def inputs(pictures: NDArray[np.uint8]) -> Any:
 
 def logits(model: keras.Model, pictures: NDArray[np.uint8], batch: int = 32) -> NDArray[np.float32]:
     """(n, labels) of the float model for uint8 pictures (n, size, size, 3)."""
+    return answers(model, pictures, batch)["logits"]
+
+
+def answers(model: keras.Model, pictures: NDArray[np.uint8], batch: int = 32) -> dict[str, NDArray[np.float32]]:
+    """All outputs of the float model by name, (n, ...) each, for uint8 pictures (n, size, size, 3)."""
     parts = []
     for start in range(0, len(pictures), batch):
         shown = pictures[start : start + batch]
         # Always as many: a compiled function is compiled anew for another shape.
         full = np.concatenate([shown, np.zeros((batch - len(shown), *shown.shape[1:]), np.uint8)])
-        parts.append(model.predict_on_batch(inputs(full))["logits"][: len(shown)])
-    return np.concatenate(parts)
+        found = model.predict_on_batch(inputs(full))
+        parts.append({name: values[: len(shown)] for name, values in found.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +17,22 @@ from numpy.typing import NDArray
 
 from edge.core import preprocess
 from edge.core.bundle import BACKGROUND, SEVERAL, InputSpec
+from training import spread
 from training.errors import TrainingError
 from training.learn.settings import Only
 from training.photos import cutout, dataset, material
 from training.photos.material import Material
 from training.playmoney import notes, scenes
+from training.synth import near
 from training.synth.compose import Composer
 from training.synth.recipe import Recipe
 
 PLAY_SEEDS, PLAY_SCENES, PLAY_STRANGERS = 10, 300, 80
 PLAY_WIDTH_PX = 320
 FACTS = "prepared.json"
-DRAWN_STRANGERS, DRAWN_SEED = 400, 700_000  # money of nobody for those who have none of other people's to show
+DRAWN_STRANGERS, DRAWN_SEED = 1200, 700_000  # money of nobody for those who have none of other people's to show
 # Play notes in ordinary light with nothing over them: what a demonstration shows.
-MODERATE = Recipe(strength=0.4).without("covers", "strays")
+MODERATE = Recipe(strength=0.4).without("covers", "strays", "near", "cameras")
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Prepared:
     material: Material
     labels: tuple[str, ...]
     held_pictures: NDArray[np.uint8]  # (n, size, size, 3): not trained on
+    held_finer: NDArray[np.uint8]  # (n, side, side, 3): the same, as fine as near looks are cut from
     held_truth: NDArray[np.int64]  # (n,)
     held_material: Material  # the same notes and grounds, to compose more of
     digest: str  # of the data
@@ -101,15 +107,19 @@ def from_photos(
     gathered = material.gather([photos[i] for i in train], [others[i] for i in known], count)
     kept = material.gather([photos[i] for i in held], [others[i] for i in unknown])
     gathered.strangers.extend(_draw_strangers(DRAWN_SEED, DRAWN_STRANGERS))
-    kept.strangers.extend(_draw_strangers(DRAWN_SEED + DRAWN_STRANGERS, DRAWN_STRANGERS // 4))
-    pictures = []
+    kept.strangers.extend(_draw_strangers(DRAWN_SEED + DRAWN_STRANGERS, DRAWN_STRANGERS // 12))
+    pictures, finer = [], []
+    fine = InputSpec(near.FINER * input_.width, near.FINER * input_.height, input_.fit)
     for index in held:
-        pictures.append(preprocess.to_tensor(dataset.load(photos[index].path), input_)[0])
+        picture = dataset.load(photos[index].path)
+        pictures.append(preprocess.to_tensor(picture, input_)[0])
+        finer.append(preprocess.to_tensor(picture, fine)[0])
         count()
     return Prepared(
         gathered,
         labels,
         np.stack(pictures),
+        np.stack(finer),
         np.array([labels.index(photos[i].label) for i in held]),
         kept,
         dataset.digest(photos + others, contents),
@@ -131,11 +141,13 @@ def from_play_money(
     kept = play_material(denominations, seed * 1000 + 500, 0.3)
     held = Composer(kept, labels, input_.width, seed + 1, recipe or MODERATE)
     samples = [held.sample(number) for number in range(600)]
+    pictures = np.stack([s.pixels for s in samples])
     named = f"{notes.CURRENCY} {seed} {list(denominations)} {PLAY_SEEDS} {PLAY_SCENES} {PLAY_STRANGERS} {PLAY_WIDTH_PX}"
     return Prepared(
         train,
         labels,
-        np.stack([s.pixels for s in samples]),
+        pictures,
+        pictures,
         np.array([int(s.target.argmax()) for s in samples]),
         kept,
         hashlib.sha256(named.encode()).hexdigest(),
@@ -162,7 +174,9 @@ def play_material(denominations: Sequence[int], seed: int, share: float) -> Mate
 
 
 def _draw_strangers(seed: int, count: int) -> list[cutout.Patch]:
-    return [cutout.whole(notes.draw_stranger(seed + number, PLAY_WIDTH_PX)) for number in range(count)]
+    draw = partial(notes.draw_stranger, width_px=PLAY_WIDTH_PX)
+    seeds = range(seed, seed + count)
+    return [cutout.whole(drawn) for drawn in spread.each(lambda: nullcontext(draw), seeds, os.cpu_count() or 1)]
 
 
 def _drawn(denomination: int, face: str, seed: int) -> cutout.Patch:

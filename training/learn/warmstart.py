@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from training.errors import TrainingError
-from training.learn import modelfile, network
+from training.learn import familiar, modelfile, network
 
 Floats = NDArray[np.float32]
 Pairs = list[tuple[keras.Layer, keras.layers.BatchNormalization]]
@@ -72,11 +72,25 @@ def restored(bundle: Bundle) -> keras.Model:
     heads = _take_trunk(_pairs(model.get_layer("trunk")), bundle.path, read_weights(bundle.model))
     if missing := set(HEADS) - _take_heads(model, HEADS, heads, labels, labels):
         raise TrainingError(f"{bundle.path} holds another network: it has no head for {' and '.join(sorted(missing))}")
-    return model
+    return _wary(model, heads)
+
+
+def _wary(model: keras.Model, heads: list[Folded]) -> keras.Model:
+    """`model` with what lowers its logits for notes that it does not know, where a bundle has that."""
+    width = familiar.width(model)
+    shapes = (width, width), (width, model.output["logits"].shape[-1])
+    found = [[head for head in heads if head.kernel.shape == shape] for shape in shapes]
+    if width is None or not all(found):
+        return model
+    (whitening,), (unlike,) = found
+    known = familiar.Familiar(whitening.kernel, whitening.bias, unlike.kernel, unlike.bias)
+    return familiar.attached(model, known)
 
 
 def _take_trunk(pairs: Pairs, folder: Path, operations: list[Folded]) -> list[Folded]:
-    """Set the trunk's weights; what is left is of the heads."""
+    """Set the trunk's weights; what is left is of the heads and of what looks at the trunk's middle."""
+    # Whatever is dense is none of the trunk's, though it may be run before the trunk's end.
+    operations = sorted(operations, key=lambda folded: folded.kernel.ndim == 2)
     for (convolution, normalisation), folded in zip(pairs, operations, strict=False):
         if tuple(convolution.kernel.shape) != folded.kernel.shape:
             raise TrainingError(f"{folder} holds another network: {convolution.name} does not fit")

@@ -6,7 +6,9 @@ any thread. It knows where it put the note and what it did to it. It must not kn
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -17,7 +19,7 @@ from training.photos import cutout
 from training.photos.cutout import Patch
 from training.photos.material import Material
 from training.pixels import as_pixels
-from training.synth import paper, photometry, recolour
+from training.synth import near, paper, photometry, recolour
 from training.synth.photometry import blend
 from training.synth.recipe import FAMILIES, Recipe
 from training.synth.surroundings import Surroundings
@@ -39,11 +41,15 @@ class Sample:
     box: NDArray[np.float32]
     box_known: bool
     visible_known: bool = False  # of a picture without a note: nothing of one is visible
+    # (4,) or more: where that lies which was laid on the ground, a note or not; None: nothing was, or more than one.
+    lies: NDArray[np.float32] | None = None
     done: tuple[str, ...] = ()  # names of the operations, in order
 
 
 class Composer:
     """Makes samples of `size` pixels a side for `labels` (denominations, then "background", then "several")."""
+
+    least_side = LEAST_SIDE
 
     def __init__(self, material: Material, labels: tuple[str, ...], size: int, seed: int, recipe: Recipe) -> None:
         self.material, self.labels, self.size, self.seed, self.recipe = material, labels, size, seed, recipe
@@ -56,11 +62,26 @@ class Composer:
         """Sample `number`; the same for the same seed, whatever was made before."""
         draw = _Draw(self.seed, number, self.recipe)
         kind = draw["kind"].random()
-        if kind < self.recipe.none_share:
-            return self._none(draw, kind / self.recipe.none_share)
-        if kind < self.recipe.none_share + self.recipe.several_share:
+        several = self.recipe.none_share <= kind < self.recipe.none_share + self.recipe.several_share
+        if several:  # of which a near look may show one alone
             return self._several(draw)
-        return self._note(draw)
+        if draw.on("near") and draw["near"].random() < self.recipe.near_share:
+            return self._near(self._finer.sample(number), draw["near"])
+        return self._none(draw, kind / self.recipe.none_share) if kind < self.recipe.none_share else self._note(draw)
+
+    @cached_property
+    def _finer(self) -> Composer:
+        """One whose pictures a near look is cut from."""
+        finer = copy.copy(self)
+        finer.size, finer.least_side = near.FINER * self.size, LEAST_SIDE / near.FINER
+        finer.around, finer.recipe = Surroundings(self.material, finer.size), self.recipe.without("near")
+        return finer
+
+    def _near(self, whole: Sample, rng: Generator) -> Sample:
+        seen = near.area(whole.lies, rng, exact=whole.box_known or whole.visible_known)
+        box = near.within(whole.box, seen) if whole.box_known else whole.box
+        pixels = near.picture(whole.pixels, seen, self.size)
+        return replace(whole, pixels=pixels, box=box, lies=None, done=(*whole.done, "near"))
 
     def batch(
         self, first: int, count: int
@@ -80,7 +101,7 @@ class Composer:
 
     def _note(self, draw: _Draw) -> Sample:
         rng = draw["note"]
-        label = self.denominations[rng.integers(len(self.denominations))]
+        label = self._any(rng)
         patch = self._pick(label, rng)
         stray = patch.placed and draw.on("strays") and draw["strays"].random() < self.recipe.stray_share
         patch, unit = self._sized(self._shown(patch, draw), self._scale(patch, draw, stray))
@@ -92,9 +113,9 @@ class Composer:
         face = alpha if patch.outline is None else self._drawn_outline(patch.outline, warp)
         visible = in_frame * patch.share * (1 - self._cover(canvas, face, draw))
         box[4] = visible
-        readable = visible >= LEAST_VISIBLE and max(box[2], box[3]) >= LEAST_SIDE
+        readable = visible >= LEAST_VISIBLE and max(box[2], box[3]) >= self.least_side
         index = self.labels.index(label) if readable else self.background
-        return self._finish(canvas, index, box, patch.placed, draw)
+        return replace(self._finish(canvas, index, box, patch.placed, draw), lies=box)
 
     def _none(self, draw: _Draw, kind: float) -> Sample:
         """`kind`, 0..1, says which sort of picture without a note."""
@@ -108,9 +129,20 @@ class Composer:
         elif kind < 0.62 and draw.on("strangers"):
             canvas, alpha = self._lay(canvas, self._stranger(kind, draw), draw)
             draw.done.append("stranger")
+        lies = self._around(alpha)
         if rng.random() < 0.5:
             self._cover(canvas, alpha, draw)
-        return replace(self._finish(canvas, self.background, np.zeros(5, np.float32), False, draw), visible_known=True)
+        if draw.happens("cameras", 0.5, "in_colours_like"):
+            note = self._pick(self._any(draw["cameras"]), draw["cameras"])
+            canvas = photometry.in_colours_like(canvas, note.pixels, draw["cameras"])
+        sample = self._finish(canvas, self.background, np.zeros(5, np.float32), False, draw)
+        return replace(sample, visible_known=True, lies=lies)
+
+    def _around(self, alpha: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """The place (4,) of what is not 0; None where all is."""
+        x, y, width, height = cv2.boundingRect(alpha)
+        place = np.array([x + width / 2, y + height / 2, width, height], np.float32) / self.size
+        return place if width else None
 
     def _stranger(self, kind: float, draw: _Draw) -> Patch:
         """Something that is no note but lies there like one."""
@@ -125,12 +157,11 @@ class Composer:
             other = self.material.backgrounds[rng.integers(len(self.material.backgrounds))]
             return paper.strip(cutout.whole(other), rng, 0.3, 1.0)
         # The colours of a note without anything to read: colour alone must not be an amount.
-        label = self.denominations[rng.integers(len(self.denominations))]
-        return photometry.unreadable(self._pick(label, rng), rng)
+        return photometry.unreadable(self._pick(self._any(rng), rng), rng)
 
     def _recoloured(self, draw: _Draw) -> Patch:
         rng = draw["recoloured"]
-        label = self.denominations[rng.integers(len(self.denominations))]
+        label = self._any(rng)
         patch = self._pick_placed(label, rng) or self._pick(label, rng)
         patch = paper.smaller(patch, self.size / max(patch.mask.shape))
         return recolour.recoloured(self._handled(patch, label, draw), float(rng.choice(self.hues)), rng)
@@ -153,6 +184,9 @@ class Composer:
             warp = self._warp(draw, patch, unit, (along, middle) if across else (middle, along))
             canvas, _ = self._paste(canvas, patch, warp, draw)
         return self._finish(canvas, self.several, np.zeros(5, np.float32), False, draw)
+
+    def _any(self, rng: Generator) -> str:
+        return self.denominations[rng.integers(len(self.denominations))]
 
     def _pick(self, label: str, rng: Generator) -> Patch:
         sources = self.material.notes[label]

@@ -237,6 +237,30 @@ def exposed(pixels: Pixels, rng: Generator) -> Pixels:
     return as_pixels(cv2.LUT(pixels, np.clip(value * 255, 0, 255).astype(np.uint8)))
 
 
+def other_camera(pixels: Pixels, rng: Generator) -> Pixels:
+    """As another make of camera gives colours back: its own gains, saturation and gamma, beyond what light does."""
+    gains = np.exp(rng.normal(0, 0.13, 3))
+    strength = rng.uniform(0.55, 1.5)
+    mixed = (strength * np.eye(3) + (1 - strength) / 3) @ np.diag(gains / (gains @ LUMA))
+    curve = 255 * np.linspace(0, 1, 256) ** np.exp(rng.normal(0, 0.2))
+    return as_pixels(cv2.LUT(as_pixels(cv2.transform(pixels, mixed)), np.round(curve).astype(np.uint8)))
+
+
+def in_colours_like(pixels: Pixels, other: Pixels, rng: Generator) -> Pixels:
+    """Part of the way to the mean and the spread of the colours of `other`, in CIE Lab (Reinhard et al. 2001).
+
+    Where all notes were taken by one camera in one room, that room's colours alone must not say "note".
+    """
+    own = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)
+    theirs = cv2.cvtColor(other, cv2.COLOR_RGB2LAB)
+    (mean, spread), (aim, wide) = ([part.ravel() for part in cv2.meanStdDev(lab)] for lab in (own, theirs))
+    far = rng.uniform(0.4, 1.0)
+    scale = 1 - far + far * np.clip(wide / (spread + 1), 0.5, 2)
+    shift = mean + far * (aim - mean) - scale * mean
+    moved_ = cv2.transform(own, np.column_stack([np.diag(scale), shift]))
+    return as_pixels(cv2.cvtColor(moved_, cv2.COLOR_LAB2RGB))
+
+
 # ---- lens and sensor ----
 
 
@@ -352,6 +376,7 @@ PICTURE = (
     Operation("glare", 0.06, glare_streak),
     Operation("glare", 0.03, in_sleeve),
     Operation("light", 0.80, coloured_light),
+    Operation("cameras", 0.60, other_camera),
     Operation("exposure", 0.70, saturated),
     Operation("exposure", 0.95, exposed),
     Operation("blur", 0.22, out_of_focus),

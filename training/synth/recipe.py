@@ -28,6 +28,8 @@ FAMILIES = {
     "strangers": "other money, flat things and unreadable notes pasted like a note, as background",
     "recoloured": "notes in a colour that no note of the currency has, as background",
     "remixed": "other money in other colours, mirrored or with its parts in another order, as background",
+    "near": "cut out about the note, from a picture twice as fine: the device's near look",
+    "cameras": "colours of other cameras; what is no note in the colours of notes' pictures",
 }
 
 
@@ -35,10 +37,11 @@ FAMILIES = {
 class Recipe:
     """How often what happens; shares are of all samples."""
 
-    none_share: float = 0.3
+    none_share: float = 0.38
     several_share: float = 0.07
     recoloured_share: float = 0.02  # these come out of none_share
     stray_share: float = 0.3  # of notes whose place is known
+    near_share: float = 0.33
     exact_weight: float = 0.35  # of choosing a cut-out source against the photographs in the hand
     scale_low: float = 0.42  # longest side of the patch over the side of the frame
     scale_high: float = 1.55
@@ -57,5 +60,5 @@ class Recipe:
 
 
 GENTLE = Recipe(several_share=0.0, recoloured_share=0.0, scale_low=0.8, scale_high=1.1, strength=0.2).without(
-    "turns", "covers", "folds", "crumples", "strays", "glare"
+    "turns", "covers", "folds", "crumples", "strays", "glare", "near", "cameras"
 )

@@ -17,6 +17,14 @@ def drawn(temperature: float, n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
     return logits, truth
 
 
+def test_the_temperature_is_that_of_the_pictures_that_weigh() -> None:
+    (sure, sure_truth), (doubtful, doubtful_truth) = drawn(0.5), drawn(2.5)
+    both, truth = np.concatenate([sure, doubtful]), np.concatenate([sure_truth, doubtful_truth])
+    weights = np.repeat([1.0, 1e-6], [len(sure), len(doubtful)])
+    assert calibrate.temperature(both, truth, weights) == pytest.approx(0.5, rel=0.1)
+    assert calibrate.temperature(both, truth, weights[::-1]) == pytest.approx(2.5, rel=0.1)
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_the_temperature_that_made_the_data_is_found(temperature: float) -> None:
     assert calibrate.temperature(*drawn(temperature)) == pytest.approx(temperature, rel=0.1)

@@ -27,7 +27,7 @@ from edge.core.bundle import Bundle
 from edge.drivers.tflite import TfliteEngine
 from tests.training.phone import mil
 from training.errors import TrainingError
-from training.learn import network, warmstart
+from training.learn import familiar, network, warmstart
 from training.phone import agreement, coreml, engines, facts, pack
 from training.playmoney import scenes
 
@@ -150,6 +150,23 @@ def test_every_weight_is_that_of_the_float_network_layer_by_layer(program: mil.P
         )
         np.testing.assert_allclose(weight, ours, rtol=1e-5, atol=1e-7)
         np.testing.assert_allclose(np.ravel(bias), offset, rtol=1e-5, atol=1e-6)
+
+
+def test_what_a_bundle_knows_of_unfamiliar_notes_goes_along(
+    exported: Exported, model: Any, pictures: np.ndarray, tmp_path: Path
+) -> None:
+    rng, labels = np.random.default_rng(4), len(exported.bundle.labels)
+    width = familiar.width(model)
+    kernel = rng.normal(0, 1, (width, labels)).astype(np.float32)
+    known = familiar.Familiar(np.eye(width, dtype=np.float32), np.zeros(width, np.float32), kernel, kernel[0])
+    wary = familiar.attached(model, known)
+    coreml.write(coreml.convert(wary, exported.bundle, facts.facts(exported.bundle, None)), tmp_path / "wary.mlpackage")
+    program = mil.read(tmp_path / "wary.mlpackage")
+    temperature = exported.bundle.manifest.decision.temperature
+    for picture, logits in zip(pictures[:6], network.logits(wary, pictures[:6]), strict=True):
+        wanted = classify.scores(logits, temperature)
+        np.testing.assert_allclose(program.run(picture)["scores"][0], wanted, atol=1e-3)
+        assert np.abs(wanted - classify.scores(network.logits(model, picture[None])[0], temperature)).max() > 0.1
 
 
 def depthwise(weight: np.ndarray, kernel: np.ndarray) -> bool:

@@ -115,6 +115,7 @@ def test_a_family_that_is_switched_off_does_nothing_and_leaves_the_others_as_the
     own |= {"folds": {"part", "folded_over", "dog_eared", "bent"}, "crumples": {"torn", "crumpled"}}.get(family, set())
     own |= {"covers": {"hand", "fingers", "thing"}, "shadows": {"drop_shadow"}}.get(family, set())
     own |= {"strangers": {"stranger"}, "recoloured": {"recoloured"}, "remixed": {"remixed"}}.get(family, set())
+    own |= {"near": {"near"}, "cameras": {"in_colours_like"}}.get(family, set())
     assert not any(own & set(b.done) for _, b in pairs)
     kept = [(a, b) for a, b in pairs if not own & set(a.done)]
     if family not in ("turns", "perspective", "strays", "recoloured", "strangers", "folds", "crumples"):
