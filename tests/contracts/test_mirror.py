@@ -91,6 +91,8 @@ ELSEWHERE = {
     "training/playmoney/vignettes.py": ["training/test_playmoney.py"],
     "training/show/drawings.py": ["training/measure/test_compare.py"],
     "training/show/markup.py": ["training/show/test_report.py"],
+    "training/synth/chances.py": ["training/synth/test_compose.py", "contracts/test_golden.py"],
+    "training/synth/placement.py": ["training/synth/test_compose.py", "contracts/test_golden.py"],
     "training/synth/recipe.py": ["training/synth/test_compose.py", "training/synth/test_sheet.py"],
     "training/synth/surroundings.py": ["training/synth/test_compose.py", "contracts/test_golden.py"],
     "training/together.py": ["training/test_sweep.py"],

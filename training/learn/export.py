@@ -24,6 +24,7 @@ from training.learn.looks import looked
 from training.learn.prepare import Prepared
 from training.learn.quantize import Parity
 from training.photos.cutout import Patch
+from training.photos.material import Material
 from training.synth import near
 from training.synth.compose import AHEAD, Composer
 from training.synth.recipe import Recipe
@@ -33,6 +34,7 @@ TURNS: tuple[Turn, ...] = (0, 180)  # of one look after the other: docs/decision
 NEAR = 0.15  # the note's place enlarged by so much: docs/decisions/0010
 CALIBRATION = 4000  # composed pictures on which thresholds are chosen, besides the held-out ones
 AT_ONCE = 100  # of them in memory
+SURE_OF = 50  # pictures that the composed ones weigh for the temperature: real ones may all be right, and say nothing
 COMPOSED, REAL = 2000, 80  # looks, and photographs of each amount, that say what notes are like
 # What a hand shows, near enough: milder than what training sees, none at arm's length. Two notes at once are left out:
 # a network that takes them for one is as sure of it at 0.99 as at 0.8, so they would raise thresholds for nothing.
@@ -75,13 +77,16 @@ def decide(
     logits, visible = looked(int8, prepared.held_finer, prepared.labels, input_)
     hard_logits, hard_truth = _composed(int8, prepared, composer, input_)
     say(f"choosing thresholds on {len(held)} pictures held out and {len(hard_truth)} composed of them")
-    all_truth = np.concatenate([truth, hard_truth])
-    # Real ones are too few to count rare mistakes on, composed ones harder than life: half the weight for each kind.
-    weights = np.concatenate([np.ones(len(truth)), np.full(len(hard_truth), len(truth) / len(hard_truth))])
-    all_logits = np.concatenate([logits, hard_logits])
-    temperature = calibrate.temperature(all_logits, all_truth, weights)
+    all_logits, all_truth = np.concatenate([logits, hard_logits]), np.concatenate([truth, hard_truth])
+
+    def weights(composed: int) -> NDArray[np.float64]:
+        """One for each real picture, `composed` for all composed ones together."""
+        return np.concatenate([np.ones(len(truth)), np.full(len(hard_truth), composed / len(hard_truth))])
+
+    temperature = calibrate.temperature(all_logits, all_truth, weights(SURE_OF))
     all_probs = calibrate.probabilities(all_logits, temperature)
-    thresholds = calibrate.thresholds(all_probs, all_truth, prepared.labels, weights)
+    # Real ones are too few to count rare mistakes on, composed ones harder than life: half the weight for each kind.
+    thresholds = calibrate.thresholds(all_probs, all_truth, prepared.labels, weights(len(truth)))
     probs = all_probs[: len(truth)]
     least_visible = calibrate.least_visible(visible, probs, truth, prepared.labels, thresholds)
     return Decided(
@@ -103,28 +108,32 @@ def _looks(composer: Composer) -> InputSpec:
 def _wary(model: keras.Model, prepared: Prepared, composer: Composer, input_: InputSpec) -> keras.Model:
     """`model` with evidence against money that it never learnt."""
     labels = prepared.labels
-    notes = Composer(
-        prepared.material, labels, composer.size, composer.seed, replace(composer.recipe, none_share=0, several_share=0)
-    )
-    samples = [notes.sample(AHEAD + number) for number in range(COMPOSED)]
-    real = [
+    photographs = [
         (patch.pixels, labels.index(label))
         for label, sources in prepared.material.notes.items()
         for patch in _some([patch for found in sources.values() for patch in found], REAL)
     ]
-    held = list(zip(prepared.held_finer, map(int, prepared.held_truth), strict=True))
+    # One person's photographs do not say how unlike another camera's a note may be: composed ones do.
+    held = (
+        _round(model, list(zip(prepared.held_finer, map(int, prepared.held_truth), strict=True)), input_)
+        if len(prepared.sources) > 1
+        else _notes(prepared.held_material, composer, COMPOSED // 4)
+    )
 
     def seen(looks: NDArray[np.uint8], truth: NDArray[np.int64]) -> Seen:
         amounts = truth < labels.index(BACKGROUND)
         return Seen(familiar.features(model, looks[amounts]), truth[amounts])
 
-    known = familiar.learnt(
-        seen(np.stack([s.pixels for s in samples]), np.array([int(s.target.argmax()) for s in samples])),
-        seen(*_round(model, real, input_)),
-        seen(*_round(model, held, input_)),
-        labels,
-    )
-    return familiar.attached(model, known)
+    composed, real = _notes(prepared.material, composer, COMPOSED), _round(model, photographs, input_)
+    return familiar.attached(model, familiar.learnt(seen(*composed), seen(*real), seen(*held), labels))
+
+
+def _notes(material: Material, trained: Composer, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Looks composed as those that were `trained` with, of notes alone, and their labels (count,)."""
+    recipe = replace(trained.recipe, none_share=0.0, several_share=0.0)
+    composer = Composer(material, trained.labels, trained.size, trained.seed, recipe)
+    samples = [composer.sample(AHEAD + number) for number in range(count)]
+    return np.stack([s.pixels for s in samples]), np.array([int(s.target.argmax()) for s in samples])
 
 
 def _some(patches: list[Patch], most: int) -> list[Patch]:

@@ -32,7 +32,7 @@ PLAY_WIDTH_PX = 320
 FACTS = "prepared.json"
 DRAWN_STRANGERS, DRAWN_SEED = 1200, 700_000  # money of nobody for those who have none of other people's to show
 # Play notes in ordinary light with nothing over them: what a demonstration shows.
-MODERATE = Recipe(strength=0.4).without("covers", "strays", "near", "cameras")
+MODERATE = Recipe(none_share=0.3, strength=0.4).without("covers", "strays", "near", "cameras")
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,6 @@ class Recipe:
         return replace(self, off=self.off | frozenset(families))
 
 
-GENTLE = Recipe(several_share=0.0, recoloured_share=0.0, scale_low=0.8, scale_high=1.1, strength=0.2).without(
-    "turns", "covers", "folds", "crumples", "strays", "glare", "near", "cameras"
-)
+GENTLE = Recipe(
+    none_share=0.3, several_share=0.0, recoloured_share=0.0, scale_low=0.8, scale_high=1.1, strength=0.2
+).without("turns", "covers", "folds", "crumples", "strays", "glare", "near", "cameras")

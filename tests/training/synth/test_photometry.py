@@ -90,3 +90,23 @@ def test_a_bulb_is_red_and_a_blue_sky_is_blue_and_daylight_neither() -> None:
 def test_coloured_light_keeps_the_brightness() -> None:
     lit = [OPERATIONS["coloured_light"](grey(120), np.random.default_rng(s)) @ photometry.LUMA for s in SEEDS]
     assert all(one.mean() == pytest.approx(120, abs=2) for one in lit)
+
+
+def test_another_camera_shifts_and_stretches_colours_but_keeps_grey_about_as_bright() -> None:
+    greys = [photometry.other_camera(grey(128), np.random.default_rng(seed)) for seed in range(60)]
+    channels = np.array([g[0, 0].astype(int) for g in greys])
+    assert np.ptp(channels, axis=1).max() > 30  # a cast
+    assert abs(np.median(channels @ photometry.LUMA) - 128) < 8
+
+
+def test_a_picture_goes_part_of_the_way_to_the_colours_of_another(picture: np.ndarray) -> None:
+    def lab(pixels: np.ndarray) -> np.ndarray:
+        return cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB).reshape(-1, 3).astype(float)
+
+    blue = np.clip(picture // 2 + np.array([0, 20, 110]), 0, 255).astype(np.uint8)
+    before = np.linalg.norm(lab(picture).mean(axis=0) - lab(blue).mean(axis=0))
+    for seed in SEEDS:
+        moved = photometry.in_colours_like(picture, blue, np.random.default_rng(seed))
+        after = np.linalg.norm(lab(moved).mean(axis=0) - lab(blue).mean(axis=0))
+        assert after < 0.7 * before
+        assert edges(moved) > 0.3 * edges(picture)  # the print itself stays
