@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge.core.bundle import BACKGROUND, RESERVED, SEVERAL, DecisionSpec
-from edge.core.evidence import Glimpse, gathered
+from edge.core.evidence import Glimpse, gathered, glimpse
 from edge.core.messages import NOTE_LIKE, ROUNDING_S, Decision, Look, Observation, Scores, Verdict
 
 SEVERAL_AT = 0.6  # fused probability from which two notes are taken for two
@@ -123,7 +123,7 @@ class Decider:
         # A blurred frame says nothing for or against; every other frame without scores says "no note".
         if observation.scores is not None:
             visible = 1.0 if observation.box is None else observation.box.visible
-            self._recent.append(Glimpse(now, observation.scores, visible, observation.near))
+            self._recent.append(glimpse(now, observation.scores, visible, observation.near))
         if observation.scene.look is not Look.BLURRED:
             self._seen.append((now, note))
         while self._recent and now - self._recent[0].t_s > self._spec.window_s:
@@ -132,11 +132,13 @@ class Decider:
             self._seen.popleft()
 
     def _judge(self, observation: Observation, contested: bool) -> Decision | None:
-        rows = np.array([glimpse.scores for glimpse in self._recent])
+        if self._changes_nothing(observation.t_s):
+            return None
+        rows = np.array([one.scores for one in self._recent])
         fused = fuse(rows)
         best = int(fused.argmax())
         label, confidence = self._labels[best], float(fused[best])
-        saying = (rows.argmax(axis=1) == best).tolist()
+        saying = [one.best == best for one in self._recent]
         coming = label not in RESERVED and self._enough(label, confidence, saying)
         if coming and self._lasts(label, best, saying):
             self._sure_of, coming = label, False
@@ -149,16 +151,25 @@ class Decider:
             return self._once(Verdict.UNSURE, observation, confidence, len(rows))
         return None
 
+    def _changes_nothing(self, now: float) -> bool:
+        """Whether these looks need not be fused: too few to say anything, or all of them say what was said already."""
+        if len(self._recent) < self._spec.min_frames:
+            return self._said is not None or not self._hesitates(now)
+        best = self._recent[-1].best
+        # What each look puts first, their mean puts first: it is neither another amount nor several.
+        said = self._said == self._sure_of == self._labels[best]
+        return said and all(one.best == best for one in self._recent)
+
     def _enough(self, label: str, confidence: float, saying: list[bool]) -> bool:
         """Whether nothing but time is missing; `saying`, frame by frame: whether the label is a frame's own best."""
         agree = sum(saying) / len(saying)
         # In this form a NaN is never enough.
         enough = confidence >= self._spec.thresholds[label] and agree >= self._spec.agree
-        whole = sum(glimpse.visible for glimpse in self._recent) / len(saying) >= self._spec.least_visible
+        whole = sum(one.visible for one in self._recent) / len(saying) >= self._spec.least_visible
         return enough and whole and len(saying) >= self._spec.min_frames
 
     def _lasts(self, label: str, best: int, saying: list[bool]) -> bool:
-        times_s = [glimpse.t_s for glimpse, says in zip(self._recent, saying, strict=True) if says]
+        times_s = [one.t_s for one, says in zip(self._recent, saying, strict=True) if says]
         span_s = times_s[-1] - times_s[0] + ROUNDING_S if times_s else float("-inf")
         lasts = span_s >= self._spec.span_s
         if self._sure_of in (None, label):

@@ -31,7 +31,13 @@ class Glimpse(NamedTuple):
     t_s: float
     scores: Scores  # (labels,) log-probabilities
     visible: float  # share of a note that the model says it sees
-    near: bool = False  # it saw the note's place alone
+    near: bool  # it saw the note's place alone
+    best: int  # number of the label that it alone would say
+
+
+def glimpse(t_s: float, scores: Scores, visible: float, near: bool = False) -> Glimpse:
+    """What is to be remembered of one look."""
+    return Glimpse(t_s, scores, visible, near, int(scores.argmax()))
 
 
 def gathered(glimpses: Sequence[Glimpse], label: int, most: float) -> float:
@@ -40,19 +46,17 @@ def gathered(glimpses: Sequence[Glimpse], label: int, most: float) -> float:
     Only looks that say the label make looks worth more, all of them make the mean: so where the evidence is for the
     label, a look that says something else never adds to it.
     """
-    rows = np.array([glimpse.scores for glimpse in glimpses], np.float64)
-    told = np.minimum(np.maximum(log_odds(rows[:, label]), LEAST), most)
-    says = (rows.argmax(axis=1) == label).tolist()
-    saying = [glimpse for glimpse, this in zip(glimpses, says, strict=True) if this]
-    return worth(saying) * float(told.mean())
+    scores = np.array([one.scores[label] for one in glimpses], np.float64)
+    told = np.minimum(np.maximum(log_odds(scores), LEAST), most)
+    return worth([one for one in glimpses if one.best == label]) * float(told.mean())
 
 
 def worth(glimpses: Sequence[Glimpse]) -> float:
     """How many independent looks these are worth, 1 at least; less than there are, whatever the frame rate."""
     if not glimpses:
         return 1.0
-    times_s = np.array([glimpse.t_s for glimpse in glimpses])
-    near = np.array([glimpse.near for glimpse in glimpses])
+    times_s = np.array([one.t_s for one in glimpses])
+    near = np.array([one.near for one in glimpses])
     fading = np.exp(-np.abs(times_s[:, None] - times_s) / FADES_S) * np.where(near[:, None] == near, 1.0, OTHER)
     alike = STAYS + (1 - STAYS) * fading
     return float(len(glimpses) ** 2 / alike.sum())

@@ -67,13 +67,13 @@ class Pocket:
 
     def step(self, observation: Observation) -> list[Decision]:
         """What `observation` changes; usually nothing."""
-        if observation.scores is None:  # dark, covered, empty, blurred: that is the same for all
+        if len(self._readers) == 1:  # nobody to take turns with, nobody who refuses
+            found = [(0, one) for one in self._readers[0].decider.step(observation)]
+        elif observation.scores is None:  # dark, covered, empty, blurred: that is the same for all
             found = [(number, one) for number, reader in enumerate(self._readers) for one in reader.step(observation)]
         else:
             number, now = observation.reader, observation.t_s
-            own = observation
-            if len(self._readers) > 1:
-                own = replace(observation, scores=observation.scores[self._columns[number]])
+            own = replace(observation, scores=observation.scores[self._columns[number]])
             found = [(number, one) for one in self._readers[number].step(own, self._contested(number, now))]
             self._turn = number if self._keeps_turn(number, now) else (number + 1) % len(self._readers)
         heard = [one for number, decision in found if (one := self._hear(number, decision)) is not None]
@@ -85,7 +85,7 @@ class Pocket:
         """Whether what reader `number` sees may be a note of another's, as far as that one has looked."""
         since_s = self._readers[number].decider.since_s
         if since_s is None:
-            return len(self._readers) > 1
+            return True
         window_s = self._readers[number].window_s
         return not all(other.refuses(since_s, now, window_s) for other in self._but(number))
 

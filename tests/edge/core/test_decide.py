@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from edge.core.bundle import DecisionSpec
 from edge.core.decide import Decider
-from edge.core.evidence import Glimpse, gathered
+from edge.core.evidence import gathered, glimpse
 from edge.core.manifest import SoonSpec
 from edge.core.messages import Box, Decision, Look, Observation, Scene, Verdict
 
@@ -175,7 +175,7 @@ def test_whatever_comes_what_is_said_soon_keeps_every_rule_but_that_of_time(
             assert decision.confidence >= SOON.thresholds[decision.label]
             assert len(recent) >= decision.frames >= SOON.min_frames
             index = LABELS.index(decision.label)
-            glimpses = [Glimpse(t_s, one.scores, 1.0, one.near) for t_s, one in recent if one.scores is not None]
+            glimpses = [glimpse(t_s, one.scores, 1.0, one.near) for t_s, one in recent if one.scores is not None]
             saying = [one.t_s for one in glimpses[-decision.frames :] if int(one.scores.argmax()) == index]
             soon = gathered(glimpses[-decision.frames :], index, 6.9) >= 8.1
             assert soon or saying[-1] - saying[0] >= SOON.span_s - 1e-5

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from edge.core.evidence import Glimpse, gathered, log_odds, worth
+from edge.core.evidence import Glimpse, gathered, glimpse, log_odds, worth
 
 LABELS = 4
 MOST = 6.9
@@ -16,7 +16,7 @@ MOST = 6.9
 def look(t_s: float, label: int, share: float, near: bool = False) -> Glimpse:
     rest = (1 - share) / (LABELS - 1)
     scores = np.log([share if index == label else rest for index in range(LABELS)]).astype(np.float32)
-    return Glimpse(t_s, scores, 1.0, near)
+    return glimpse(t_s, scores, 1.0, near)
 
 
 looks = st.builds(look, st.floats(0, 0.6), st.integers(0, LABELS - 1), st.floats(0.26, 0.9999), st.booleans())
@@ -68,11 +68,11 @@ def test_the_same_looks_further_apart_say_more() -> None:
 
 def test_no_look_says_more_than_it_may_however_sure_it_is() -> None:
     assert gathered([look(0.0, 0, 1 - 1e-9)], 0, MOST) == MOST
-    certain = Glimpse(0.0, np.array([0.0, -np.inf, -np.inf, -np.inf], np.float32), 1.0)
+    certain = glimpse(0.0, np.array([0.0, -np.inf, -np.inf, -np.inf], np.float32), 1.0)
     assert gathered([certain], 0, MOST) == MOST
     assert -np.inf < gathered([certain], 1, MOST) < -50
 
 
 def test_numbers_that_are_none_are_no_evidence() -> None:
-    nothing = Glimpse(0.1, np.full(LABELS, np.nan, np.float32), 1.0)
+    nothing = glimpse(0.1, np.full(LABELS, np.nan, np.float32), 1.0)
     assert np.isnan(gathered([look(0.0, 0, 0.99), nothing], 0, MOST))
