@@ -10,7 +10,6 @@ It reads no clock and no file.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -57,22 +56,38 @@ class Held:
 def hold(readers: Sequence[tuple[Bundle, Invoke]], pixels: Pixels, timer_s: Callable[[], float] = lambda: 0.0) -> Held:
     """Hold (height, width, 3) RGB `pixels` before the bundles of one device; what `invoke` raises is passed on."""
     pocket = Pocket(readers, timer_s)
-    held, shown = Held([], []), Shown(pixels)
-    known: dict[tuple[int, int], Observation] = {}  # by who looked, and which of its looks it was
-    looked: Counter[int] = Counter()
-    periods = [bundle.manifest.input.looks for bundle, _ in readers]
+    looks, held = _Looks(pocket, [bundle.manifest.input.looks for bundle, _ in readers], pixels), Held([], [])
+    # What one bundle alone looks at hangs on no decision. In a row each kind of work finds its own in the processor's
+    # cache, which every inference empties.
+    first = [looks.at(number) for number in range(looks.periods[0])] if len(readers) == 1 else []
     for number in range(_frames(readers)):
-        turn = pocket.turn
-        key = turn, looked[turn] % periods[turn]
-        if key not in known:
-            known[key] = pocket.observe(Frame(number, number / FRAMES_PER_S, pixels), shown)
-            held.observations.append(known[key])
-        looked[turn] += 1
-        found = pocket.step(replace(known[key], seq=number, t_s=number / FRAMES_PER_S))
+        found = pocket.step(first[number] if number < len(first) else looks.at(number))
         held.decisions.extend(map(_late, found) if number > HELD_S * FRAMES_PER_S else found)
         if number >= HELD_S * FRAMES_PER_S and held.spoken:
             break
+    held.observations.extend(looks.known.values())
     return held
+
+
+class _Looks:
+    """The looks of one device at one photograph, each of them taken once."""
+
+    def __init__(self, pocket: Pocket, periods: list[int], pixels: Pixels) -> None:
+        """`periods`: so many looks of each bundle differ."""
+        self.periods = periods
+        self.known: dict[tuple[int, int], Observation] = {}  # by who looked, and which of its looks it was
+        self._pocket, self._pixels, self._shown = pocket, pixels, Shown(pixels)
+        self._looked = [0] * len(periods)
+
+    def at(self, number: int) -> Observation:
+        """What frame `number` says; each is asked for once, in order."""
+        turn, t_s = self._pocket.turn, number / FRAMES_PER_S
+        key = turn, self._looked[turn] % self.periods[turn]
+        self._looked[turn] += 1
+        if key in self.known:
+            return replace(self.known[key], seq=number, t_s=t_s)
+        self.known[key] = self._pocket.observe(Frame(number, t_s, self._pixels), self._shown)
+        return self.known[key]
 
 
 def _frames(readers: Sequence[tuple[Bundle, Invoke]]) -> int:
