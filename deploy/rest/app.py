@@ -1,16 +1,20 @@
-"""Owns the routes of the service and what OpenAPI says of them. Who judges, and where, is handed in."""
+"""Owns the routes of the service and what OpenAPI says of them. Who judges, and where, is handed in.
+
+Pictures go a way of their own, past the layers of the framework, which cost as much as all else that HTTP does to them.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeAlias
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from deploy.rest import body
 from deploy.rest.answers import Answer, Answers, Bundles, State, answer, known
@@ -25,6 +29,9 @@ from deploy.rest.reader import OtherFormatError, Reading, TooLargeError, UnreadE
 from deploy.rest.settings import Settings
 from edge import __version__
 
+Classify: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+CLASSIFY = "/v1/classify"
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 FILES = {"type": "object", "required": ["picture"], "properties": {
     "picture": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}}}  # fmt: skip
@@ -107,12 +114,38 @@ def build(settings: Settings, judge: Judge) -> Service:
         description="What a saynote device would say to a photograph: an amount, that it is not sure, that there is "
         "more than one note, or nothing. It does not tell genuine notes from counterfeits.",
     )  # fmt: skip
+    straight = _Straight(api)
     rate = Rate(settings.pictures_per_s, settings.burst)
-    service = Service(Gate(api, settings.keys, rate, metrics), metrics, api)
-    _catch(api)
+    service = Service(Gate(straight, settings.keys, rate, metrics), metrics, api)
+    for kind in (*FORESEEN, Exception):
+        api.add_exception_handler(kind, _tell)
     _add_state(service)
-    _add_judging(service, settings, judge, budget, collection)
+    straight.classify = _add_judging(service, settings, judge, budget, collection)
     return service
+
+
+class _Straight:
+    """The application, with a straight way for pictures: the same answers and problems as by its own."""
+
+    classify: Classify
+
+    def __init__(self, api: FastAPI) -> None:
+        self._api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != CLASSIFY:
+            await self._api(scope, receive, send)
+            return
+        context(scope)["route"] = CLASSIFY
+        request = Request(scope, receive)
+        try:
+            response = await self.classify(request)
+        except Exception as error:
+            await _tell(request, error)(scope, receive, send)
+            if not isinstance(error, FORESEEN):
+                raise  # into the log
+        else:
+            await response(scope, receive, send)
 
 
 def _add_state(service: Service) -> None:
@@ -137,7 +170,7 @@ def _add_state(service: Service) -> None:
 
 def _add_judging(
     service: Service, settings: Settings, judge: Judge, budget: body.Budget, collection: Collection | None
-) -> None:
+) -> Classify:
     api = service.api
     names = [f"{bundle.manifest.name} {bundle.manifest.version}" for bundle in judge.bundles()]
 
@@ -148,9 +181,9 @@ def _add_judging(
     examples = {"an amount": {"value": EXAMPLE}, "two that it does not say": {"value": UNSURE}}
     well: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"examples": examples}}}}
 
-    @api.post("/v1/classify", operation_id="classify", summary="What a device would say to pictures",
+    @api.post(CLASSIFY, operation_id="classify", summary="What a device would say to pictures", response_model=Answers,
               openapi_extra=PICTURES, responses=well | OF_PICTURES | AT_THE_DOOR)  # fmt: skip
-    async def classify(request: Request) -> Answers:
+    async def classify(request: Request) -> Response:
         found = context(request.scope)
         with budget.share() as share:
             pictures = await body.pictures(request, settings, share)
@@ -164,7 +197,10 @@ def _add_judging(
         for reading in readings:
             if collection and isinstance(reading, Reading):
                 collection.offer(reading)
-        return Answers(request_id=found["request_id"], bundles=names, answers=answers)
+        told = Answers(request_id=found["request_id"], bundles=names, answers=answers)
+        return Response(told.model_dump_json(), media_type="application/json")
+
+    return classify
 
 
 def _told(service: Service, name: str, reading: Reading | Exception, request_id: str, *, alone: bool) -> Answer:
@@ -186,19 +222,23 @@ def _told(service: Service, name: str, reading: Reading | Exception, request_id:
     return Answer.model_validate({"name": name, "problem": problem})
 
 
-def _catch(api: FastAPI) -> None:
+FORESEEN = (ProblemError, BusyError, HTTPException, ClientDisconnect)
+
+
+def _tell(request: Request, error: Exception) -> Response:
     """Whatever fails is told as a problem."""
+    return respond(_problem(error), context(request.scope)["request_id"])
 
-    def tell(wanted: Callable[[Any], ProblemError]) -> Callable[[Request, Exception], Response]:
-        return lambda request, error: respond(wanted(error), context(request.scope)["request_id"])
 
-    api.add_exception_handler(ProblemError, tell(lambda error: error))
-    api.add_exception_handler(BusyError, tell(lambda error: ProblemError(
-        HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": str(error.retry_after_s)})))  # fmt: skip
-    api.add_exception_handler(HTTPException, tell(lambda error: ProblemError(
-        HTTPStatus(error.status_code), {404: "there is no such page", 405: "that is not done to this page"}.get(
-            error.status_code, HTTPStatus(error.status_code).phrase.lower()), error.headers)))  # fmt: skip
-    api.add_exception_handler(ClientDisconnect, tell(lambda error: ProblemError(
-        HTTPStatus.BAD_REQUEST, "the request was cut off")))  # fmt: skip
-    api.add_exception_handler(Exception, tell(lambda error: ProblemError(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "something unforeseen happened; it stands in the log")))  # fmt: skip
+def _problem(error: Exception) -> ProblemError:
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, BusyError):
+        return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": str(error.retry_after_s)})
+    if isinstance(error, HTTPException):
+        status = HTTPStatus(error.status_code)
+        known = {404: "there is no such page", 405: "that is not done to this page"}
+        return ProblemError(status, known.get(status, status.phrase.lower()), error.headers)
+    if isinstance(error, ClientDisconnect):
+        return ProblemError(HTTPStatus.BAD_REQUEST, "the request was cut off")
+    return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "something unforeseen happened; it stands in the log")

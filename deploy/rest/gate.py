@@ -35,7 +35,9 @@ log = logging.getLogger(__name__)
 OPEN = ("/healthz", "/readyz")
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS = ("GET", "HEAD", "POST")  # others are counted as one
-HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+HEADERS = [
+    (b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")
+]  # fmt: skip
 WRONG_KEY_COSTS = 10  # pictures
 FIELDS_MAX = 100  # of a head
 CLOSE = {"Connection": "close"}
@@ -94,7 +96,7 @@ class Gate:
         raise ProblemError(HTTPStatus.UNAUTHORIZED, detail, more)
 
     def _tell(self, scope: Scope, passage: _Passage) -> None:
-        route = getattr(scope.get("route"), "path", "none")
+        route = scope["state"].get("route") or getattr(scope.get("route"), "path", "none")
         method = scope["method"] if scope["method"] in METHODS else "other"
         took_s = time.perf_counter() - passage.started_s
         self._metrics.requests.labels(route, method, passage.status or "none").inc()
@@ -122,12 +124,10 @@ class _Passage:
         """Pass it on, with the headers that all have."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(raw=message.setdefault("headers", []))
-            headers["X-Request-ID"] = self.request_id
-            for name, value in HEADERS.items():
-                headers[name] = value
+            raw = [*message.get("headers", []), (b"x-request-id", self.request_id.encode()), *HEADERS]
+            message["headers"] = raw
             if self._gate.draining:
-                headers["Connection"] = "close"
+                MutableHeaders(raw=raw)["Connection"] = "close"
         await self._send(message)
 
 
@@ -161,11 +161,10 @@ def _require_local(headers: Headers) -> None:
 
 
 def _is_foreign(origin: str) -> bool:
-    host = re.sub(r"^https?://|:\d*$", "", origin).strip("[]")
-    return bool(origin) and not is_loopback(host)
+    return bool(origin) and not is_loopback(re.sub(r"^https?://|:\d*$", "", origin).strip("[]"))
 
 
 def context(scope: Scope) -> dict[str, Any]:
-    """What the gate found out of a request: `request_id` and `client`."""
+    """What is known of a request: `request_id` and `client`, and its `route` where the application does not tell."""
     state: dict[str, Any] = scope["state"]
     return state

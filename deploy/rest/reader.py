@@ -108,9 +108,5 @@ class Reader:
         rows = [look.scores for look in held.observations if look.scores is not None and look.reader == 0]
         if not rows:
             return {}
-        fused = fuse(np.stack(rows))
-        return {
-            name: round(float(score), 4)
-            for name, score in zip(self._labels, fused, strict=True)
-            if math.isfinite(float(score))
-        }
+        fused = fuse(np.array(rows)).tolist()
+        return {name: round(score, 4) for name, score in zip(self._labels, fused, strict=True) if math.isfinite(score)}

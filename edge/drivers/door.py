@@ -8,6 +8,7 @@ heads are answered, each on a thread, so many at a time; the others wait their t
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import logging
 import selectors
@@ -23,9 +24,11 @@ log = logging.getLogger(__name__)
 
 HEAD_MAX_BYTES = 16_384
 WAITING_MAX = 64  # connections without a whole head, and heads that wait for an answer
+SENDERS_KNOWN = 1024
 REST_S = 0.1  # where the system gives no more connections
 
 
+@functools.lru_cache(SENDERS_KNOWN)
 def sender(address: str) -> str:
     """Who is behind `address`: itself, or the network that one sender has at will in IPv6."""
     try:
