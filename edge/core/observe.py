@@ -90,8 +90,8 @@ class Observer:
         box = classify.box(outputs, turn, area) if self._has_box else None
         self._remember(frame.t_s, scores, box)
         ended = self._timer_s()
-        spans_s = (ready - gated, inferred - ready, ended - inferred)
-        ms |= {stage: span_s * 1e3 for stage, span_s in zip(STAGES[1:], spans_s, strict=True)}
+        spans_ms = (ready - gated) * 1e3, (inferred - ready) * 1e3, (ended - inferred) * 1e3
+        ms.update(zip(STAGES[1:], spans_ms, strict=True))
         return Observation(frame.seq, frame.t_s, shown.scene, scores, box, ms, frame.name, near=area != WHOLE)
 
     def _next_look(self, now_s: float) -> tuple[int, Box]:

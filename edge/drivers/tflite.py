@@ -120,13 +120,13 @@ class _Output:
         self._scale = np.float32(scale or 1.0)
         self._zero_point = np.float32(zero_point)
         dtype = np.dtype(detail["dtype"])
-        # What each of its 256 values stands for, by its byte.
+        # What each of its 256 values stands for, by its byte; a negative one counts from the end, as indices do.
         self._table = self._real(np.arange(256, dtype=np.uint8).view(dtype)) if dtype.itemsize == 1 else None
 
     def read(self) -> NDArray[np.float32]:
         """A copy: the interpreter refuses to run while anybody looks into its memory."""
         held = self._tensor()
-        return self._real(held) if self._table is None else self._table.take(held.view(np.uint8))
+        return self._real(held) if self._table is None else self._table.take(held)
 
     def _real(self, held: NDArray[Any]) -> NDArray[np.float32]:
         found: NDArray[np.float32] = (held.astype(np.float32) - self._zero_point) * self._scale

@@ -20,12 +20,13 @@ from edge.core import bundle as bundles
 from edge.core import classify, preprocess, scene, wire
 from edge.core.decide import Decider
 from edge.core.guide import Guide
-from edge.core.messages import WHOLE, Box, Decision, Frame, Observation, Pixels, Verdict
+from edge.core.messages import WHOLE, Box, Decision, Frame, Observation, Pixels, Scores, Verdict
 from edge.core.observe import Observer
 from edge.hub import Hub
 
 TIMES = 4  # that each stage runs between its fences
 WARM_UP = 3
+RATE = 15.0  # frames a second
 
 
 class Sink:
@@ -45,7 +46,17 @@ def stages() -> dict[str, Callable[[int], object]]:
     outputs = [bundle.selftest_logits[:1], np.full((1, 5), 0.5, np.float32)]
     seen = scene.assess(pixels)
     scores = classify.scores(outputs[0], 1.0)
+
+    def observed(number: int, scores: Scores = scores) -> Observation:
+        return Observation(number, number / RATE, seen, scores, Box(0.5, 0.5, 0.5, 0.3, 0.9))
+
     decider, guide = Decider(labels, bundle.manifest.decision), Guide(labels)
+    showing = [20.0 if label == bundle.denominations[0] else 0.0 for label in labels]
+    said = classify.scores(np.array([showing], np.float32), 1.0)
+    again = Decider(labels, bundle.manifest.decision)
+    for number in range(round(2 * RATE)):
+        again.step(observed(number, said))
+    assert again.said == bundle.denominations[0]
     resting = Observer(
         bundle,
         lambda _: [
@@ -60,20 +71,18 @@ def stages() -> dict[str, Callable[[int], object]]:
     source = wire.Source("device", "run", "1", "XTS", "xts 1", "0" * 64)
     amount = Decision(Verdict.AMOUNT, 1, 0.1, 1, "50", 0.99, 3, {"scene": 1.0, "invoke": 2.0})
 
-    def observed(number: int) -> Observation:
-        return Observation(number, number / 15, seen, scores, Box(0.5, 0.5, 0.5, 0.3, 0.9))
-
     return {
         "scene": lambda _: scene.assess(pixels),
         "shrink": lambda _: preprocess.to_tensor(pixels, input_),
         "shrink near": lambda _: preprocess.to_tensor(preprocess.cut(pixels, near), input_),
         "classify": lambda _: (classify.scores(outputs[0], 1.0), classify.box(outputs, 180, WHOLE)),
-        "frame at rest": lambda number: resting.observe(Frame(number, number / 15, pixels)),
+        "frame at rest": lambda number: resting.observe(Frame(number, number / RATE, pixels)),
         "decide": lambda number: decider.step(observed(number)),
+        "decide again": lambda number: again.step(observed(round(2 * RATE) + number, said)),
         "guide": lambda number: guide.step(observed(number)),
         "hub": lambda number: hub.post(observed(number)),
         "wire": lambda number: wire.encode(
-            wire.payload(amount, source, wire.Entry(number, 0, 0, 1), wire.Moment(number / 15, 1.0))
+            wire.payload(amount, source, wire.Entry(number, 0, 0, 1), wire.Moment(number / RATE, 1.0))
         ),
     }
 

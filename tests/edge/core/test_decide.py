@@ -183,6 +183,35 @@ def test_whatever_comes_what_is_said_soon_keeps_every_rule_but_that_of_time(
             told.append((decision.presence, decision.label))
 
 
+class Fusing(Decider):
+    """Fuses every look, also where it can change nothing."""
+
+    def _changes_nothing(self, now: float) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("spec", [SPEC, PATIENT, SOON])
+@settings(max_examples=200, deadline=None)
+@given(frames=st.lists(seen_frame, min_size=1, max_size=80), contested=st.lists(st.booleans(), min_size=80))
+def test_looks_that_are_not_fused_would_have_changed_nothing(
+    spec: DecisionSpec, frames: list[tuple[str | None, float, float, bool]], contested: list[bool]
+) -> None:
+    lazy, fusing, now = Decider(LABELS, spec), Fusing(LABELS, spec), 0.0
+    for (label, share, step, near), by_another in zip(frames, contested, strict=False):
+        now += step
+        frame = dataclasses.replace(seen(now, label, share), near=near)
+        assert lazy.step(frame, contested=by_another) == fusing.step(frame, contested=by_another)
+
+
+def test_looks_that_all_say_what_was_said_are_not_fused(monkeypatch: pytest.MonkeyPatch) -> None:
+    decider = Decider(LABELS, SPEC)
+    assert amounts([one for n in range(10) for one in decider.step(seen(n / 10, "100"))]) == ["100"]
+    monkeypatch.setattr("edge.core.decide.fuse", None)  # to ask it would be an error
+    assert [decider.step(seen(n / 10, "100")) for n in range(10, 30)] == [[]] * 20
+    with pytest.raises(TypeError):
+        decider.step(seen(3.0, "200"))
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(seen_frame, min_size=1, max_size=60))
 def test_the_first_amount_is_never_later_for_the_evidence(frames: list[tuple[str | None, float, float, bool]]) -> None:
