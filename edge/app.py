@@ -27,7 +27,6 @@ from edge.core.line import shown
 from edge.core.messages import Arrival, Compared, Fault, InUse, Notice, Sight, Utterance
 from edge.core.news import News
 from edge.core.pocket import Pocket, labels_of, thresholds_of
-from edge.core.pulsecode import PulseCode
 from edge.core.seal import Claim
 from edge.core.shelf import Shelf
 from edge.core.speech import Speech
@@ -58,6 +57,8 @@ def look(config: Config) -> None:
     found = [bundles.read(find_bundle(wanted)) for wanted in config.model.bundles]
     each_of_its_own(found)
     if config.pulses.driver != "none":
+        from edge.core.pulsecode import PulseCode  # few devices have them
+
         PulseCode(found[0].denominations, config.pulses.codes)
 
 

@@ -23,13 +23,12 @@ from typing import NoReturn
 import msgspec
 import numpy as np
 
+from edge import apart, process
 from edge.core.errors import BundleError
 from edge.core.line import brief
 from edge.core.messages import Frame, Verdict
 from edge.core.rehearsal import Answer
 
-ROOT = Path(__file__).resolve().parents[1]
-CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from edge import companion; companion.serve(*sys.argv[2:])"
 HEADER = struct.Struct("<qdII")  # seq, t_s, height, width
 # For each answer. A device that does much else lets it wait for long, and the bundle cannot help that.
 PATIENCE_S = 1800.0
@@ -47,12 +46,15 @@ class Companion:
 
         Raises BundleError where it cannot be started; a bundle that it refuses is told by `answer`.
         """
-        quiet = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        quiet.pop("NOTIFY_SOCKET", None)  # it is not the service
-        command = [sys.executable, "-c", CHILD, str(ROOT), str(folder), runtime, str(policy)]
+        command = apart.command(__name__, "serve", str(folder), runtime, str(policy))
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=quiet, bufsize=0
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=apart.environment(),
+                bufsize=0,
             )
         except OSError as error:
             raise BundleError(f"its shadow cannot be started: {error.strerror}") from error
@@ -94,14 +96,14 @@ class Companion:
                         return found
                     if key.fd == self._to and not self._send():
                         waiting.unregister(self._to)
-        if self._cpu_s() > self._until_cpu_s:
+        if process.cpu_s(self.pid) > self._until_cpu_s:
             raise BundleError(f"in the shadow it gave no answer in {PATIENCE_CPU_S:.0f} s of computing")
         if time.monotonic() > self._until_s:
             raise BundleError(f"in the shadow it gave no answer in {PATIENCE_S:.0f} s")
         return None
 
     def _patience(self) -> None:
-        self._until_s, self._until_cpu_s = time.monotonic() + PATIENCE_S, self._cpu_s() + PATIENCE_CPU_S
+        self._until_s, self._until_cpu_s = time.monotonic() + PATIENCE_S, process.cpu_s(self.pid) + PATIENCE_CPU_S
 
     def _send(self) -> bool:
         """Whether there is more to be sent."""
@@ -136,14 +138,6 @@ class Companion:
         self._greeted = True
         self._patience()
         return None
-
-    def _cpu_s(self) -> float:
-        """Processor time that it has used; 0 where the system does not tell."""
-        try:
-            fields = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()
-            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        except (OSError, ValueError, IndexError):
-            return 0.0
 
     def _end(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):

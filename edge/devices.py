@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from edge.core import wire
 from edge.core.bundle import Bundle
+from edge.core.topics import OFFLINE, Topics
 from edge.credentials import PASSWORD, TOKEN, secret
 from edge.ports import Board, Broker, Button, Camera, Clock, Engine, Pulser, Shadow, Speaker, Supervisor, Synth
 from edge.settings import USUAL_THREADS, Config, VoiceConfig
@@ -39,7 +38,7 @@ class Parts:
     synth: Callable[[], Synth]
     speaker: Callable[[], Speaker]
     button: Callable[[], Button] | None
-    broker: Callable[[wire.Topics], Broker]
+    broker: Callable[[Topics], Broker]
     clock: Clock
     supervisor: Supervisor
     board: Board
@@ -161,7 +160,7 @@ def open_light(config: Config) -> Pulser:
     return GpioOutput("light", config.light.pin, active_high=config.light.active_high)
 
 
-def open_broker(config: Config, topics: wire.Topics) -> Broker:
+def open_broker(config: Config, topics: Topics) -> Broker:
     """The owner's MQTT broker; one that cannot be opened ends nothing, and is tried again."""
     from edge.drivers.late_broker import LateBroker
     from edge.drivers.mqtt import PahoBroker
@@ -169,7 +168,7 @@ def open_broker(config: Config, topics: wire.Topics) -> Broker:
     password = broker_password()
     for remark in account_remarks(config, password):
         log.warning("%s", remark)
-    return LateBroker(lambda: PahoBroker(config.mqtt, password, topics.availability(), wire.OFFLINE))
+    return LateBroker(lambda: PahoBroker(config.mqtt, password, topics.availability(), OFFLINE))
 
 
 def account_remarks(config: Config, password: str | None) -> list[str]:
@@ -188,6 +187,8 @@ def broker_password() -> str | None:
 
 def open_web(config: Config, web: Web) -> PageServer:
     """The live view's server. Raises HardwareError where it cannot listen."""
+    import secrets  # only here: it brings OpenSSL along
+
     from edge.drivers.http import PageServer, is_loopback
 
     given = secret(TOKEN)

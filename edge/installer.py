@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+from edge import apart
 from edge.core import bundle as bundles
 from edge.core import news, seal
 from edge.core.bundle import Manifest
@@ -27,8 +28,6 @@ from edge.core.seal import SEALED_MOST_BYTES, Claim
 from edge.core.shelf import Shelf
 
 SEAL = "seal.minisig"  # kept beside the files: whose signature it came with
-ROOT = Path(__file__).resolve().parents[1]
-TRIAL = "import sys; sys.path.insert(0, sys.argv[1]); from edge import installer; installer.try_here(*sys.argv[2:])"
 TRIAL_S = 120.0  # a Pi that boots may be slow
 TRIAL_CPU_S = 100
 
@@ -165,11 +164,10 @@ def _is_here(shelf: Shelf, claim: Claim) -> bool:
 
 
 def _try_apart(folder: Path, runtime: str) -> None:
-    command = [sys.executable, "-c", TRIAL, str(ROOT), str(folder), runtime]
-    quiet = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    command, ours = apart.command(__name__, "try_here", str(folder), runtime), apart.environment()
     try:
         tried = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TRIAL_S, check=False, env=quiet
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TRIAL_S, check=False, env=ours
         )
     except subprocess.TimeoutExpired:
         raise BundleError(f"its self-test takes over {TRIAL_S:.0f} s on this device") from None

@@ -23,9 +23,9 @@ Loaded: TypeAlias = tuple[Bundle, Engine]
 
 
 def load(path: Path, open_engine: Callable[[Bundle], Engine], digest: str = "") -> Loaded:
-    """The bundle in the folder `path`, with the engine that runs it. Raises BundleError, and HardwareError.
+    """The bundle in the folder `path`, with the engine that runs it, its self-test behind it and forgotten.
 
-    `digest`: the identity that it must have, if any.
+    Raises BundleError, and HardwareError. `digest`: the identity that it must have, if any.
     """
     try:
         return _load_whole(path, open_engine, digest)
@@ -48,4 +48,4 @@ def _load_whole(path: Path, open_engine: Callable[[Bundle], Engine], digest: str
             raise BundleError(f"{bundle.path}: the model wants {engine.input_shape()}, the manifest says {expected}")
         bundles.selftest(bundle, engine.invoke)
         closing.pop_all()
-    return bundle, engine
+    return bundle.without_selftest(), engine

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import logging
+import os
 import platform
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from edge import __version__
-from edge.core import wire
 from edge.core.bundle import Bundle
 from edge.core.errors import HardwareError
 from edge.core.gestures import Timings
@@ -45,9 +43,10 @@ from edge.core.messages import (
 from edge.core.news import Newest, News, Taking
 from edge.core.orders import BUNDLE, RELOAD, SNAPSHOT, SPOKEN, Answered, Command, Done, Response
 from edge.core.pocket import labels_of, thresholds_of
-from edge.core.pulsecode import PulseCode, Rhythm
 from edge.core.session import Repeat, Reply, Standing, Total
 from edge.core.speech import Speech
+from edge.core.sums import hexadecimal
+from edge.core.topics import Topics
 from edge.devices import Parts, once, open_web
 from edge.hub import Hub, Outlet, Post
 from edge.outlets.announcer import Announcer
@@ -58,6 +57,7 @@ from edge.ports import Broker
 from edge.settings import BYTES_PER_MB, Config
 
 if TYPE_CHECKING:
+    from edge.core import wire
     from edge.outlets.arrivals import Install
     from edge.outlets.telemetry import Telemetry
 
@@ -107,7 +107,7 @@ class Kit:
     def digest(self) -> str:
         """The identity of what is in use, SHA-256: that of the bundle, or one made of those of several."""
         found = [bundle.manifest.digest for bundle in self.bundles]
-        return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()
+        return found[0] if len(found) == 1 else hexadecimal("\n".join(found).encode())
 
     @property
     def versions(self) -> dict[str, str]:
@@ -115,9 +115,9 @@ class Kit:
         return {bundle.manifest.currency: bundle.manifest.version for bundle in self.bundles}
 
     @functools.cached_property  # it may read the machine's id
-    def topics(self) -> wire.Topics:
+    def topics(self) -> Topics:
         """Where this device speaks."""
-        return wire.Topics(self.config.mqtt.prefix, device_id(self.config))
+        return Topics(self.config.mqtt.prefix, device_id(self.config))
 
     @functools.cached_property
     def broker(self) -> Broker:
@@ -165,6 +165,7 @@ def _light(kit: Kit, post: Post) -> Outlet:
 
 
 def _pulses(kit: Kit, post: Post) -> Outlet:
+    from edge.core.pulsecode import PulseCode, Rhythm
     from edge.outlets.pulses import Pulses
 
     config, pulser = kit.config.pulses, kit.devices.pulser
@@ -178,12 +179,13 @@ def _pulses(kit: Kit, post: Post) -> Outlet:
 
 
 def _telemetry(kit: Kit, post: Post) -> Outlet:
+    from edge.core import wire
     from edge.outlets.outbox import Outbox
     from edge.outlets.telemetry import Telemetry
 
     source = wire.Source(
         device=kit.topics.device,
-        run=secrets.token_hex(4),
+        run=os.urandom(4).hex(),
         daemon=__version__,
         currency=kit.bundles[0].manifest.currency,
         bundle=kit.bundle_name,
@@ -395,4 +397,4 @@ def device_id(config: Config) -> str:
         machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         machine = platform.node()
-    return "saynote-" + hashlib.sha256(f"saynote {machine}".encode()).hexdigest()[:10]
+    return "saynote-" + hexadecimal(f"saynote {machine}".encode())[:10]

@@ -42,7 +42,7 @@ def replace(folder: Path, file: str, data: bytes) -> None:
     def seal(manifest: dict[str, Any]) -> None:
         manifest["files"][file] = hashlib.sha256(data).hexdigest()
         manifest["digest"] = digest(
-            (folder / MODEL).read_bytes(),
+            hashlib.sha256((folder / MODEL).read_bytes()).hexdigest(),
             tuple((folder / LABELS).read_text().splitlines()),
             manifest["currency"],
             msgspec.convert(manifest["input"], InputSpec),

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -23,8 +24,10 @@ import cv2
 import numpy as np
 
 from edge import __version__, app, selection, tuning
+from edge import process as of_process
 from edge.commands.measurement import Figures, frames, spread
 from edge.commands.shell import add_bundle, configured, loader, put
+from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.errors import EXIT_OK, ConfigError, HardwareError, Reason
 from edge.core.gestures import Timings
@@ -44,6 +47,8 @@ SILENT_AFTER_S = 10.0  # no sound for so long: something is broken
 INSTANT = Timings(debounce_s=0.001, double_within_s=0.001, long_after_s=0.002, very_long_after_s=4.0)
 STARTS = 3  # with everything kept on disk; one before them has to render the phrases
 PATIENCE_S = 60.0
+STILL_S = 4.0  # without growing: it holds all that it will
+GROWS_BYTES = 200_000
 READY = re.compile(r"ready after \d+ ms: (.*)")
 BEGIN, END = "<!-- measured: make bench -->", "<!-- end of what was measured -->"
 
@@ -97,7 +102,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     found["bundles"] = {}
     settle()  # as after a start: no frame waits for a look through what stays
     for bundle, engine in loaded:
-        found["bundles"][f"{bundle.manifest.name} {bundle.manifest.version}"] = frames(bundle, engine, options.frames)
+        whole = bundles.read(bundle.path)  # with the pictures of its self-test
+        found["bundles"][f"{bundle.manifest.name} {bundle.manifest.version}"] = frames(whole, engine, options.frames)
         engine.close()
     found["sound"] = measure_sound(loaded[0][0], open_synth(config.voice), config.voice, times=40)
     found["sound"]["card's own buffer"] = {"most": LATENCY_S * 1e3}
@@ -142,11 +148,12 @@ def table(found: dict[str, Any]) -> Iterator[str]:
     if "start" in found:
         yield from (
             "",
-            "| start | seconds to the first word | CPU s | resident MB | ms by stage |",
-            "|---|--:|--:|--:|---|",
+            "| start | seconds to the first word | CPU s | resident MB later | of it its own | ms by stage |",
+            "|---|--:|--:|--:|--:|---|",
         )
         for what, start in found["start"].items():
-            yield f"| {what} | {start['s']:.2f} | {start['cpu_s']:.2f} | {start['mb']:.0f} | {start['stages']} |"
+            figures = f"{start['s']:.2f} | {start['cpu_s']:.2f} | {start['mb']:.0f} | {start['own_mb']:.0f}"
+            yield f"| {what} | {figures} | {start['stages']} |"
 
 
 def _frames_table(name: str, figures: dict[str, Figures]) -> Iterator[str]:
@@ -228,7 +235,7 @@ def _until_loud(card: FakeCard, speaker: AudioSpeaker, act: Callable[[], None]) 
 
 
 def measure_starts(arguments: list[str]) -> dict[str, dict[str, Any]]:
-    """Start the demonstration again and again: seconds and CPU seconds to the first word, resident MB after it.
+    """Start the demonstration again and again: seconds and CPU seconds to the first word; the MB that it comes to hold.
 
     Raises HardwareError where it does not come to speak.
     """
@@ -260,25 +267,28 @@ def _start(scratch: Path, compiled: Path, arguments: list[str]) -> dict[str, Any
         try:
             assert process.stdout is not None
             spoke = any(line.startswith("spoken") for line in process.stdout)
-            took_s = time.perf_counter() - began_s
-            cpu_s, mb = _usage(process.pid)
+            took_s, cpu_s = time.perf_counter() - began_s, of_process.cpu_s(process.pid)
+            threading.Thread(target=process.stdout.read, daemon=True).start()  # else it would wait for us
+            resident, own = _come_to(process.pid) if spoke else (0, 0)
         finally:
             process.terminate()
-            process.communicate(timeout=PATIENCE_S)
+            process.wait(PATIENCE_S)
         log.seek(0)
         written = log.read()
     if not spoke:
         last = (written.strip().splitlines() or ["it said nothing"])[-1]
         raise HardwareError("speech", Reason.STOPPED, f"the start did not come to the first word: {last}")
     stages = READY.search(written)
-    return {"s": took_s, "cpu_s": cpu_s, "mb": mb, "stages": stages.group(1) if stages else ""}
+    memory = {"mb": resident / 1e6, "own_mb": own / 1e6}
+    return {"s": took_s, "cpu_s": cpu_s, **memory, "stages": stages.group(1) if stages else ""}
 
 
-def _usage(pid: int) -> tuple[float, float]:
-    """CPU seconds that a process has used and the megabytes resident of it; 0 where the system does not tell."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-        ticks, pages = int(fields[11]) + int(fields[12]), int(fields[21])
-        return ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except (OSError, ValueError, IndexError):
-        return 0.0, 0.0
+def _come_to(pid: int) -> tuple[int, int]:
+    """The bytes resident of a process, and its own among them, once they grow no more: with all phrases, notes read."""
+    most, until_s = 0, time.monotonic() + PATIENCE_S
+    still_s = time.monotonic() + STILL_S
+    while time.monotonic() < min(still_s, until_s):
+        time.sleep(0.1)
+        if (now := of_process.resident_bytes(pid)) > most + GROWS_BYTES:
+            most, still_s = now, time.monotonic() + STILL_S
+    return of_process.resident_bytes(pid), of_process.own_bytes(pid)

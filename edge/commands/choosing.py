@@ -18,9 +18,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge import app, selection, tuning
+from edge import apart, app, selection, tuning
 from edge.commands.measurement import FRAMES_PER_S, moving
 from edge.commands.shell import put
+from edge.core import bundle as bundles
 from edge.core.errors import EXIT_OK, EdgeError, HardwareError, Reason
 from edge.core.line import brief
 from edge.core.messages import Frame
@@ -37,8 +38,6 @@ ROUNDS, WARM_UP = 60, 5  # frames
 WITHIN_S = 90.0  # all of it
 TIMED_S = 8.0  # of one runtime: a slow one has had frames enough by then
 QUICK = 0.1  # share of the frames that are quicker than what is told
-ROOT = Path(__file__).resolve().parents[2]
-TRIAL = "import sys; sys.path.insert(0, sys.argv[1]); from edge.commands import choosing; choosing.try_one()"
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -99,10 +98,15 @@ def measured(bundles: Sequence[str], within_s: float = WITHIN_S) -> Iterator[Row
 
 def _apart(trial: Trial, version: str, patience_s: float) -> list[Row]:
     """What the trial gives in a process of its own, or why it gives nothing."""
-    command = [sys.executable, "-c", TRIAL, str(ROOT)]
+    command, told = apart.command(__name__, "try_one"), msgspec.json.encode(trial)
     try:
         done = subprocess.run(
-            command, input=msgspec.json.encode(trial), capture_output=True, timeout=max(0.0, patience_s), check=False
+            command,
+            input=told,
+            capture_output=True,
+            timeout=max(0.0, patience_s),
+            check=False,
+            env=apart.environment(),
         )
     except subprocess.TimeoutExpired:
         return [Row(trial.runtime, version, 0, problem="it was not done in time")]
@@ -143,7 +147,7 @@ def _timed(ready: dict[int, list[Loaded]], seconds: float) -> dict[int, float]:
 
     A tenth of its frames takes less: what else runs, while it is installed, does not count.
     """
-    films = {bundle.path: moving(bundle) for loaded in ready.values() for bundle, _ in loaded}
+    films = {bundle.path: moving(bundles.read(bundle.path)) for loaded in ready.values() for bundle, _ in loaded}
     ways = [
         (threads, bundle.path, Observer(bundle, engine.invoke, time.perf_counter))
         for threads, loaded in ready.items()

@@ -16,10 +16,9 @@ It must not know how a model is trained or who runs it.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -40,6 +39,7 @@ from edge.core.manifest import (
     digest,
     encode,
 )
+from edge.core.sums import hexadecimal
 
 __all__ = [
     "BACKGROUND", "CARD", "FORMAT", "LABELS", "MANIFEST", "MODEL", "MOST_BYTES", "RESERVED", "SELFTEST", "SEVERAL",
@@ -75,6 +75,11 @@ class Bundle:
         """The labels that are amounts, smallest first."""
         return _amounts(self.labels)
 
+    def without_selftest(self) -> Bundle:
+        """The same once its self-test has passed: with no pictures, which only that needs."""
+        none = (self.selftest_pictures[:0].copy(), self.selftest_logits[:0].copy())  # a copy holds no whole one
+        return replace(self, selftest_pictures=none[0], selftest_logits=none[1])
+
 
 def write(
     folder: Path,
@@ -101,6 +106,7 @@ def write(
     packed = io.BytesIO()
     np.savez_compressed(packed, pictures=selftest_pictures, logits=selftest_logits.astype(np.float32))
     made = {MODEL: model, LABELS: ("\n".join(labels) + "\n").encode(), SELFTEST: packed.getvalue()}
+    sums = {file: hexadecimal(data) for file, data in made.items()}
     manifest = Manifest(
         format=FORMAT,
         name=name,
@@ -110,8 +116,8 @@ def write(
         decision=decision,
         has_box=has_box,
         selftest_tolerance=selftest_tolerance,
-        files={file: hashlib.sha256(data).hexdigest() for file, data in made.items()},
-        digest=digest(model, labels, currency, input_, decision),
+        files=sums,
+        digest=digest(sums[MODEL], labels, currency, input_, decision),
         training=training or {},
         figures=figures or {},
     )
@@ -194,7 +200,7 @@ def _open(folder: Path, found: dict[str, bytes]) -> Bundle:
     labels = _read_labels(folder, found[LABELS])
     check_labels(labels)
     _check_thresholds(labels, manifest.decision)
-    if digest(found[MODEL], labels, manifest.currency, manifest.input, manifest.decision) != manifest.digest:
+    if digest(manifest.files[MODEL], labels, manifest.currency, manifest.input, manifest.decision) != manifest.digest:
         raise BundleError(f"{folder}: the currency or decision numbers in {MANIFEST} were changed after it was made")
     pictures, logits = _read_selftest(folder, found[SELFTEST], manifest, len(labels))
     return Bundle(folder, manifest, labels, found[MODEL], pictures, logits)
@@ -203,7 +209,7 @@ def _open(folder: Path, found: dict[str, bytes]) -> Bundle:
 def _check_hash(folder: Path, file: str, data: bytes, manifest: Manifest) -> None:
     if file not in manifest.files:
         raise BundleError(f"{folder}: {MANIFEST} has no hash for {file}")
-    if hashlib.sha256(data).hexdigest() != manifest.files[file]:
+    if hexadecimal(data) != manifest.files[file]:
         raise BundleError(f"{folder}: {file} is damaged, its hash differs from {MANIFEST}")
 
 

@@ -6,7 +6,6 @@ other files of a bundle; `edge/core/bundle.py` does.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Annotated, Literal, TypeAlias
 
@@ -15,6 +14,7 @@ from msgspec import Meta
 
 from edge.core.errors import BundleError
 from edge.core.line import brief, shown
+from edge.core.sums import hexadecimal, sha256
 
 FORMAT = 1
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")  # becomes part of paths, settings and command lines
@@ -93,12 +93,13 @@ class Manifest(Record, frozen=True):
     oldest_runtime: str = ""  # in older bundles; no longer written, and nothing goes by it (docs/bundle.md)
 
 
-def digest(model: bytes, labels: tuple[str, ...], currency: str, input_: InputSpec, decision: DecisionSpec) -> str:
-    """The bundle's identity, hexadecimal SHA-256: the same weights, labels, currency and decisions give the same."""
-    total = hashlib.sha256()
-    for part in (model, "\n".join(labels).encode(), currency.encode(), _canonical(input_), _canonical(decision)):
-        total.update(hashlib.sha256(part).digest())
-    return total.hexdigest()
+def digest(model: str, labels: tuple[str, ...], currency: str, input_: InputSpec, decision: DecisionSpec) -> str:
+    """The bundle's identity, hexadecimal SHA-256: the same weights, labels, currency and decisions give the same.
+
+    `model`: the SHA-256 of its file, hexadecimal.
+    """
+    parts = ("\n".join(labels).encode(), currency.encode(), _canonical(input_), _canonical(decision))
+    return hexadecimal(bytes.fromhex(model) + b"".join(sha256(part).digest() for part in parts))
 
 
 def _canonical(record: Record) -> bytes:

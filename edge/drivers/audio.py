@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import random
 import sys
 import threading
 from typing import Any
@@ -60,7 +61,8 @@ class AudioSpeaker:
         self._card = card = _find_card(self._sound, config.device)
         self._stream: Any = self._open(card)
         length = config.lead_in_ms * self._rate_hz // 1000
-        self._whisper = np.random.default_rng(0).integers(-WHISPER, WHISPER, length, np.int16, endpoint=True)
+        noise = np.frombuffer(random.Random(0).randbytes(length), np.uint8)
+        self._whisper = noise.astype(np.int16) % (2 * WHISPER + 1) - WHISPER
         log.debug("speaker up card=%s rate_hz=%d", card["name"], self._rate_hz)
 
     def play(self, pcm: Pcm) -> None:

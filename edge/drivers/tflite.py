@@ -27,6 +27,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import apart
 from edge.core.errors import EXIT_BUNDLE, EXIT_OK, BundleError, HardwareError, Reason
 from edge.core.line import brief
 
@@ -42,8 +43,6 @@ DAMAGE = (
     *(ValueError, RuntimeError, TypeError, IndexError, KeyError, AttributeError),
     *(OverflowError, MemoryError, RecursionError, SystemError),
 )
-ROOT = Path(__file__).resolve().parents[2]
-TRIAL = "import sys; sys.path.insert(0, sys.argv[1]); from edge.drivers import tflite; tflite.run_once()"
 TRIAL_S = 60.0  # a Pi that boots may be slow
 
 
@@ -140,13 +139,26 @@ def _find(runtime: Runtime) -> tuple[str, Any]:
         problem = unusable(package, np.__version__)
         if not problem:
             try:
-                return package, importlib.import_module(f"{MODULES[package]}.interpreter").Interpreter
+                return package, _interpreter(MODULES[package])
             except (ImportError, AttributeError) as error:
                 problem = HardwareError("engine", Reason.BROKEN, f"{package} cannot be imported: {error}")
                 log.warning("runtime skipped runtime=%s problem=%s", package, error)
         problems.append(problem)
     # A package that is there and broken says more than one that is not there.
     raise min(problems, key=lambda problem: problem.reason is Reason.NOT_INSTALLED)
+
+
+def _interpreter(name: str) -> Any:
+    """The class. The package's own beginning loads libraries for another interface, 2 MB: it is passed over."""
+    if name not in sys.modules and (spec := importlib.util.find_spec(name)) is not None:
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        try:
+            return importlib.import_module(f"{name}.interpreter").Interpreter
+        except ImportError:
+            log.debug("%s needs its own beginning", name)
+        finally:
+            del sys.modules[name]  # whoever imports it later gets all of it
+    return importlib.import_module(f"{name}.interpreter").Interpreter
 
 
 def unusable(package: str, numpy_version: str) -> HardwareError | None:
@@ -179,9 +191,9 @@ def _sentence(error: Exception) -> str:
 
 def _try_apart(model: bytes) -> None:
     """Load and run the model in another process. Raises BundleError where that does not survive it."""
-    command = [sys.executable, "-c", TRIAL, str(ROOT)]
+    command, ours = apart.command(__name__, "run_once"), apart.environment()
     try:
-        tried = subprocess.run(command, input=model, capture_output=True, timeout=TRIAL_S, check=False)
+        tried = subprocess.run(command, input=model, capture_output=True, timeout=TRIAL_S, check=False, env=ours)
     except subprocess.TimeoutExpired as error:
         raise BundleError(f"the model cannot be loaded: it takes tflite-runtime over {TRIAL_S:.0f} s") from error
     except OSError as error:

@@ -12,7 +12,6 @@ an amount nor an answer ever waits for a process that starts.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import logging
 import threading
@@ -25,6 +24,7 @@ import numpy as np
 from edge.core import arrays, intake
 from edge.core.errors import HardwareError
 from edge.core.messages import Pcm
+from edge.core.sums import hexadecimal
 from edge.outlets.inbox import Inbox
 from edge.outlets.worker import Mishaps, serve
 from edge.ports import Synth
@@ -152,7 +152,7 @@ class Phrases:
     def _path(self, text: str) -> Path | None:
         if self._folder is None:
             return None
-        key = hashlib.sha256(f"{self._settings}|{text}".encode()).hexdigest()
+        key = hexadecimal(f"{self._settings}|{text}".encode())
         return self._folder / f"{key[:32]}.npz"
 
 
@@ -162,7 +162,8 @@ def trimmed(pcm: Pcm) -> Pcm:
     if len(loud) == 0:
         return pcm
     first = max(0, int(loud[0]) - round(LEAD_S * pcm.rate_hz))
-    return Pcm(pcm.samples[first : int(loud[-1]) + 1 + round(TAIL_S * pcm.rate_hz)], pcm.rate_hz)
+    last = int(loud[-1]) + 1 + round(TAIL_S * pcm.rate_hz)
+    return Pcm(pcm.samples[first:last].copy(), pcm.rate_hz)  # a view would hold the silence all the same
 
 
 def joined(parts: Sequence[Pcm], pause_s: float) -> Pcm:

@@ -12,6 +12,7 @@ PROJECT = TESTS.parent
 # Below the project: below `tests/`. What serves a port is tested with the others that serve it, what is called by a
 # person where persons call, what only helps another where that is tested.
 ELSEWHERE = {
+    "edge/cli.py": ["edge/test_main.py"],
     "edge/commands/captures.py": ["edge/test_main.py"],
     "edge/commands/check.py": ["edge/test_main.py"],
     "edge/commands/examination.py": ["edge/commands/test_doctor.py"],

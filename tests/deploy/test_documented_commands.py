@@ -15,7 +15,7 @@ import typer
 
 from deploy import bootstrap, send
 from deploy.rest.settings import _parser as service_parser
-from edge.__main__ import _parser as device_parser
+from edge.cli import _parser as device_parser
 from training.cli.app import app
 
 PROJECT = Path(__file__).parents[2]

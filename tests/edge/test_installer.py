@@ -17,6 +17,7 @@ from edge.core import seal
 from edge.core.bundle import MODEL
 from edge.core.errors import BundleError, EdgeError
 from edge.core.shelf import Shelf
+from edge.core.sums import hexadecimal
 from tests import sealed
 from tests.bundles import arrays, edit, inner_tensor_of, remodelled
 from tests.sealed import CONFIGURED, archive, both, claim_of, contrary, make, member, seal_of, signed, trusting
@@ -54,7 +55,7 @@ def of_another_currency(tmp_path: Path) -> Path:
         manifest["currency"] = "INR"
         labels = tuple((tmp_path / "inr" / "labels.txt").read_text().splitlines())
         manifest["digest"] = bundles.digest(
-            (tmp_path / "inr" / MODEL).read_bytes(), labels, "INR", found.input, found.decision
+            hexadecimal((tmp_path / "inr" / MODEL).read_bytes()), labels, "INR", found.input, found.decision
         )
 
     edit(sealed.bundle(tmp_path / "inr", "0.2.0"), inr)

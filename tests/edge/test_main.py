@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from edge import __main__ as program
-from edge import app
+from edge import app, cli
 from edge.commands import say
 from edge.config import parse
 from edge.core.errors import EXIT_BUNDLE, EXIT_CONFIG, EXIT_HARDWARE, EXIT_TRANSIENT, EXIT_USAGE
@@ -64,8 +64,8 @@ def test_every_command_is_a_module_and_tells_what_it_takes(capsys: pytest.Captur
     folder = Path(program.__file__).parent / "commands"
     served = {"__init__", "shell", "examination", "measurement", "choosing"}
     modules = {path.stem for path in folder.glob("*.py")} - served
-    assert modules == {module for _, module, _ in program.COMMANDS}
-    for name, _, about in program.COMMANDS:
+    assert modules == {module for _, module, _ in cli.COMMANDS}
+    for name, _, about in cli.COMMANDS:
         with pytest.raises(SystemExit) as caught:
             program.main([name, "--help"])
         assert caught.value.code == 0

@@ -8,7 +8,7 @@ import weakref
 from pathlib import Path
 
 from edge import startup
-from edge.__main__ import COMMANDS
+from edge.cli import COMMANDS
 from edge.startup import Startup
 
 ROOT = Path(__file__).parents[2]
@@ -44,18 +44,35 @@ def test_after_the_start_what_stays_is_looked_through_no_more_and_its_waste_is_g
         gc.unfreeze()
 
 
-def test_a_process_knows_its_age() -> None:
-    assert 0.0 < startup._process_age_s() < 7200.0
-    assert startup._process_age_s(Path("/nowhere")) == 0.0
+def test_code_that_was_run_so_far_is_left_to_the_kernel_and_runs_on() -> None:
+    program = (
+        "import cv2, numpy as np; from edge import process, startup\n"
+        "first = cv2.resize(np.arange(4096, dtype=np.uint8).reshape(64, 64), (9, 9)).tobytes()\n"
+        "before, own = process.resident_bytes(), process.own_bytes()\n"
+        "given = startup._give_back_code()\n"
+        "left, kept = process.resident_bytes(), process.own_bytes()\n"
+        "again = cv2.resize(np.arange(4096, dtype=np.uint8).reshape(64, 64), (9, 9)).tobytes()\n"
+        "print(given > 10, before - left > 5_000_000, abs(kept - own) < 1_000_000, again == first)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"] * 4
+
+
+def test_a_system_that_does_not_tell_where_code_lies_keeps_it() -> None:
+    assert startup._give_back_code(Path("/nowhere")) == 0
 
 
 def test_what_most_devices_do_without_is_not_imported_by_a_start() -> None:
     extras = [f"edge.outlets.{name}" for name in ("view", "web", "capture", "pulses", "light", "telemetry")]
+    extras += [f"edge.core.{name}" for name in ("wire", "payloads", "discovery", "days", "pulsecode")]
     others = [f"edge.commands.{module}" for _, module, _ in COMMANDS if module != "run"]
     # Of these each takes milliseconds or megabytes; what numpy and msgspec import is not ours to choose.
     libraries = ["sqlite3", "paho", "babel", "statistics", "difflib", "wave", "asyncio", "email", "ssl", "http"]
+    # OpenSSL, and what numpy has beside arrays.
+    libraries += ["_hashlib", "hmac", "secrets", "numpy.random.mtrand", "numpy.ma.core", "numpy.polynomial.polynomial"]
     words = (
-        "import sys, edge.__main__, edge.commands.run, edge.drivers.espeak, edge.drivers.tflite\n"
+        "import sys; from edge import sparing; sparing.import_numpy()\n"
+        "import edge.cli, edge.commands.run, edge.drivers.espeak, edge.drivers.tflite, edge.drivers.audio\n"
         "from edge.core.speech import Speech\n"
         "Speech('en', 'INR').fixed(('10', '2000')), Speech('hi', 'VND').fixed(('500000',))\n"
         f"print([name for name in {[*libraries, *extras, *others]} if name in sys.modules])"
