@@ -1,4 +1,4 @@
-"""Owns the run of the daemon: the bundle, the order in which things start and end, and the folders they live in.
+"""Owns the run of the daemon: the bundle, and the order in which things start and end.
 
 Settings arrive here, once. Nothing below this file knows what else there is.
 """
@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import platform
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -24,32 +23,29 @@ from edge.core.bundle import Bundle
 from edge.core.errors import BundleError, HardwareError, Reason
 from edge.core.guide import Guide, Mount
 from edge.core.line import shown
-from edge.core.messages import Arrival, Compared, Fault, InUse, Notice, Sight, Utterance
-from edge.core.news import News
-from edge.core.pocket import Pocket, labels_of, thresholds_of
-from edge.core.seal import Claim
-from edge.core.shelf import Shelf
+from edge.core.messages import Fault, Notice, Sight, Utterance
+from edge.core.pocket import Pocket, labels_of
 from edge.core.speech import Speech
 from edge.devices import Parts
+from edge.exchange import succession, supply
+from edge.folders import state_folder
 from edge.hub import Hub
 from edge.loading import Loaded
 from edge.outlets import said
-from edge.outlets.album import CAPTURES
 from edge.outlets.phrases import Phrases
 from edge.outlets.said import Said
 from edge.pipeline import Pipeline
-from edge.ports import Shadow, Synth
+from edge.places import Looks
+from edge.ports import Synth
 from edge.selection import BUNDLES as BUNDLES
-from edge.selection import bundle_folder, configured, each_of_its_own, find_bundle, load, load_or_stand_in, unfit
-from edge.settings import Config, changed
+from edge.selection import bundle_folder, each_of_its_own, find_bundle, load, load_or_stand_in
+from edge.settings import Config
 from edge.startup import Startup, settle
-from edge.succession import Looks, Succession, Terms
-from edge.wiring import Kit, Outlets, Renewal, Supply
+from edge.wiring import Kit, Outlets, Renewal
 
 log = logging.getLogger(__name__)
 
 REPLAY = Path(__file__).resolve().parent / "replays" / "xts"
-SERVICE_STATE = Path("/var/lib/saynote")  # as StateDirectory in systemd/saynote.service makes it
 
 
 def look(config: Config) -> None:
@@ -68,30 +64,6 @@ def open_guide(config: Config, bundles_: Sequence[Bundle]) -> Guide | None:
         return None
     mount, known = Mount(config.camera.mount), all(bundle.manifest.decision.visible_known for bundle in bundles_)
     return Guide(labels_of(bundles_), mount, config.camera.rotation, visible_known=known)
-
-
-def state_folder() -> Path:
-    """Where the outbox and kept phrases live: systemd's, or the user's; the service's for a user without a home."""
-    if named := os.environ.get("STATE_DIRECTORY", "").split(":")[0]:
-        return Path(named)
-    if base := os.environ.get("XDG_STATE_HOME"):
-        return Path(base) / "saynote"
-    try:
-        return Path.home() / ".local" / "state" / "saynote"
-    except RuntimeError:
-        return SERVICE_STATE
-
-
-def device_state() -> Path:
-    """The service's state folder where this device has one, for whoever calls a command; else the caller's own."""
-    if "STATE_DIRECTORY" not in os.environ and SERVICE_STATE.is_dir():
-        return SERVICE_STATE
-    return state_folder()
-
-
-def capture_folders() -> list[Path]:
-    """Where kept pictures may lie: of whoever asks, and of the service."""
-    return list(dict.fromkeys([state_folder() / CAPTURES, SERVICE_STATE / CAPTURES]))
 
 
 def phrases_of(config: Config, synth: Synth, folder: Path | None) -> Phrases:
@@ -159,7 +131,7 @@ def run(
             config, devices, chosen, speech, phrases, memory, state, closing, screen, lambda: hub.dropped, renewal
         )
         if stand_in:
-            kit = replace(kit, supply=_supply(config, state))
+            kit = replace(kit, supply=supply(config, state))
         outlets = Outlets(kit, hub)
         _log_start(config, loaded, rendered)
         outlets.start()
@@ -179,7 +151,7 @@ def run(
         pocket = Pocket([(bundle, engine.invoke) for bundle, engine in loaded], time.perf_counter)
         looks: Looks = pocket
         if stand_in:
-            looks = closing.enter_context(_succession(config, devices, loaded, pocket, hub, kit))
+            looks = closing.enter_context(succession(config, devices, loaded, pocket, hub, kit))
         _pipeline(config, devices, loaded, looks, hub).run(stop)
         if stop.is_set():
             hub.post(Notice("goodbye"))
@@ -218,75 +190,6 @@ def _listen(hub: Hub, devices: Parts, closing: contextlib.ExitStack) -> None:
         # Without its button the device still says what it sees: that is worth more than stopping.
         log.error("%s", error)
         hub.post(Fault.of(error))
-
-
-def _supply(config: Config, state: Path) -> Supply:
-    keys = Path(config.model.keys)
-
-    def install(url: str, expected: Claim | None) -> str:
-        from edge import installer  # few devices take in anything from afar; likewise below
-
-        shelf, about = Shelf(state, time.time), configured(config)
-        return installer.install(url, shelf, keys, about, expected=expected, runtime=config.model.runtime)
-
-    def read_news(payload: bytes) -> News:
-        from edge import installer
-
-        return installer.read_news(payload, keys)
-
-    return Supply(install, read_news)
-
-
-def _open_shadow(config: Config, folder: Path) -> Shadow:
-    from edge.companion import Companion  # few starts need it
-
-    return Companion(folder, config.model.runtime)
-
-
-def _switched(kit: Kit, hub: Hub) -> Callable[[int, Bundle], None]:
-    """Tells the outlets who looks now; called from the main loop."""
-    now = list(kit.bundles)
-
-    def tell(number: int, bundle: Bundle) -> None:
-        now[number] = bundle
-        told = replace(kit, bundles=tuple(now))
-        hub.post(InUse(told.bundle_name, told.digest, thresholds_of(now), told.versions))
-
-    return tell
-
-
-@contextlib.contextmanager
-def _succession(
-    config: Config, devices: Parts, loaded: Sequence[Loaded], pocket: Pocket, hub: Hub, kit: Kit
-) -> Iterator[Succession]:
-    """What lets installed bundles take their place while the device runs."""
-    places = {
-        manifest.currency: (bundle_folder(name), manifest)
-        for name in config.model.bundles
-        for manifest in configured(changed(config, "model", bundle=name)).values()
-    }
-    terms = Terms(
-        config.model,
-        1e3 / config.camera.frames_per_s,
-        unfit=lambda bundle: unfit(config, places[bundle.manifest.currency][0], bundle),
-    )
-    succession = Succession(
-        pocket,
-        loaded,
-        places,
-        Shelf(kit.state, devices.clock.wall_s),
-        terms,
-        devices.engine,
-        devices.shadow or (lambda folder: _open_shadow(config, folder)),
-        switched=_switched(kit, hub),
-        told=lambda entry, what, why: hub.post(Arrival(entry, what, why)),
-        compared=lambda entry, tally: hub.post(Compared(entry, tally)),
-    )
-    succession.start()
-    try:
-        yield succession
-    finally:
-        succession.close()
 
 
 def _pipeline(config: Config, devices: Parts, loaded: Sequence[Loaded], looks: Looks, hub: Hub) -> Pipeline:

@@ -23,7 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge import __version__, app, selection, tuning
+from edge import __version__, folders, selection, tuning
 from edge import process as of_process
 from edge.commands.measurement import Figures, frames, spread
 from edge.commands.shell import add_bundle, configured, loader, put
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All figures, as they stand in the JSON."""
     config = configured(options)
-    config = tuning.applied(config, app.device_state(), selection.digests(config))
+    config = tuning.applied(config, folders.device_state(), selection.digests(config))
     loaded = loader(options)(config, lambda bundle: open_engine(config, bundle))
     found: dict[str, Any] = {"saynote": __version__, "machine": machine(), "threads": config.model.threads}
     found["runtime"] = getattr(loaded[0][1], "runtime", "unknown")

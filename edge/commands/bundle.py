@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from edge import app, installer, selection
+from edge import folders, installer, selection
 from edge.commands.shell import configured, put
 from edge.core import intake
 from edge.core.errors import EXIT_OK, BundleError, ConfigError, EdgeError
@@ -75,8 +75,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _shelf() -> Shelf:
     """The service's store, as its owner, where this device has one; else that of whoever calls."""
-    state = app.device_state()
-    if state == app.SERVICE_STATE and "STATE_DIRECTORY" not in os.environ:
+    state = folders.device_state()
+    if state == folders.SERVICE_STATE and "STATE_DIRECTORY" not in os.environ:
         if os.geteuid() == ROOT_ID:
             _become_owner_of(state)
         elif not os.access(state, os.W_OK | os.X_OK):

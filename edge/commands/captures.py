@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edge import app
+from edge import folders
 from edge.commands.shell import put, tell
 from edge.core.errors import EXIT_OK, EXIT_USAGE
 from edge.outlets import album
@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """A line for each folder that holds pictures; a folder that cannot be read is told, the others are done."""
     code, lines = EXIT_OK, []
-    for folder in app.capture_folders():
+    for folder in folders_of_pictures():
         try:
             lines += _line(folder, delete=options.delete)
         except OSError as error:
@@ -29,6 +29,11 @@ def run(options: argparse.Namespace) -> int:
     for line in lines or ([] if code else ["no pictures are kept"]):
         put(line)
     return code
+
+
+def folders_of_pictures() -> list[Path]:
+    """Where kept pictures may lie: of whoever asks, and of the service."""
+    return list(dict.fromkeys(state / album.CAPTURES for state in (folders.state_folder(), folders.SERVICE_STATE)))
 
 
 def _line(folder: Path, *, delete: bool) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from edge import app, selection
+from edge import folders, selection
 from edge.commands.shell import configured, put
 from edge.core.errors import EXIT_OK
 from edge.core.tables import as_toml
@@ -21,6 +21,6 @@ def run(options: argparse.Namespace) -> int:
     """Print the effective configuration, and a remark about each bundle; ConfigError holds every mistake."""
     config = configured(options)
     put(as_toml(config))
-    for sentence in selection.chosen(config, app.device_state()):
+    for sentence in selection.chosen(config, folders.device_state()):
         put(f"# {sentence}")
     return EXIT_OK

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge import apart, app, selection, tuning
+from edge import apart, folders, selection, tuning
 from edge.commands.measurement import FRAMES_PER_S, moving
 from edge.commands.shell import put
 from edge.core import bundle as bundles
@@ -54,7 +54,7 @@ def run(config: Config, *, once: bool = False) -> int:
 
     Raises HardwareError where no runtime can be used, or nothing can be kept.
     """
-    state = app.state_folder()
+    state = folders.state_folder()
     if once and _holds(config, state):
         put("measured already")
         return EXIT_OK

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from edge import __version__, app, credentials, selection, tuning
+from edge import __version__, credentials, folders, selection, tuning
 from edge.commands.examination import Finding, Patient, State, examine
 from edge.commands.shell import as_owner_of, put
 from edge.config import DEFAULT, read_from
@@ -53,7 +53,7 @@ def _patient(options: argparse.Namespace) -> Patient:
     if options.config is None and not DEFAULT.exists():
         source = f"the defaults, since there is no {DEFAULT}"
     service = access.service_account()
-    state = app.SERVICE_STATE if service is not None and app.SERVICE_STATE.is_dir() else app.state_folder()
+    state = folders.SERVICE_STATE if service is not None and folders.SERVICE_STATE.is_dir() else folders.state_folder()
     return Patient(
         config=config,
         source=source,

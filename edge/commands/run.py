@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from edge import app, selection, tuning
+from edge import app, folders, selection, tuning
 from edge.commands.shell import add_bundle, configured, configured_to_run, put
 from edge.core.errors import EXIT_AGAIN, EXIT_OK, ConfigError, EdgeError, HardwareError, Reason
 from edge.devices import once, open_camera, open_speaker, open_synth, parts
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         config, camera = _choose_camera(config, options)
     if options.view:
         config = _at_a_desk(config, options.wav)
-    config = tuning.applied(config, app.state_folder(), selection.digests(config))
+    config = tuning.applied(config, folders.state_folder(), selection.digests(config))
     devices = parts(config, camera=camera)
     # Nobody may take recorded notes for those in their hand.
     words = "demonstration" if config.camera.driver == "files" else "ready"

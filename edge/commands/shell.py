@@ -51,11 +51,11 @@ def _with_bundle(found: Config, options: argparse.Namespace) -> Config:
 
 def loader(options: argparse.Namespace) -> Load:
     """What loads the bundles named by hand, else those that the daemon would use now, with a word where others are."""
-    from edge import app, selection  # only now: what speaks a fault needs neither
+    from edge import folders, selection  # only now: what speaks a fault needs neither
 
     if getattr(options, "bundle", None):
         return selection.load
-    state = app.device_state()
+    state = folders.device_state()
 
     def load(config: Config, open_engine: Open) -> list[Loaded]:
         found = selection.in_use(config, open_engine, state, lambda: as_owner_of(state))

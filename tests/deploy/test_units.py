@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from edge import credentials
-from edge.app import SERVICE_STATE
 from edge.core.errors import EXIT_AGAIN, PERMANENT_EXIT_CODES
+from edge.folders import SERVICE_STATE
 from edge.outlets.health import FEED_EVERY_S, STALE_AFTER_S
 from edge.outlets.reload import LEAST_S
 from edge.settings import Config

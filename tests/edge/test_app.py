@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge import app, fallback
+from edge import app, fallback, folders
+from edge.commands.captures import folders_of_pictures
 from edge.core import bundle as bundles
 from edge.core.bundle import Bundle
 from edge.core.errors import BundleError, ConfigError, HardwareError, Reason
@@ -372,10 +373,10 @@ def test_a_view_that_others_can_reach_is_warned_of(tmp_path: Path, caplog: pytes
 
 def test_kept_pictures_are_looked_for_where_the_service_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
     unit = (Path(app.__file__).parents[1] / "systemd" / "saynote.service").read_text()
-    assert f"StateDirectory={app.SERVICE_STATE.name}\n" in unit
-    assert app.SERVICE_STATE / CAPTURES in app.capture_folders()
-    monkeypatch.setenv("STATE_DIRECTORY", str(app.SERVICE_STATE))
-    assert app.capture_folders() == [app.SERVICE_STATE / CAPTURES], "named once"
+    assert f"StateDirectory={folders.SERVICE_STATE.name}\n" in unit
+    assert folders.SERVICE_STATE / CAPTURES in folders_of_pictures()
+    monkeypatch.setenv("STATE_DIRECTORY", str(folders.SERVICE_STATE))
+    assert folders_of_pictures() == [folders.SERVICE_STATE / CAPTURES], "named once"
 
 
 def test_without_a_home_things_are_kept_where_the_service_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,8 +386,8 @@ def test_without_a_home_things_are_kept_where_the_service_keeps_them(monkeypatch
     for name in ("STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", no_home)
-    assert app.state_folder() == app.SERVICE_STATE
-    assert app.capture_folders() == [app.SERVICE_STATE / CAPTURES]
+    assert folders.state_folder() == folders.SERVICE_STATE
+    assert folders_of_pictures() == [folders.SERVICE_STATE / CAPTURES]
 
 
 def first_words(state: Path, **changes: object) -> list[str]:

@@ -131,9 +131,9 @@ def all_may_read(path: Path) -> bool:
 AS_ROOT = """
 import sys
 from pathlib import Path
-from edge import app
+from edge import folders
 from edge.__main__ import main
-app.SERVICE_STATE = Path(sys.argv[1])
+folders.SERVICE_STATE = Path(sys.argv[1])
 sys.exit(main(["bundle", "--config", sys.argv[2], *sys.argv[3:]]))
 """
 SERVICE_ID = 64_123  # nobody's
