@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge import __main__, selection, tuning
+from edge import __main__, apart, selection, tuning
 from edge.commands import choosing
 from edge.commands.choosing import Trial
 from edge.commands.examination import State, examine
@@ -95,19 +95,19 @@ def test_a_board_that_does_not_keep_up_is_told_what_helps() -> None:
 
 
 def test_a_runtime_that_takes_its_process_down_costs_that_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choosing, "TRIAL", "import os, signal; os.kill(os.getpid(), signal.SIGILL)")
+    monkeypatch.setattr(apart, "BEGIN", "import os, signal; os.kill(os.getpid(), signal.SIGILL)")
     rows = list(choosing.measured(("xts",)))
     assert len(rows) == len(tflite.installed())
     assert all(row.problem == "it breaks down (SIGILL)" for row in rows)
 
 
 def test_one_that_never_ends_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choosing, "TRIAL", "import threading; threading.Event().wait()")
+    monkeypatch.setattr(apart, "BEGIN", "import threading; threading.Event().wait()")
     assert {row.problem for row in choosing.measured(("xts",), within_s=0.2)} == {"it was not done in time"}
 
 
 def test_one_that_says_something_else_gives_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choosing, "TRIAL", "import sys; sys.exit('no such sign')")
+    monkeypatch.setattr(apart, "BEGIN", "import sys; sys.exit('no such sign')")
     assert {row.problem for row in choosing.measured(("xts",))} == {"it cannot be tried: no such sign"}
 
 

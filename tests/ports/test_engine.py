@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge import apart
 from edge.core import bundle
 from edge.core.errors import BundleError, HardwareError, Reason
 from edge.drivers import tflite
@@ -196,6 +197,33 @@ def test_the_tiny_models_are_what_their_script_makes(tmp_path: Path) -> None:
 def test_a_trial_that_fails_by_itself_lets_no_model_through(monkeypatch: pytest.MonkeyPatch) -> None:
     if unusable("tflite-runtime", np.__version__) is not None:
         pytest.skip("tflite-runtime cannot be used here")
-    monkeypatch.setattr(tflite, "TRIAL", "raise SystemError('no such thing here')")
+    monkeypatch.setattr(apart, "BEGIN", "raise SystemError('no such thing here')")
     with pytest.raises(HardwareError, match="the model cannot be tried: SystemError: no such thing here"):
         TfliteEngine(MODELS[0].read_bytes(), threads=1, runtime="tflite-runtime")
+
+
+def test_libraries_of_another_interface_are_not_loaded_and_the_package_stays_whole_for_others() -> None:
+    if unusable("ai-edge-litert", np.__version__) is not None:
+        pytest.skip("ai-edge-litert cannot be used here")
+    program = (
+        "import sys; from pathlib import Path; from edge.drivers.tflite import TfliteEngine\n"
+        "engine = TfliteEngine(Path(sys.argv[1]).read_bytes(), threads=1, runtime='ai-edge-litert')\n"
+        "print('libLiteRt.so' in Path('/proc/self/maps').read_text())\n"
+        "import ai_edge_litert; print(bool(ai_edge_litert.__version__))"
+    )
+    command = [sys.executable, "-c", program, str(MODELS[0])]
+    done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_a_runtime_that_needs_its_packages_beginning_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "needy").mkdir()
+    (tmp_path / "needy" / "__init__.py").write_text("BEGUN = True\n")
+    (tmp_path / "needy" / "interpreter.py").write_text("from needy import BEGUN\nclass Interpreter: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        assert tflite._interpreter("needy").__module__ == "needy.interpreter"
+        assert sys.modules["needy"].BEGUN
+    finally:
+        for name in ("needy", "needy.interpreter"):
+            sys.modules.pop(name, None)
