@@ -119,14 +119,19 @@ class Companion:
         return bool(self._unsent)
 
     def _read(self) -> Answer | None:
-        """An answer, once it is whole."""
+        """An answer, once it is whole; the greeting may come in one piece with it."""
         piece = os.read(self._from, LINE_MOST_BYTES)
         self._line += piece
         if not piece or len(self._line) > LINE_MOST_BYTES:
             raise BundleError(self._end())
-        if not self._line.endswith(b"\n"):
-            return None
-        line, self._line = self._line, b""
+        while b"\n" in self._line:
+            line, _, self._line = self._line.partition(b"\n")
+            if (answer := self._understood(line)) is not None:
+                return answer
+        return None
+
+    def _understood(self, line: bytes) -> Answer | None:
+        """The answer in `line`; None for the greeting."""
         try:
             answer = msgspec.json.decode(line, type=Answer)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import app
-from edge.companion import Companion
+from edge import apart, app
+from edge.companion import HEADER, Companion
 from edge.core.errors import BundleError
 from edge.core.messages import Frame
 from edge.core.rehearsal import Answer
@@ -45,6 +45,17 @@ def companion() -> Iterator[Companion]:
     found = Companion(app.BUNDLES / "xts", "auto", policy=os.SCHED_OTHER)
     yield found
     found.close()
+
+
+def test_a_greeting_that_comes_in_one_piece_with_the_answer_is_taken_for_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = (
+        f"import sys; sys.stdin.buffer.read({HEADER.size} + 4 * 6 * 3)\n"
+        'sys.stdout.write(\'{}\\n\' + \'{"amounts": ["10"], "cpu_ms": 2.5}\\n\'); sys.stdout.flush()\n'
+        "sys.stdin.buffer.read()"
+    )
+    monkeypatch.setattr(apart, "BEGIN", late)
+    with contextlib.closing(Companion(app.BUNDLES / "xts", "auto")) as companion:
+        assert look(companion, Frame(1, 0.0, np.zeros((4, 6, 3), np.uint8))) == Answer(("10",), 2.5)
 
 
 def test_it_says_what_the_device_would_say(companion: Companion) -> None:

@@ -22,7 +22,7 @@ import pytest
 
 from edge import __main__ as program
 from edge import app, cli
-from edge.commands import say
+from edge.commands import captures, say
 from edge.config import parse
 from edge.core.errors import EXIT_BUNDLE, EXIT_CONFIG, EXIT_HARDWARE, EXIT_TRANSIENT, EXIT_USAGE
 from edge.outlets.album import Album
@@ -445,7 +445,7 @@ def keep(folder: Path, count: int) -> None:
 def test_kept_pictures_are_counted_and_deleted_in_one_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(app, "capture_folders", lambda: [tmp_path / "mine", tmp_path / "service"])
+    monkeypatch.setattr(captures, "folders_of_pictures", lambda: [tmp_path / "mine", tmp_path / "service"])
     keep(tmp_path / "service", 2)
     assert program.main(["captures"]) == 0
     about = f"2 pictures, 0.3 MB, 2026-11-25, in {tmp_path}/service\n"
@@ -461,7 +461,7 @@ def test_kept_pictures_that_may_not_be_deleted_are_named_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "service").write_text("not a folder")
-    monkeypatch.setattr(app, "capture_folders", lambda: [tmp_path / "service", tmp_path / "mine"])
+    monkeypatch.setattr(captures, "folders_of_pictures", lambda: [tmp_path / "service", tmp_path / "mine"])
     keep(tmp_path / "mine", 1)
     assert program.main(["captures", "--delete"]) == EXIT_USAGE
     read = capsys.readouterr()

@@ -34,7 +34,7 @@ def test_the_table_names_the_machine_and_holds_every_figure() -> None:
         "| bare invoke | 1.500 |",
         "| our own over bare | 0.125 |",
         "| decision to sound | 1.0 | 2.0 | 4.0 |",
-        "| the very first | 0.50 | 0.40 | 77 | imports=1 |",
+        "| the very first | 0.50 | 0.40 | 77 | 40 | imports=1 |",
     ):
         assert row in text.splitlines()
 
