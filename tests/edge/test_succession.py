@@ -235,7 +235,7 @@ def test_a_note_in_view_while_they_change_is_said_once(tmp_path: Path, stages: l
     entry, stage = put(tmp_path), staged(stages, tmp_path, ModelConfig(bundle="xts", shadow_s=1e6))
     stage.show_some(IN_VIEW + AWAY + at)
     stage.shelf.promote("XTS", entry, XTS)
-    wait_for(lambda: stage.succession._due is not None)
+    wait_for(lambda: stage.succession._seats.due is not None)
     stage.show_some(IN_VIEW + AWAY - at)
     assert stage.switches == ["0.2.0"]
     assert stage.amounts() == ["5", "10"]
