@@ -8,11 +8,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import time
-from pathlib import Path
 
 from edge import process
-
-DONTNEED = 4  # of madvise(2), on every Linux
 
 
 class Startup:
@@ -42,24 +39,3 @@ def settle() -> None:
     # Where there is no such function (musl, macOS), freed memory stays with the process.
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)
-    _give_back_code()
-
-
-def _give_back_code(maps: Path = Path("/proc/self/maps")) -> int:
-    """Have the kernel forget which pages of programs and libraries were run so far; how many files' parts those were.
-
-    It keeps the pages as it keeps any file's, until it needs the room, and what is run again comes from there. Code
-    alone: nothing was ever written there, so nothing can be lost.
-    """
-    try:
-        lines = maps.read_bytes().splitlines()
-    except OSError:  # another system
-        return 0
-    advise, given = ctypes.CDLL(None).madvise, 0
-    for line in lines:
-        span, rights, _, _, file = line.split(None, 5)[:5]
-        if rights == b"r-xp" and file != b"0":
-            begin, end = (int(address, 16) for address in span.split(b"-"))
-            refused: int = advise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), DONTNEED)
-            given += not refused
-    return given

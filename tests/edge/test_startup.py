@@ -44,24 +44,6 @@ def test_after_the_start_what_stays_is_looked_through_no_more_and_its_waste_is_g
         gc.unfreeze()
 
 
-def test_code_that_was_run_so_far_is_left_to_the_kernel_and_runs_on() -> None:
-    program = (
-        "import cv2, numpy as np; from edge import process, startup\n"
-        "first = cv2.resize(np.arange(4096, dtype=np.uint8).reshape(64, 64), (9, 9)).tobytes()\n"
-        "before, own = process.resident_bytes(), process.own_bytes()\n"
-        "given = startup._give_back_code()\n"
-        "left, kept = process.resident_bytes(), process.own_bytes()\n"
-        "again = cv2.resize(np.arange(4096, dtype=np.uint8).reshape(64, 64), (9, 9)).tobytes()\n"
-        "print(given > 10, before - left > 5_000_000, abs(kept - own) < 1_000_000, again == first)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["True"] * 4
-
-
-def test_a_system_that_does_not_tell_where_code_lies_keeps_it() -> None:
-    assert startup._give_back_code(Path("/nowhere")) == 0
-
-
 def test_what_most_devices_do_without_is_not_imported_by_a_start() -> None:
     extras = [f"edge.outlets.{name}" for name in ("view", "web", "capture", "pulses", "light", "telemetry")]
     extras += [f"edge.core.{name}" for name in ("wire", "payloads", "discovery", "days", "pulsecode")]
