@@ -10,7 +10,7 @@ given = $(if $(2),$(1) "$(2)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-serve setup-train setup-phone setup-test setup-e2e setup-virtual run test check e2e e2e-arm e2e-camera e2e-device deb format check-data train evaluate \
-  report compare phone xts replay bench serve rest-load rest-ray sweep-ray cloud-check translations wheel deploy deploy-check rollback undeploy doctor need-devices dashboard dashboard-load \
+  report compare phone xts replay bench serve rest-load rest-ray sweep-ray cloud-check translations wheel deploy deploy-check rollback undeploy doctor need-devices need-purge dashboard dashboard-load \
   dashboard-vendor soak sign bundle-kills endurance bench-peers cloud-nats clean
 
 help: ## show this help
@@ -140,7 +140,10 @@ deploy-check: need-devices setup ## say what deploy would change there, and chan
 rollback: need-devices setup ## go back to what ran before: PI=user@host[,...] or INVENTORY=file
 	@$(SEND) --action rollback
 
-undeploy: need-devices setup ## take saynote off devices; settings and captures stay: PI=... [PURGE=yes]
+need-purge:
+	@$(if $(filter-out yes,$(PURGE)),$(error PURGE is yes, or left out and settings and captures stay))
+
+undeploy: need-devices need-purge setup ## take saynote off devices; settings and captures stay: PI=... [PURGE=yes]
 	@$(SEND) --action undeploy $(if $(filter yes,$(PURGE)),--purge)
 
 doctor: need-devices setup ## what the doctor of every device says, in one table: PI=... or INVENTORY=file

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from deploy import release
-from deploy.reach import Device, Say, follow, last_line
+from deploy.reach import SSH_FAILED, Device, Say, follow, last_line, why
 
 KEPT = ".cache/saynote/kept"  # what was sent last, there: rsync takes from it what is the same
 DISCARD_S = 20.0
@@ -26,7 +26,9 @@ class SendError(Exception):
 
 
 def transfer(folder: Path, device: Device, say: Say) -> None:
-    """Bring `folder` into the device's inbox."""
+    """Bring `folder` into the device's inbox. SendError where there is none, or it does not take it all."""
+    if not device.inbox:
+        raise SendError(f"{device.host}: nothing can be sent there: {device.no_inbox}. Nothing was changed")
     if uses_rsync(device):
         user, _, name = device.host.rpartition("@")
         host = f"{user}{'@' if user else ''}{f'[{name}]' if ':' in name else name}"
@@ -39,8 +41,9 @@ def transfer(folder: Path, device: Device, say: Say) -> None:
         unpack = f"tar -C {shlex.quote(device.inbox)} --touch --no-same-owner -xf -"
         code, said = follow(device.command(unpack), say, lambda pipe: _pack(folder, pipe))
     if code != 0:
-        why = "its card is full" if "No space left" in said else last_line(said)
-        raise SendError(f"{device.host}: sending failed: {why}. Nothing was installed")
+        # rsync ends with a line about itself.
+        ours = "\n".join(line for line in said.splitlines() if not line.startswith("rsync error:"))
+        raise SendError(f"{device.host}: sending failed: {why(ours)}. Nothing was installed")
 
 
 def _pack(folder: Path, pipe: IO[bytes]) -> None:
@@ -55,12 +58,19 @@ def run_installer(device: Device, options: Sequence[str], say: Say) -> None:
         code, said = subprocess.run(command, check=False).returncode, "its last line says why"
     else:
         code, said = follow(command, say)
+    if code == SSH_FAILED:
+        raise SendError(
+            f"the connection to {device.host} broke off ({last_line(said)}). What it has begun it brings to its end; "
+            f"ask it later: make doctor PI={device.host}"
+        )
     if code != 0:
         raise SendError(f"the installer on {device.host} failed: {last_line(said).removeprefix('install: ')}")
 
 
 def discard(device: Device, action: str = "deploy") -> None:
     """Take away what was sent; what was deployed stays, once, for rsync to compare the next transfer with."""
+    if not device.inbox:
+        return
     inbox = shlex.quote(device.inbox)
     line = f"rm -rf {inbox}"
     if action == "deploy" and uses_rsync(device):

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from deploy import deliver, release, wheel, wheels
 from deploy.deliver import SendError
-from deploy.reach import Device, ReachError, look, ssh_command
+from deploy.reach import SSH_FAILED, Device, ReachError, explain, last_line, look, ssh_command
 from deploy.table import Table
 from edge.core.errors import EdgeError
 
@@ -136,8 +136,16 @@ def examine(device: Device) -> str:
         raise SendError(f"{device.host}: sudo asks for a password there. Ask it itself: sudo {shlex.join(DOCTOR[:2])}")
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DOCTOR_S, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=DOCTOR_S,
+            check=False,
         )
+        if done.returncode == SSH_FAILED:
+            raise ReachError(explain(device.host, done.stderr))
         found = json.loads(done.stdout)
         problems = [
             f"{each['part']} {each['state']}: {each['found']}"
@@ -149,7 +157,8 @@ def examine(device: Device) -> str:
     except subprocess.TimeoutExpired:
         raise SendError(f"{device.host}: the doctor does not come to an end") from None
     except (ValueError, KeyError, TypeError):
-        raise SendError(f"{device.host}: saynote cannot be asked there. Is it installed?") from None
+        said = last_line(done.stderr)
+        raise SendError(f"{device.host}: saynote cannot be asked there. Is it installed? ({said})") from None
     if not is_well:
         raise SendError(line)
     return line

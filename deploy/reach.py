@@ -18,6 +18,7 @@ SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "StrictHos
 # A link that is dead is noticed within a minute.
 SSH_ALIVE = ("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4")
 SSH_FAILED = 255
+LOOK_S = 90.0  # for a few lines of shell, on a board that is busy
 HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.+-]*@)?[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
 # A folder of its own for each transfer, in the home of the user we log in as. What an earlier one left goes: it is of
 # another start of the device, or a day old by the time since the start, which no clock that is set can change.
@@ -56,6 +57,14 @@ SSH_ERRORS = (
     ("permission denied", "it does not let you in without a password. Give it your key, once: ssh-copy-id {host}"),
 )
 
+# What a device says of its card -> what it means.
+CARD = (
+    ("no space left", "its card is full"),
+    ("disk quota exceeded", "its card is full"),
+    ("read-only file system", "its card cannot be written: it is mounted read-only"),
+    ("input/output error", "its card is damaged"),
+)
+
 Say = Callable[[str], None]
 Feed = Callable[[IO[bytes]], None]
 
@@ -70,7 +79,7 @@ class Device:
 
     host: str  # as ssh takes it, user@host
     ssh: tuple[str, ...]  # the command that reaches it, without the host
-    inbox: str  # the folder that was made there for this transfer, relative to the home
+    inbox: str  # the folder that was made there for this transfer, relative to the home; empty where none could be
     is_root: bool
     has_rsync: bool
     has_sudo: bool
@@ -79,6 +88,7 @@ class Device:
     machine: str = ""  # the processor, as `uname -m` calls it
     libc: str = ""  # as "glibc 2.36"
     is_pi: bool = False
+    no_inbox: str = ""  # why there is none
 
     def command(self, line: str) -> list[str]:
         """What runs the shell's `line` there."""
@@ -107,19 +117,13 @@ def ssh_command(config: Path | None = None) -> tuple[str, ...]:
 
 def look(host: str, ssh: tuple[str, ...], *, at_terminal: bool) -> Device:
     """What is at the other end; ReachError when it cannot be reached or used."""
-    check_host(host)
-    try:
-        done = subprocess.run([*ssh, "--", host, "sh -s"], input=LOOK, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise ReachError("this computer has no ssh: sudo apt-get install -y openssh-client") from None
+    done = _ask(check_host(host), ssh)
     if done.returncode == SSH_FAILED:
         raise ReachError(explain(host, done.stderr))
     found = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
     if found.get("seen") != "yes":
-        said = done.stderr.strip() or done.stdout.strip()
+        said = last_line(done.stderr.strip() or done.stdout)
         raise ReachError(f"{host} let us in but did not answer as expected: {said}")
-    if not found["inbox"]:
-        raise ReachError(f"{host}: nothing can be stored there: {last_line(done.stderr)}")
     if not found["python"]:
         raise ReachError(f"{host} has no python3. saynote runs on Raspberry Pi OS and on Debian 12 and 13")
     device = Device(
@@ -134,9 +138,29 @@ def look(host: str, ssh: tuple[str, ...], *, at_terminal: bool) -> Device:
         machine=found.get("machine", ""),
         libc=found.get("libc", ""),
         is_pi="pi" in found,
+        no_inbox="" if found["inbox"] else why(done.stderr),
     )
     _check_root(device, at_terminal)
     return device
+
+
+def _ask(host: str, ssh: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            [*ssh, "--", host, "sh -s"],
+            input=LOOK,
+            capture_output=True,
+            text=True,
+            errors="replace",  # what a device greets with is in any language
+            timeout=LOOK_S,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise ReachError("this computer has no ssh: sudo apt-get install -y openssh-client") from None
+    except subprocess.TimeoutExpired:
+        raise ReachError(
+            f"{host}: it lets us in and then says nothing for {LOOK_S:.0f} s. Switch it off and on again"
+        ) from None
 
 
 def _check_root(device: Device, at_terminal: bool) -> None:
@@ -158,6 +182,11 @@ def explain(host: str, said: str) -> str:
             advice = meaning.format(host=host, name=host.rpartition("@")[2])
             return f"{host}: {advice}\n  (ssh: {last_line(said)})"
     return f"{host} cannot be reached: {said.strip()}"
+
+
+def why(said: str) -> str:
+    """Why writing failed there, of what was said of it: a cause that we know, or the last line."""
+    return next((meaning for sign, meaning in CARD if sign in said.lower()), last_line(said))
 
 
 def last_line(text: str) -> str:

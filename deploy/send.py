@@ -38,16 +38,30 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def hosts_of(given: argparse.Namespace) -> list[str]:
     """The hosts that are named, each once. ReachError where one is none, or there are none."""
-    named = given.host.split(",") if given.host else []
+    named = [check_host(host.strip()) for host in given.host.split(",")] if given.host else []
     if given.inventory is not None:
-        try:
-            lines = given.inventory.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ReachError(f"the inventory {given.inventory} cannot be read: {error}") from error
-        named += [host for line in lines if (host := line.partition("#")[0].strip())]
+        named += read_inventory(given.inventory)
     if not named:
         raise ReachError("no device is named: PI=user@host[,user@host...] or INVENTORY=file")
-    return list(dict.fromkeys(check_host(host.strip()) for host in named))
+    return list(dict.fromkeys(named))
+
+
+def read_inventory(file: Path) -> list[str]:
+    """The hosts that stand in it, one a line. ReachError where it cannot be read, or a line is no host."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()  # as Windows' editors begin a file, too
+    except OSError as error:
+        raise ReachError(f"the inventory {file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ReachError(f"the inventory {file} is no text in UTF-8") from error
+    found = []
+    for number, line in enumerate(lines, start=1):
+        host = line.partition("#")[0].strip()
+        try:
+            found += [check_host(host)] if host else []
+        except ReachError as error:
+            raise ReachError(f"line {number} of the inventory {file}: {error}") from error
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

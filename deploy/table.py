@@ -52,8 +52,9 @@ class Table:
         self._change(host, f"{host}: done {clean(word)}".rstrip(), state="done", **changed)
 
     def failed(self, host: str, why: str) -> None:
-        """It did not; `why` is one sentence."""
-        self._change(host, f"{host}: failed: {clean(why)}", state="failed", word=clean(why))
+        """It did not; `why` is one sentence, with the host before it or not."""
+        word = clean(why).removeprefix(f"{host}: ")
+        self._change(host, f"{host}: failed: {word}", state="failed", word=word)
 
     def close(self, action: str) -> None:
         """The table, whole, and what became of all."""

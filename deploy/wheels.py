@@ -21,6 +21,7 @@ UV = "uv>=0.5,<1"
 # glibc's minor versions for which wheels are built, up to the device's own.
 MANYLINUX = (17, 24, 26, 27, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 MACHINES = ("aarch64", "x86_64")
+PYTHONS = ("3.11", "3.12", "3.13")
 REFUSED = re.compile(r"satisfies the requirement (\S+?)==(\S+)")
 MOST_UNFIT = 20
 
@@ -53,6 +54,10 @@ class Kind:
 
 def kind_of(device: Device) -> Kind:
     """The kind of a device; WheelsError where there are no wheels for such."""
+    if device.python not in PYTHONS:
+        raise WheelsError(
+            f"{device.host}: saynote needs Python {PYTHONS[0]} to {PYTHONS[-1]}, and there it is {device.python}"
+        )
     glibc = re.fullmatch(r"glibc 2\.(\d+)", device.libc)
     if device.machine not in MACHINES or glibc is None or int(glibc[1]) < MANYLINUX[0]:
         raise WheelsError(

@@ -81,6 +81,12 @@ def test_a_device_where_saynote_cannot_be_asked_is_not_well() -> None:
         fleet.examine(device())
 
 
+def test_a_device_that_went_while_its_doctor_was_asked_is_not_taken_for_one_without_saynote() -> None:
+    gone = ("sh", "-c", "echo 'Connection to pi timed out' >&2; exit 255")
+    with pytest.raises(ReachError, match="does not answer"):
+        fleet.examine(Device("pi", gone, "inbox", True, False, False, False))
+
+
 @pytest.mark.parametrize(("code", "state"), [(0, "ok"), (69, "fault")])
 def test_the_doctor_of_a_device_becomes_one_line(tmp_path: Path, code: int, state: str) -> None:
     said = {
@@ -103,6 +109,28 @@ def test_hosts_come_from_the_line_and_from_the_file_each_once(tmp_path: Path) ->
     inventory = tmp_path / "inventory"
     inventory.write_text("pi@a # the first\n\n# pi@never\npi@c\n")
     assert send.hosts_of(send.parse(["pi@a,pi@b", "--inventory", str(inventory)])) == ["pi@a", "pi@b", "pi@c"]
+
+
+def test_an_inventory_may_come_from_windows(tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory"
+    inventory.write_bytes(b"\xef\xbb\xbfpi@a\r\npi@b\r\n")
+    assert send.hosts_of(send.parse(["--inventory", str(inventory)])) == ["pi@a", "pi@b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b"pi@a\n\npi @b\n", "line 3 of the inventory .*'pi @b' is no host"),
+        (b"pi@a,pi@b\n", "line 1 of"),
+        (b"\xff\xfe\x00", "no text in UTF-8"),
+        (b"# nobody\n", "no device is named"),
+    ],
+)
+def test_what_is_wrong_with_an_inventory_is_said_with_its_line(tmp_path: Path, text: bytes, why: str) -> None:
+    inventory = tmp_path / "inventory"
+    inventory.write_bytes(text)
+    with pytest.raises(ReachError, match=why):
+        send.hosts_of(send.parse(["--inventory", str(inventory)]))
 
 
 @pytest.mark.parametrize("call", [[], ["pi@a,"], ["pi@a,-oProxyCommand=x"], ["--inventory", "/nonexistent"]])
@@ -140,10 +168,17 @@ def test_on_a_terminal_each_device_has_one_line_that_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"machine": "armv7l"}, {"libc": "musl"}, {"libc": "glibc 2.5"}], ids=["32 bit", "musl", "old"]
+    ("values", "why"),
+    [
+        ({"machine": "armv7l"}, "no wheels"),
+        ({"libc": "musl"}, "no wheels"),
+        ({"libc": "glibc 2.5"}, "no wheels"),
+        ({"python": "3.9"}, "3.11 to 3.13, and there it is 3.9"),
+    ],
+    ids=["32 bit", "musl", "old", "old Python"],
 )
-def test_a_device_without_wheels_is_named(values: dict[str, str]) -> None:
-    with pytest.raises(wheels.WheelsError, match="no wheels"):
+def test_a_device_without_wheels_is_named(values: dict[str, str], why: str) -> None:
+    with pytest.raises(wheels.WheelsError, match=f"pi: .*{why}"):
         wheels.kind_of(device(**values))
 
 

@@ -65,6 +65,13 @@ def test_a_missing_value_is_named_before_anything_else_is_done(call: list[str], 
 
 
 @pytest.mark.integration
+def test_a_purge_that_is_asked_for_in_other_words_is_not_taken_for_none() -> None:
+    done = make("undeploy", "PI=pi", "PURGE=true")
+    assert done.returncode != 0
+    assert "PURGE is yes, or left out" in done.stderr
+
+
+@pytest.mark.integration
 def test_values_reach_the_program_and_those_not_given_do_not() -> None:
     def trained(*given: str) -> str:
         return " ".join(make("-n", "train", *given).stdout.splitlines()[-3:])

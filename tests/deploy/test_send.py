@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import re
+import shlex
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -117,6 +119,58 @@ def test_a_computer_without_ssh_is_explained(tmp_path: Path) -> None:
     config = client_config(tmp_path / "client", free_port(), tmp_path / "no_key")
     with pytest.raises(ReachError, match="ssh is off"):
         reach.look("pi", reach.ssh_command(config), at_terminal=False)
+
+
+@needs_sshd
+@pytest.mark.integration
+@pytest.mark.parametrize("action", ["deploy", "rollback", "undeploy"])
+def test_where_nothing_can_be_written_nothing_is_sent(
+    server: Server, action: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (server.home / ".cache").write_text("no folder can be made here")
+    assert send.main(["pi", "--action", action, "--ssh-config", str(server.config)]) == 1
+    said = capsys.readouterr().out
+    assert re.search(r"failed: nothing can be sent there: .*Not a directory\. Nothing was changed", said), said
+
+
+@needs_sshd
+@pytest.mark.integration
+def test_a_device_that_greets_in_another_encoding_is_understood(server: Server) -> None:
+    device = reach.look("pi", greeting(server), at_terminal=False)
+    assert device.inbox
+
+
+def greeting(server: Server) -> tuple[str, ...]:
+    """The way to that server through a program that says hello in Latin-1 first, as a login script may."""
+    hello = server.home.parent / "hello"
+    hello.write_text(f"printf 'gr\\374\\337 dich\\n'; exec {shlex.join(server.ssh)} \"$@\"\n")
+    return ("sh", str(hello))
+
+
+def test_a_device_that_lets_us_in_and_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach, "LOOK_S", 0.2)
+    with pytest.raises(ReachError, match="says nothing"):
+        reach.look("pi", ("sh", "-c", "exec sleep 600"), at_terminal=False)
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        ("mktemp: failed to create directory: No space left on device", "its card is full"),
+        ("mkdir: cannot create directory: Read-only file system", "it is mounted read-only"),
+        ("touch: x: Input/output error", "its card is damaged"),
+        ("sh: odd\n", "sh: odd"),
+    ],
+)
+def test_what_a_card_says_becomes_what_it_means(said: str, means: str) -> None:
+    assert means in reach.why(said)
+
+
+def test_a_link_that_breaks_in_an_installation_is_not_taken_for_its_failure() -> None:
+    gone = ("sh", "-c", "echo 'Timeout, server pi not responding.' >&2; exit 255")
+    device = reach.Device("pi", gone, "inbox", True, False, False, False)
+    with pytest.raises(deliver.SendError, match=r"broke off \(Timeout.*brings to its end.*make doctor PI=pi"):
+        deliver.run_installer(device, [], print)
 
 
 @pytest.mark.parametrize(
