@@ -137,7 +137,7 @@ class Broker:
         program = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
         assert program is not None, "mosquitto is not installed"
         self._process = subprocess.Popen([program, "-c", str(self._conf)], stderr=subprocess.DEVNULL)
-        end_s = time.monotonic() + 30
+        end_s = time.monotonic() + 120
         while not self._answers():
             assert time.monotonic() < end_s, "mosquitto does not listen"
             time.sleep(0.05)

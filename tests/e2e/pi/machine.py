@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.pi import rootfs
-from tests.e2e.pi.step import StepError, run
+from tests.e2e.pi.step import PATIENCE, StepError, run
 
 NAME = "saynote-e2e"
 BOOT_S = 90.0
@@ -84,7 +84,7 @@ class Machine:
 
     def switch_off(self) -> None:
         """Cut the power: everything in it is gone at once."""
-        end_s = time.monotonic() + 30
+        end_s = time.monotonic() + 120
         while pids := living_in(self.network):
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
@@ -93,7 +93,7 @@ class Machine:
                 raise StepError(f"{self.name} does not go off")
             time.sleep(0.05)
         if self._box is not None:
-            self._box.wait(30)
+            self._box.wait(120)
 
     def unplug(self) -> None:
         """Take cable and network away."""
@@ -109,7 +109,8 @@ class Machine:
         return self.sh(script).stdout.strip()
 
     def until(self, true: Callable[[], bool], deadline_s: float, what: str) -> float:
-        """Wait for it; the seconds that it took."""
+        """Wait for it, with patience; the seconds that it took."""
+        deadline_s *= PATIENCE
         began_s = time.monotonic()
         while not true():
             if time.monotonic() - began_s > deadline_s:
@@ -163,7 +164,7 @@ def _reach(machine: Machine) -> str:
     return (
         f"Host {machine.name}\n  HostName {machine.address}\n  User pi\n  IdentityFile {machine.folder}/key\n"
         f"  IdentitiesOnly yes\n  UserKnownHostsFile {machine.folder}/known_hosts\n  GlobalKnownHostsFile /dev/null\n"
-        "  StrictHostKeyChecking no\n  BatchMode yes\n  ConnectTimeout 5\n"
+        "  StrictHostKeyChecking no\n  BatchMode yes\n  ConnectTimeout 60\n"
     )
 
 

@@ -43,7 +43,7 @@ def lay_out(made: Checkout, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(14400)
 def test_a_kill_at_any_moment_leaves_one_complete_release_that_starts(
     device: Device, checkout: Callable[[], Checkout], tmp_path: Path, report: Report, request: pytest.FixtureRequest
 ) -> None:

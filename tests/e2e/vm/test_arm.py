@@ -27,13 +27,13 @@ from edge.core import bundle as bundles
 from edge.drivers.espeak import EspeakSynth
 from edge.settings import VoiceConfig
 from tests.e2e.pi.rootfs import PROJECT, mirror
-from tests.e2e.pi.step import run
+from tests.e2e.pi.step import PATIENCE, run
 from tests.e2e.vm.armroot import GUEST, ArmRoot, arm_root
 from tests.e2e.vm.senses import SURE, likeness
 from tests.e2e.vm.workshop import LackingError
 from training.playmoney.recording import SHOWN
 
-pytestmark = [pytest.mark.e2e_arm, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e_arm, pytest.mark.timeout(7200)]
 
 RECORDING = PROJECT / "edge" / "replays" / "xts"
 PYTHON = "/mnt/venv/bin/python"
@@ -76,7 +76,7 @@ def here(*command: str | Path) -> str:
     words = [sys.executable, *map(str, command)]
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT), "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
-        words, capture_output=True, text=True, check=False, timeout=RUN_S, env=environment, cwd=PROJECT
+        words, capture_output=True, text=True, check=False, timeout=RUN_S * PATIENCE, env=environment, cwd=PROJECT
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
