@@ -19,6 +19,8 @@ from deploy.reach import SSH_FAILED, Device, Say, follow, last_line, why
 
 KEPT = ".cache/saynote/kept"  # what was sent last, there: rsync takes from it what is the same
 DISCARD_S = 20.0
+SILENCE_S = 1800.0  # of an installer: pip on the smallest board, ten times over
+STALLED_S = 300  # of rsync, with nothing going through
 
 
 class SendError(Exception):
@@ -34,7 +36,7 @@ def transfer(folder: Path, device: Device, say: Say) -> None:
         host = f"{user}{'@' if user else ''}{f'[{name}]' if ':' in name else name}"
         # Whole files: those that are the same are linked, not sent; a delta against them is not worth its failures.
         same = ["--whole-file", f"--link-dest=../{Path(KEPT).name}"]
-        rsync = ["rsync", "--archive", *same, "--rsh", shlex.join(device.ssh)]
+        rsync = ["rsync", "--archive", f"--timeout={STALLED_S}", *same, "--rsh", shlex.join(device.ssh)]
         code, said = follow([*rsync, "--", f"{folder}/", f"{host}:{device.inbox}/"], say)
     else:
         # Not the times: a device whose clock is behind would complain of each file.
@@ -57,7 +59,7 @@ def run_installer(device: Device, options: Sequence[str], say: Say) -> None:
     if needs_terminal:
         code, said = subprocess.run(command, check=False).returncode, "its last line says why"
     else:
-        code, said = follow(command, say)
+        code, said = follow(command, say, silence_s=SILENCE_S)
     if code == SSH_FAILED:
         raise SendError(
             f"the connection to {device.host} broke off ({last_line(said)}). What it has begun it brings to its end; "

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,22 +196,27 @@ def last_line(text: str) -> str:
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no reason was given")
 
 
-def follow(command: Sequence[str], say: Say, feed: Feed | None = None) -> tuple[int, str]:
+def follow(
+    command: Sequence[str], say: Say, feed: Feed | None = None, *, silence_s: float | None = None
+) -> tuple[int, str]:
     """Run `command`, each of its lines to `say` as it comes; its exit code and all that it said.
 
-    `feed` writes its standard input; a command that does not want to hear the rest of it says why itself.
+    `feed` writes its standard input; a command that does not want to hear the rest of it says why itself. One that says
+    nothing for `silence_s` is ended, as if the line had broken.
     """
     said: list[str] = []
+    heard_s = [time.monotonic()]
 
     def relay(lines: IO[bytes]) -> None:
         for raw in lines:
             said.append(raw.decode(errors="replace").rstrip())
+            heard_s.append(time.monotonic())
             say(said[-1])
 
     stdin = subprocess.PIPE if feed else subprocess.DEVNULL
     with subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
-        reader = threading.Thread(target=relay, args=(process.stdout,))
+        reader = threading.Thread(target=relay, args=(process.stdout,), daemon=True)
         reader.start()
         try:
             if feed and process.stdin is not None:
@@ -218,5 +225,11 @@ def follow(command: Sequence[str], say: Say, feed: Feed | None = None) -> tuple[
         except BrokenPipeError:
             pass
         finally:
-            reader.join()
-        return process.wait(), "\n".join(said)
+            while reader.is_alive() and process.returncode is None:
+                reader.join(1.0)
+                if silence_s is not None and time.monotonic() - heard_s[-1] > silence_s:
+                    said.append(f"nothing was heard for {silence_s / 60:.0f} minutes")
+                    process.kill()
+                    process.wait()
+        code = process.wait()
+        return SSH_FAILED if code == -signal.SIGKILL else code, "\n".join(said)

@@ -32,7 +32,8 @@ class Table:
     def __init__(self, hosts: Sequence[str], out: TextIO) -> None:
         self._out, self._rows = out, {host: Row() for host in hosts}
         self._alone = len(hosts) == 1
-        self._live = out.isatty() and not self._alone
+        # A table that is higher than the terminal cannot be drawn again from its first line.
+        self._live = out.isatty() and not self._alone and len(hosts) < shutil.get_terminal_size().lines
         self._lock = threading.Lock()
         self._drawn = 0
 

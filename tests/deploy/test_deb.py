@@ -62,6 +62,29 @@ def test_what_apt_asks_between_two_versions_touches_nothing(unpacked: Path, scri
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.parametrize(
+    ("board", "target"),
+    [("Raspberry Pi Zero 2 W Rev 1.0\0", "pi"), ("Radxa ROCK 5B\0", "debian"), (None, "debian")],
+)
+def test_the_installer_is_told_what_board_it_is_on_and_its_failure_is_the_package_s(
+    unpacked: Path, tmp_path: Path, board: str | None, target: str
+) -> None:
+    if board is not None:
+        (tmp_path / "model").write_text(board)
+    (tmp_path / "install.sh").write_text('echo "$@"; exit "${CODE:-0}"\n')
+    script = (unpacked / "DEBIAN" / "postinst").read_text()
+    for there, here in (("/proc/device-tree/model", "model"), (f"/{HOME}/install.sh", "install.sh")):
+        assert script.count(there) == 1
+        script = script.replace(there, str(tmp_path / here))
+    (tmp_path / "postinst").write_text(script)
+    command = ["sh", str(tmp_path / "postinst"), "configure", ""]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"--no-apt --anyway --target {target}")
+    if shutil.which("systemctl") is None or not Path("/run/systemd/system").is_dir():  # or ours could be running
+        assert subprocess.run(command, capture_output=True, check=False, env={"CODE": "1"}).returncode == 1
+
+
 def test_purging_is_done_by_the_installer_s_own_script(unpacked: Path) -> None:
     lines = (unpacked / "DEBIAN" / "postrm").read_text()
     installer = (unpacked / HOME / "install.sh").read_text()

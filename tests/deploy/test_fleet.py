@@ -167,6 +167,15 @@ def test_on_a_terminal_each_device_has_one_line_that_changes() -> None:
     assert rows == [["a", "done"], ["bb", "sending"]]
 
 
+def test_more_devices_than_a_terminal_has_lines_are_not_drawn_over_each_other() -> None:
+    out = Terminal()
+    table = Table([f"pi-{number}" for number in range(500)], out)
+    table.step("pi-7", "looking")
+    table.close("deploy")
+    assert "\x1b" not in out.getvalue()
+    assert "pi-7: looking" in out.getvalue()
+
+
 @pytest.mark.parametrize(
     ("values", "why"),
     [

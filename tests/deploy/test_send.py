@@ -173,6 +173,14 @@ def test_a_link_that_breaks_in_an_installation_is_not_taken_for_its_failure() ->
         deliver.run_installer(device, [], print)
 
 
+def test_an_installer_that_says_nothing_more_is_left_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliver, "SILENCE_S", 0.1)
+    silent = ("sh", "-c", "echo begun; exec sleep 600")
+    device = reach.Device("pi", silent, "inbox", True, False, False, False)
+    with pytest.raises(deliver.SendError, match=r"broke off \(nothing was heard for"):
+        deliver.run_installer(device, [], print)
+
+
 @pytest.mark.parametrize(
     ("said", "advice"),
     [
