@@ -1,8 +1,8 @@
 """Owns a 64-bit Arm Debian in a folder whose programs run here through qemu-user; knows nothing of saynote.
 
-It is unpacked, not installed: nothing of it has to run for that. A launcher stands in the place of each program, so
-that programs find each other: the kernel is not told of foreign ones. Each call has mounts and processes of its own,
-which end with it.
+It is unpacked, not installed: nothing of it has to run for that. Programs that others start (Python, espeak-ng) are
+found through a launcher in their place, since the kernel is not told of foreign programs. Each call has mounts and
+processes of its own, which end with it.
 """
 
 from __future__ import annotations
@@ -26,18 +26,13 @@ TOOLS = {
 }
 # As deploy/install.sh has them on a device, but for python3-venv's own start of pip: it comes with python3-pip.
 PACKAGES = ("python3", "python3-venv", "python3-pip", "espeak-ng", "libportaudio2", "ca-certificates")
-# And what a package is installed with, there.
-DPKG = (
-    *("dpkg", "dash", "bash", "coreutils", "diffutils", "findutils", "grep", "gzip", "mawk", "passwd", "sed", "tar"),
-    *("base-passwd", "util-linux"),
-)
 # What the package base-files, or its set-up, would have made.
 MERGED = 'for name in bin sbin lib; do mkdir -p "$1/usr/$name"; ln -s "usr/$name" "$1/$name"; done'
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # the same here and in there
 GUEST = Path(__file__).parent / "guest"
 QEMU = Path("/usr/bin/qemu-aarch64")
 COMPILE = ("gcc", "-O2", "-Wall", "-Wextra", "-Werror")
-VERSION = 4  # of what is done to it here
+VERSION = 3  # of what is done to it here
 INSIDE = """
 set -eu
 mount -t proc proc "$1/proc"
@@ -78,22 +73,17 @@ def arm_root(suite: str) -> ArmRoot:
     """A root of that Debian, from the cache where it was made before. LackingError where this machine cannot."""
     need(TOOLS)
     ours = [path.read_text() for path in (GUEST / "launch.c", GUEST / "count.c")]
-    made = kept(f"arm64-{suite}", [VERSION, PACKAGES, DPKG, *ours], lambda folder: _make(folder, suite))
+    made = kept(f"arm64-{suite}", [VERSION, PACKAGES, *ours], lambda folder: _make(folder, suite))
     return ArmRoot(made, next((made / "usr/lib").glob("python3.*")).name.removeprefix("python"))
 
 
 def _make(folder: Path, suite: str) -> None:
-    debian(folder, suite, "arm64", (*PACKAGES, *DPKG), "--variant=extract", f"--setup-hook={MERGED}")
-    for name in ("proc", "tmp", "mnt", "root", "arm64/usr/bin", "arm64/usr/sbin"):
+    debian(folder, suite, "arm64", PACKAGES, "--variant=extract", f"--setup-hook={MERGED}")
+    for name in ("proc", "tmp", "mnt", "root", "arm64/usr/bin"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     # As its package's set-up would have made it: Debian 13's pip does not begin without.
     certificates = sorted((folder / "usr/share/ca-certificates").rglob("*.crt"))
     (folder / "etc/ssl/certs/ca-certificates.crt").write_text("".join(file.read_text() for file in certificates))
-    for name in ("passwd", "group"):
-        shutil.copy(folder / f"usr/share/base-passwd/{name}.master", folder / "etc" / name)
-    (folder / "usr/bin/awk").symlink_to("mawk")
-    (folder / "var/lib/dpkg/status").touch()
-    launched(folder)
     libraries = re.findall(r"(/\S+) \(0x", run(["ldd", QEMU], 60, check=False).stdout)
     if not libraries:
         raise LackingError(
@@ -104,15 +94,6 @@ def _make(folder: Path, suite: str) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(name, copy)
     run([*COMPILE, "-shared", "-fPIC", "-o", folder / "arm64/count.so", GUEST / "count.c"], 60)
-
-
-def launched(folder: Path) -> None:
-    """Put the launcher where each of its programs is, and the program itself below /arm64."""
-    launcher = folder / "arm64/launch"
-    run([*COMPILE, "-static", "-o", launcher, GUEST / "launch.c"], 60)
-    for program in (*(folder / "usr/bin").iterdir(), *(folder / "usr/sbin").iterdir()):
-        if program.is_symlink() or not program.is_file() or program.open("rb").read(4) != b"\x7fELF":
-            continue
-        to = folder / "arm64" / program.relative_to(folder)
-        program.rename(to)
-        program.hardlink_to(launcher)
+    for program in [*(folder / "usr/bin").glob("python3.*[0-9]"), folder / "usr/bin/espeak-ng"]:
+        program.rename(folder / "arm64/usr/bin" / program.name)
+        run([*COMPILE, "-static", "-o", program, GUEST / "launch.c"], 60)

@@ -21,13 +21,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-import edge
 from deploy import deb
 from edge import app
 from edge.core import bundle as bundles
 from edge.drivers.espeak import EspeakSynth
 from edge.settings import VoiceConfig
-from tests.e2e.pi.rootfs import PROJECT, copy, mirror
+from tests.e2e.pi.rootfs import PROJECT, mirror
 from tests.e2e.pi.step import PATIENCE, run
 from tests.e2e.vm.armroot import GUEST, ArmRoot, arm_root
 from tests.e2e.vm.senses import SURE, likeness
@@ -134,32 +133,6 @@ def test_apt_finds_all_that_the_package_wants_and_lintian_nothing_to_forbid(devi
     assert f"python{device.root.python}" in configured
     lintian = run(["lintian", "--fail-on", "error", "--allow-root", device.package], 300, check=False)
     assert lintian.returncode == 0, lintian.stdout
-
-
-def test_the_package_is_installed_upgraded_removed_and_purged_by_an_arm_dpkg(device: Device, tmp_path: Path) -> None:
-    """Without systemd, which runs in no chroot, and without its dependencies' own set-up."""
-    root = ArmRoot(tmp_path / "root", device.root.python)
-    copy(device.root.folder, root.folder)
-    for package, revision in ((device.package, "1"), (deb.build(tmp_path, f"{device.suite}-arm64", "2"), "2")):
-        shutil.copy(package, device.shares / "package.deb")
-        dpkg = ["dpkg", "--force-depends", "--install", "/mnt/package.deb"]
-        said = root.run(dpkg, INSTALL_S, shares=device.shares, environment={"PYTHONDONTWRITEBYTECODE": "1"})
-        assert "target debian: board, camera and picamera2 are left out" in said
-        shown = ["dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${Version} ${Architecture}", "saynote"]
-        asked = root.run(shown, RUN_S, shares=device.shares)
-        assert asked == f"ii  {edge.__version__}-{revision}+deb{deb.SUITES[device.suite][0]} arm64"
-    assert "is here already" in said
-    current = (root.folder / "opt/saynote/current").resolve()
-    assert (current / "complete").stat().st_size > 0
-    assert list(current.glob("venv/lib/python3*/site-packages/ai_edge_litert/*aarch64*.so"))
-    daemon = ["/opt/saynote/current/venv/bin/saynote", "check", "--config", "/etc/saynote/edge.toml"]
-    assert "the bundle 'inr' is used" in root.run(daemon, RUN_S, shares=device.shares)
-    root.run(["dpkg", "--remove", "saynote"], RUN_S, shares=device.shares)
-    assert not (root.folder / "opt/saynote").exists()
-    assert (root.folder / "etc/saynote/edge.toml").exists()
-    root.run(["dpkg", "--purge", "saynote"], RUN_S, shares=device.shares)
-    assert not (root.folder / "etc/saynote").exists()
-    assert "saynote" not in (root.folder / "etc/passwd").read_text()
 
 
 def test_its_doctor_finds_nothing_wrong_with_voice_and_bundles(device: Device) -> None:
