@@ -75,7 +75,7 @@ def first_time(clean: Path, box: Path) -> tuple[Path, Path, str, float]:
         environment = {name: value for name, value in os.environ.items() if name not in outer}
         command = ["make", "--no-print-directory", "deploy", f"PI={machine.name}", "TARGET=debian", "WHEELS=auto"]
         command += [f"SSH_CONFIG={device.ssh_config}"]
-        said = run(command, 900, cwd=rootfs.PROJECT, environment=environment).stdout
+        said = run(command, 3600, cwd=rootfs.PROJECT, environment=environment).stdout
         took_s = time.monotonic() - began_s
         assert device.is_ready(), machine.story()
         machine.sh("sync")

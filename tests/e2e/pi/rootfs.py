@@ -51,13 +51,13 @@ chroot "$1" systemctl --quiet mask {" ".join(NEVER_BY_THEMSELVES)}
 mkdir -p "$1/var/log/journal"
 chroot "$1" apt-get install --yes --download-only --no-install-recommends {" ".join(FETCHED)}
 """
-BUILD_S = 900.0
-COPY_S = 300.0
+BUILD_S = 3600.0
+COPY_S = 1200.0
 
 
 def mirror() -> str:
     """Where this computer's apt finds Debian itself."""
-    lines = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"], 60).stdout
+    lines = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"], 300).stdout
     found = [line.split() for line in lines.splitlines()]
     suites = (SUITE, *SUITES, "stable", "testing", "sid")  # one mirror has them all
     for suite in suites:
@@ -94,7 +94,7 @@ def prepared() -> Path:
 
 def way_out() -> list[str]:
     """Options of mmdebstrap: how this computer's apt gets to its mirror, in a company behind a proxy say."""
-    dumped = run(["apt-config", "dump", "--format", '%f "%v";%n', "Acquire::http", "Acquire::https"], 60).stdout
+    dumped = run(["apt-config", "dump", "--format", '%f "%v";%n', "Acquire::http", "Acquire::https"], 300).stdout
     return [f"--aptopt={line}" for line in dumped.splitlines() if "::" in line and not line.endswith('"";')]
 
 

@@ -13,9 +13,6 @@ APART = (
     *("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"),
 )
 
-# How much longer than on a quiet computer anything may take: others use this one, and a deadline ends what hangs.
-PATIENCE = 4.0
-
 
 class StepError(Exception):
     """A step did not come to a good end; `str()` holds its command and what it said."""
@@ -30,11 +27,8 @@ def run(
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `command`; its standard output and error together stand in `stdout`. StepError past the deadline.
-
-    `deadline_s` is that of a quiet computer.
-    """
-    words, patience_s = [str(word) for word in command], deadline_s * PATIENCE
+    """Run `command`; its standard output and error together stand in `stdout`. StepError past the deadline."""
+    words = [str(word) for word in command]
     try:
         done = subprocess.run(
             words,
@@ -43,14 +37,14 @@ def run(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=patience_s,
+            timeout=deadline_s,
             check=False,
             cwd=cwd,
             env=environment,
         )
     except subprocess.TimeoutExpired as error:
         said = (error.stdout or b"").decode(errors="replace") if isinstance(error.stdout, bytes) else error.stdout
-        raise StepError(f"not done after {patience_s:.0f} s: {' '.join(words)}\n{said or ''}") from None
+        raise StepError(f"not done after {deadline_s:.0f} s: {' '.join(words)}\n{said or ''}") from None
     except OSError as error:
         raise StepError(f"{words[0]} cannot be run: {error}") from None
     if check and done.returncode != 0:

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.e2e.pi.rootfs import CACHE, LEFT_OUT, mirror, way_out
 from tests.e2e.pi.step import APART, StepError, run
 
-UNPACK_S = 900.0
+UNPACK_S = 3600.0
 
 
 class LackingError(Exception):
