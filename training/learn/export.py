@@ -35,7 +35,7 @@ NEAR = 0.15  # the note's place enlarged by so much: docs/decisions/0010
 CALIBRATION = 4000  # composed pictures on which thresholds are chosen, besides the held-out ones
 AT_ONCE = 100  # of them in memory
 SURE_OF = 50  # pictures that the composed ones weigh for the temperature: real ones may all be right, and say nothing
-COMPOSED, REAL = 2000, 200  # looks, and photographs of each amount, that say what notes are like
+COMPOSED, REAL = 2000, 80  # looks, and photographs of each amount, that say what notes are like
 # What a hand shows, near enough: milder than what training sees, none at arm's length. Two notes at once are left out:
 # a network that takes them for one is as sure of it at 0.99 as at 0.8, so they would raise thresholds for nothing.
 USE = Recipe(none_share=0.3, strength=0.4, scale_low=0.6, several_share=0.0).without("strays", "near")
