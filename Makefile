@@ -176,8 +176,8 @@ e2e-camera: setup-e2e ## picamera2 itself in a box with Debian 13, as root: libc
 e2e-arm: setup-virtual ## the device's part on 64-bit Arm under qemu, as root: wheels, decisions, sums, instructions of a frame
 	@$(VENV)/python -m pytest -q -s -m e2e_arm tests/e2e/vm
 
-e2e-device: setup-virtual ## a device in a virtual machine, as root, unfinished: camera, sound, pins, unplugging, power cuts
-	@$(VENV)/python -m pytest -q -s -m e2e_device tests/e2e/vm
+e2e-device: setup-virtual ## a virtual device, as root: camera, sound and pins that are simulated, unplugging, power cuts: [ONLY=words] [CUTS=20]
+	@SAYNOTE_CUTS=$(or $(CUTS),20) $(VENV)/python -m pytest -q -s -m e2e_device $(if $(ONLY),-k "$(ONLY)") tests/e2e/vm
 
 clean: ## remove what was built, .venv included
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -56,11 +56,9 @@ PROGRAMS = {
     "iproute2": "ip",
     "lintian": "lintian",
     "qemu-user": "qemu-aarch64",
-    "qemu-system-x86": "qemu-system-x86_64",
-    "qemu-utils": "qemu-img",
     "e2fsprogs": "mke2fs",
+    "procps": "pgrep",
     "openssh-client": "ssh",
-    "cpio": "cpio",
     "gcc": "gcc",
 }
 NO_NETWORK = (
@@ -143,10 +141,8 @@ NEEDS = (
     Need("qemu-user", "runs Arm's programs here", ("virtual",)),
     Need("gcc", "and builds what starts and counts them", ("virtual",)),
     Need("libc6-dev", "with this", ("virtual",)),
-    Need("qemu-system-x86", "is a virtual device", ("virtual",)),
-    Need("qemu-utils", "makes its disk", ("virtual",)),
-    Need("e2fsprogs", "and fills it", ("virtual",)),
-    Need("cpio", "packs what it boots from", ("virtual",)),
+    Need("e2fsprogs", "makes the disk of a virtual device", ("virtual",)),
+    Need("procps", "finds its processes", ("virtual",)),
 )
 
 

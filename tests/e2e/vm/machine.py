@@ -1,27 +1,30 @@
 """Owns one virtual device: whether it is off, on, reachable or ready, and the way to each, with deadlines.
 
-Its processor is emulated: a thousand million instructions are a second for it, whatever they take here, so that a
-busy computer makes no deadline of the device late; nothing about time on it holds for a Pi. Power is cut by killing
-qemu: what the guest had not yet brought to its disk is gone, what it had is there. A card that lies about that, or
-tears a write, is not modelled. Its network leads to one port of this computer, where a broker may be, and nowhere else.
+It is Linux as a program: its processes are traced ones of this computer, so they compute as fast as it does, while what
+they ask of a kernel costs many times more; nothing about time on it holds for a Pi. All of it lives in a process
+namespace of its own, with whose first process everything ends at once: a traced process that outlived the kernel it
+knows would ask this computer's. That is how power is cut: what the device had not yet brought to its disk is gone, what
+it had is there. A card that lies about that, or reorders what it was given, is not modelled.
 """
 
 from __future__ import annotations
 
 import enum
+import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.e2e.pi.step import StepError, run
+from tests.e2e.pi.step import APART, StepError, run
+from tests.e2e.vm.cable import DEVICE, Cable
 from tests.e2e.vm.image import Image
 
-BOOT_S, READY_S, OFF_S, COMMAND_S = 900.0, 900.0, 300.0, 300.0
-LOOK_S = 0.3
-BROKER = ("10.0.2.100", 1883)  # as the device sees it
+BOOT_S, READY_S, OFF_S, COMMAND_S = 900.0, 1800.0, 300.0, 300.0
+LOOK_S = 0.5
+MEMORY = "640M"
+READY = "ready"  # is there while the service is up
 
 
 class Status(enum.IntEnum):
@@ -34,45 +37,43 @@ class Status(enum.IntEnum):
 
 
 class Machine:
-    """One device in `folder`; `broker_port` is on this computer, 0 for none."""
+    """One device; its disk and console lie in `folder`, and it sees what lies in `outside` below /run/outside."""
 
-    def __init__(self, image: Image, folder: Path, broker_port: int = 0) -> None:
-        self._image, self._folder, self._broker_port = image, folder, broker_port
+    def __init__(self, image: Image, folder: Path, outside: Path, cable: Cable) -> None:
+        self._image, self._folder, self._cable = image, folder, cable
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = 0
-        self.disk = folder / "disk.qcow2"
-        self.clock = "utc"  # or a moment, "2023-01-01T00:00:00", at which it is switched on
+        self.outside = outside
+        self._line: subprocess.Popen[bytes] | None = None  # one connection for all commands
+        self.moment = ""  # or "2023-01-01 00:00:00", what its clock says when it is switched on
         self.console = folder / "console.log"
-        base = ["-b", str(image.disk), "-F", "raw"]
-        run(["qemu-img", "create", "-q", "-f", "qcow2", *base, self.disk], COMMAND_S)
 
     @property
-    def status(self) -> Status:
-        """As far as can be told now."""
-        if self._process is None or self._process.poll() is not None:
-            return Status.OFF
-        if self._try("true") is None:
-            return Status.ON
-        ready = self._try("systemctl is-active saynote")
-        return Status.READY if ready is not None else Status.REACHABLE
+    def is_on(self) -> bool:
+        """Whether it has power, and has not gone off by itself."""
+        return self._process is not None and self._process.poll() is None
 
     def to(self, wanted: Status) -> None:
         """Bring it up to that, or off. StepError, with the end of its console, past a deadline."""
         if wanted is Status.OFF:
             self.shut_down()
             return
-        if self._process is None or self._process.poll() is not None:
+        if not self.is_on:
+            (self.outside / READY).unlink(missing_ok=True)
             self._switch_on()
-        if wanted >= Status.REACHABLE:
-            self.wait_for("reachable", BOOT_S, lambda: self._try("true") is not None)
         if wanted is Status.READY:
-            self.wait_for("ready", READY_S, lambda: self._try("systemctl is-active saynote") is not None)
+            self.wait_for("ready", READY_S, self.is_ready)
+        if wanted >= Status.REACHABLE:
+            self.wait_for("reachable", BOOT_S, self._is_reachable)
+
+    def is_ready(self) -> bool:
+        """Whether the daemon has said so to systemd, and is up."""
+        return (self.outside / READY).exists()
 
     def wait_for(self, what: str, patience_s: float, true: Callable[[], bool]) -> None:
         """Until `true`; StepError past the deadline, or once it has gone off by itself."""
         end_s = time.monotonic() + patience_s
         while not true():
-            if self._process is None or self._process.poll() is not None:
+            if not self.is_on:
                 raise StepError(f"the device went off before it was {what}:\n{self._last_words()}")
             if time.monotonic() > end_s:
                 raise StepError(f"the device was not {what} within {patience_s:.0f} s:\n{self._last_words()}")
@@ -80,19 +81,25 @@ class Machine:
 
     def cut_power(self) -> None:
         """Now, whatever it is doing."""
+        self._hang_up()
         process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(signal.SIGKILL)
-            process.wait(OFF_S)
+        if process is None:
+            return
+        first = run(["pgrep", "--parent", str(process.pid)], 30, check=False).stdout.split()
+        for pid in first:
+            os.kill(int(pid), signal.SIGKILL)
+        process.wait(OFF_S)  # it waits for its first process, which goes after all others
 
     def shut_down(self) -> None:
         """As a person would; power is cut where it takes too long."""
-        if self._process is not None and self._process.poll() is None:
+        if self.is_on:
             self._try("systemctl poweroff")
             try:
+                assert self._process is not None
                 self._process.wait(OFF_S)
             except subprocess.TimeoutExpired:
                 self.cut_power()
+        self._hang_up()
         self._process = None
 
     def run(self, command: str, deadline_s: float = COMMAND_S, *, check: bool = True, stdin: str = "") -> str:
@@ -106,72 +113,72 @@ class Machine:
 
     def send(self, file: Path, to: str) -> None:
         """A file or folder, which appears there whole or not at all."""
-        flags = [word if word != "-p" else "-P" for word in self._ssh()[1:-1]]
-        run(["scp", "-r", *flags, file, f"root@127.0.0.1:{to}.new"], COMMAND_S)
+        run(["scp", "-q", "-r", *self._options(), file, f"root@{DEVICE}:{to}.new"], COMMAND_S)
         self.run(f"mv -T {to}.new {to}")
 
-    def fetch(self, path: str) -> bytes:
-        """What a file on it holds."""
-        done = subprocess.run([*self._ssh(), f"cat {path}"], capture_output=True, timeout=COMMAND_S, check=True)
-        return done.stdout
+    def fetch(self, path: str, to: Path) -> None:
+        """A file of it."""
+        run(["scp", "-q", *self._options(), f"root@{DEVICE}:{path}", to], COMMAND_S)
 
     def _switch_on(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        log = self.console.open("ab")
-        self._process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        log.close()
+        with self.console.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[self._cable.handle],
+                env={"PATH": os.environ["PATH"], "HOME": str(self._folder)},
+            )
 
     def _command(self) -> list[str]:
-        kernel = "root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off random.trust_cpu=on loglevel=4"
-        network = f"user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:{self._port}-:22"
-        if self._broker_port:
-            network += f",guestfwd=tcp:{BROKER[0]}:{BROKER[1]}-tcp:127.0.0.1:{self._broker_port}"
+        apart = [
+            *APART,
+            "sh",
+            "-c",
+            '"$@"; exit',
+            "sh",
+        ]  # the kernel is not the first process: that one gets no signals
+        disk = f"ubd0={self._folder / 'disk.cow'},{self._image.disk}"
+        wire = f"vec0:transport=fd,fd={self._cable.handle},vec=0"
+        moment = [f"moment={self.moment}"] if self.moment else []
         return [
-            *(
-                "qemu-system-x86_64",
-                "-machine",
-                "q35",
-                "-accel",
-                "tcg,thread=single,tb-size=1024",
-                "-cpu",
-                "max,pmu=off",
-            ),
-            # Its time goes by with its instructions, one a nanosecond, however busy this computer is.
-            *(
-                "-icount",
-                "shift=0,sleep=on",
-                "-smp",
-                "1",
-                "-m",
-                "1536",
-                "-kernel",
-                str(self._image.kernel),
-                "-initrd",
-                str(self._image.first),
-            ),
-            *("-append", kernel, "-drive", f"file={self.disk},format=qcow2,if=virtio,cache=unsafe"),
-            *("-netdev", network, "-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci"),
-            *("-rtc", f"base={self.clock}", "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot"),
+            *(*apart, str(self._image.kernel), f"mem={MEMORY}", disk, "root=/dev/ubda", "rw", wire),
+            *("con=null", "con0=null,fd:1", f"hostfs={self.outside}", "init=/usr/local/bin/device_first.sh"),
+            *("loglevel=4", "systemd.show_status=error", *moment),
         ]
 
-    def _ssh(self) -> list[str]:
+    def _options(self) -> list[str]:
         quiet = [
-            "BatchMode=yes",
-            "StrictHostKeyChecking=no",
-            "UserKnownHostsFile=/dev/null",
-            "ConnectTimeout=10",
-            "LogLevel=ERROR",
+            *("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"),
+            *("ConnectTimeout=120", "LogLevel=ERROR", f"IdentityFile={self._image.key}"),
+            f"ControlPath={self._folder}/ssh",
         ]
-        # One connection for all commands: an emulated processor takes seconds to agree on keys.
-        quiet += ["ControlMaster=auto", f"ControlPath={self._folder}/ssh-{self._port}", "ControlPersist=600"]
-        options = [word for option in quiet for word in ("-o", option)]
-        return ["ssh", *options, "-i", str(self._image.key), "-p", str(self._port), "root@127.0.0.1"]
+        return [word for option in quiet for word in ("-o", option)]
+
+    def _ssh(self) -> list[str]:
+        return ["ssh", *self._options(), f"root@{DEVICE}"]
+
+    def _is_reachable(self) -> bool:
+        if self._try("true") is None:
+            return False
+        if self._line is None:
+            # To agree on keys takes longer than most commands.
+            command = ["setpriv", "--pdeathsig", "KILL", *self._ssh()[:-1], "-M", "-N", self._ssh()[-1]]
+            nowhere = subprocess.DEVNULL
+            self._line = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere)
+        return True
+
+    def _hang_up(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            line.kill()
+            line.wait()
+            (self._folder / "ssh").unlink(missing_ok=True)
 
     def _try(self, command: str) -> str | None:
         try:
-            return self.run(command, 60.0)
+            return self.run(command, 150.0)  # sshd refuses everybody while too many wait for it
         except StepError:
             return None
 

@@ -9,10 +9,11 @@ import pytest
 
 from edge import app
 from edge.core import bundle as bundles
+from edge.core.pulsecode import Rhythm, steps
 from edge.core.speech import Speech
 from edge.drivers.espeak import EspeakSynth
 from edge.settings import VoiceConfig
-from tests.e2e.vm.senses import SURE, likeness, yuyv
+from tests.e2e.vm.senses import SURE, likeness, signs, yuyv
 
 AMOUNTS = bundles.read(app.find_bundle("xts")).denominations
 
@@ -44,3 +45,16 @@ def test_a_picture_becomes_what_a_camera_gives(colour: tuple[int, int, int], lum
     packed = np.frombuffer(yuyv(np.full((480, 640, 3), colour, np.uint8)), np.uint8).reshape(480, 640, 2)
     assert (packed[..., 0] == luma).all()
     assert (packed[..., 1] == 128).all()
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.1])
+def test_what_is_felt_is_read_as_it_was_played(late_s: float) -> None:
+    changes, at_s = [(0.0, False)], 5.0
+    for on, length_s in steps("... -.- .", Rhythm()):
+        changes.append((at_s, on))
+        at_s += length_s + late_s
+    assert signs(changes) == ["...", "-.-", "."]
+
+
+def test_a_pulse_that_has_not_ended_is_not_felt_yet() -> None:
+    assert signs([(0.0, False), (1.0, True), (1.15, False), (1.35, True)]) == ["."]

@@ -17,6 +17,8 @@ from tests.e2e.pi.rootfs import CACHE, LEFT_OUT, mirror, way_out
 from tests.e2e.pi.step import APART, StepError, run
 
 UNPACK_S = 3600.0
+CLEAN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
+INSIDE = 'mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && exec chroot "$@"'
 
 
 class LackingError(Exception):
@@ -78,3 +80,11 @@ def debian(root: Path, suite: str, architecture: str, packages: Iterable[str], *
     except StepError as error:
         remove(root)
         raise StepError(f"{suite} for {architecture} cannot be made from {where}: {error}") from None
+
+
+def inside(
+    root: Path, *command: str | Path, deadline_s: float = 300.0, check: bool = True, network: bool = False
+) -> str:
+    """What a program says that runs in the file system `root`, as root, with mounts and processes of its own."""
+    apart = APART if network else (*APART, "--net")
+    return run([*apart, "sh", "-c", INSIDE, "sh", root, *command], deadline_s, check=check, environment=CLEAN).stdout

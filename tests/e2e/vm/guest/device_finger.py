@@ -1,4 +1,4 @@
-"""In the virtual machine: a finger on the motor. Writes down each change of a pin: uptime in seconds, and its level.
+"""In the virtual device: a finger on the motor. Writes down each change of a pin: uptime in seconds, and its level.
 
 device_finger.py VALUE FILE
 """
@@ -15,9 +15,10 @@ LOOK_S = 0.02
 def main(value: Path, felt: Path) -> None:
     """Until it is ended."""
     before = ""
-    with felt.open("w", buffering=1) as file:
+    with felt.open("a", buffering=1) as file, value.open() as level:
         while True:
-            now = value.read_text().strip()
+            now = level.read().strip()
+            level.seek(0)
             if now != before:
                 file.write(f"{time.monotonic():.3f} {now}\n")
                 before = now
