@@ -44,7 +44,7 @@ class Machine:
         self._process: subprocess.Popen[bytes] | None = None
         self.outside = outside
         self._line: subprocess.Popen[bytes] | None = None  # one connection for all commands
-        self.moment = ""  # or "2023-01-01 00:00:00", what its clock says when it is switched on
+        self.moment = ""  # or "2023-01-01T00:00:00", what its clock says when it is switched on
         self.console = folder / "console.log"
 
     @property
