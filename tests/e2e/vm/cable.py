@@ -20,14 +20,17 @@ class Cable:
     """`handle` is the device's end, for the process that is the device."""
 
     def __init__(self) -> None:
-        self.handle = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            self.handle = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise StepError(f"this computer makes no networks: /dev/net/tun: {error.strerror}") from None
         try:
             fcntl.ioctl(self.handle, SET_INTERFACE, struct.pack("16sH22x", NAME.encode(), TAP | NO_HEADER))
-            run(["ip", "address", "add", f"{OURS}/30", "dev", NAME], 30)
-            run(["ip", "link", "set", NAME, "up"], 30)
         except OSError as error:
             os.close(self.handle)
             raise StepError(f"no network {NAME}: {error.strerror}; is another virtual device running here?") from None
+        run(["ip", "address", "add", f"{OURS}/30", "dev", NAME], 30)
+        run(["ip", "link", "set", NAME, "up"], 30)
 
     def unplug(self) -> None:
         """Take it away."""
