@@ -33,6 +33,13 @@ def test_no_phrase_is_taken_for_another() -> None:
         assert (likeness(sound, rendered[meant]) >= SURE) == (said == meant), (said, meant)
 
 
+def test_a_phrase_that_a_card_gave_in_pieces_is_known() -> None:
+    for text, phrase in phrases().items():
+        third = len(phrase) // 3
+        sound = np.concatenate([phrase[:third], np.zeros(1764), phrase[third:]])
+        assert likeness(sound, phrase) > 0.95, text
+
+
 def test_silence_and_what_is_too_short_are_like_nothing() -> None:
     phrase = phrases()["Ready"]
     assert likeness(np.zeros(100_000), phrase) == 0
