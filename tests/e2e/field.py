@@ -246,10 +246,10 @@ class Line:
             end.close()
 
 
-def start_broker(folder: Path, *, more: str = "") -> KeepingMosquitto:
+def start_broker(folder: Path, *, more: str = "", before: tuple[str, ...] = ()) -> KeepingMosquitto:
     """A mosquitto that keeps on its disk what waits for a reader."""
     kept = f"persistence true\npersistence_location {folder}/\nuser {Path(folder).owner()}\n"
-    return KeepingMosquitto(folder, f"allow_anonymous true\n{kept}max_queued_messages 0\n{more}")
+    return KeepingMosquitto(folder, f"allow_anonymous true\n{kept}max_queued_messages 0\n{more}", before)
 
 
 def account_of(outbox: Path, reader: Reader, kills: int = 0, restarts: int = 0) -> Account:

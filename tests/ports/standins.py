@@ -371,7 +371,8 @@ def require_mosquitto() -> None:
 class Mosquitto:
     """The real broker, on a free port of this machine."""
 
-    def __init__(self, folder: Path, settings: str = "allow_anonymous true\n") -> None:
+    def __init__(self, folder: Path, settings: str = "allow_anonymous true\n", before: tuple[str, ...] = ()) -> None:
+        self._before = before  # what the program is started by
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -382,7 +383,7 @@ class Mosquitto:
 
     def start(self) -> None:
         program = mosquitto_program() or "mosquitto"
-        command = [program, "-v", "-c", str(self._file)]
+        command = [*self._before, program, "-v", "-c", str(self._file)]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         assert self._process.stderr is not None
         assert any("running" in line for line in self._process.stderr), "mosquitto did not start"

@@ -6,10 +6,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+# Before a command that must not go on by itself: it is killed when the thread that started it has ended.
+MORTAL = ("setpriv", "--pdeathsig", "KILL")
 # Before a command that mounts: its mounts and processes end with it, however it ends. A folder in which this computer's
 # own /dev still hangs is none to delete.
 APART = (
-    *("setpriv", "--pdeathsig", "KILL"),
+    *MORTAL,
     *("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"),
 )
 

@@ -17,6 +17,7 @@ from edge.devices import open_engine
 from edge.settings import Config, ModelConfig
 from tests.e2e.field import KeepingMosquitto, Reader, start_broker
 from tests.e2e.pi.rootfs import CACHE
+from tests.e2e.pi.step import MORTAL
 from tests.e2e.vm.cable import OURS, Cable
 from tests.e2e.vm.image import image
 from tests.e2e.vm.machine import Machine, Status
@@ -54,7 +55,7 @@ def cable() -> Iterator[Cable]:
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory, cable: Cable) -> Iterator[KeepingMosquitto]:
     """On the other side of the cable."""
-    running = start_broker(tmp_path_factory.mktemp("broker"), more=f"listener 1883 {OURS}\n")
+    running = start_broker(tmp_path_factory.mktemp("broker"), more=f"listener 1883 {OURS}\n", before=MORTAL)
     yield running
     running.stop()
 

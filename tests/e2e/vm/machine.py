@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.e2e.pi.step import APART, StepError, run
+from tests.e2e.pi.step import APART, MORTAL, StepError, run
 from tests.e2e.vm.cable import DEVICE, Cable
 from tests.e2e.vm.image import Image
 
@@ -164,7 +164,7 @@ class Machine:
             return False
         if self._line is None:
             # To agree on keys takes longer than most commands.
-            command = ["setpriv", "--pdeathsig", "KILL", *self._ssh()[:-1], "-M", "-N", self._ssh()[-1]]
+            command = [*MORTAL, *self._ssh()[:-1], "-M", "-N", self._ssh()[-1]]
             nowhere = subprocess.DEVNULL
             self._line = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere)
         return True
