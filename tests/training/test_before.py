@@ -238,7 +238,8 @@ def test_play_notes_that_there_are_not_are_named(
 @pytest.fixture(scope="module")
 def prepared() -> Prepared:
     drawn = play_material((5, 50), 1, 0.1)
-    held = np.zeros((2, 64, 64, 3), np.uint8), np.array([0, 1])
+    black = np.zeros((2, 64, 64, 3), np.uint8)
+    held = black, black, np.array([0, 1])
     return Prepared(drawn, labels_for(["5", "50"]), *held, drawn, "digest", {"5": 4, "50": 4}, ("drawn",), "seeds")
 
 

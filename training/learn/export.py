@@ -34,7 +34,7 @@ TURNS: tuple[Turn, ...] = (0, 180)  # of one look after the other: docs/decision
 NEAR = 0.15  # the note's place enlarged by so much: docs/decisions/0010
 CALIBRATION = 4000  # composed pictures on which thresholds are chosen, besides the held-out ones
 AT_ONCE = 100  # of them in memory
-SURE_OF = 50  # pictures that the composed ones weigh for the temperature: real ones may all be right, and say nothing
+SURE_OF = 10  # pictures that the composed ones weigh for the temperature: real ones may all be right, and say nothing
 COMPOSED, REAL = 2000, 80  # looks, and photographs of each amount, that say what notes are like
 # What a hand shows, near enough: milder than what training sees, none at arm's length. Two notes at once are left out:
 # a network that takes them for one is as sure of it at 0.99 as at 0.8, so they would raise thresholds for nothing.

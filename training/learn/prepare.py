@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +14,6 @@ from numpy.typing import NDArray
 
 from edge.core import preprocess
 from edge.core.bundle import BACKGROUND, SEVERAL, InputSpec
-from training import spread
 from training.errors import TrainingError
 from training.learn.settings import Only
 from training.photos import cutout, dataset, material
@@ -30,7 +26,7 @@ from training.synth.recipe import Recipe
 PLAY_SEEDS, PLAY_SCENES, PLAY_STRANGERS = 10, 300, 80
 PLAY_WIDTH_PX = 320
 FACTS = "prepared.json"
-DRAWN_STRANGERS, DRAWN_SEED = 1200, 700_000  # money of nobody for those who have none of other people's to show
+DRAWN_STRANGERS, DRAWN_SEED = 400, 700_000  # money of nobody for those who have none of other people's to show
 # Play notes in ordinary light with nothing over them: what a demonstration shows.
 MODERATE = Recipe(none_share=0.3, strength=0.4).without("covers", "strays", "near", "cameras")
 
@@ -107,7 +103,7 @@ def from_photos(
     gathered = material.gather([photos[i] for i in train], [others[i] for i in known], count)
     kept = material.gather([photos[i] for i in held], [others[i] for i in unknown])
     gathered.strangers.extend(_draw_strangers(DRAWN_SEED, DRAWN_STRANGERS))
-    kept.strangers.extend(_draw_strangers(DRAWN_SEED + DRAWN_STRANGERS, DRAWN_STRANGERS // 12))
+    kept.strangers.extend(_draw_strangers(DRAWN_SEED + DRAWN_STRANGERS, DRAWN_STRANGERS // 4))
     pictures, finer = [], []
     fine = InputSpec(near.FINER * input_.width, near.FINER * input_.height, input_.fit)
     for index in held:
@@ -174,9 +170,7 @@ def play_material(denominations: Sequence[int], seed: int, share: float) -> Mate
 
 
 def _draw_strangers(seed: int, count: int) -> list[cutout.Patch]:
-    draw = partial(notes.draw_stranger, width_px=PLAY_WIDTH_PX)
-    seeds = range(seed, seed + count)
-    return [cutout.whole(drawn) for drawn in spread.each(lambda: nullcontext(draw), seeds, os.cpu_count() or 1)]
+    return [cutout.whole(notes.draw_stranger(seed + number, PLAY_WIDTH_PX)) for number in range(count)]
 
 
 def _drawn(denomination: int, face: str, seed: int) -> cutout.Patch:

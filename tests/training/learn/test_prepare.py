@@ -15,7 +15,8 @@ CUT, WHOLE = Patch(PIXELS, MASK, exact=True), Patch(PIXELS, MASK, exact=False)
 
 def prepared(notes: dict[str, dict[str, list[Patch]]]) -> Prepared:
     material = Material(notes, [PIXELS], [], [])
-    nothing = np.zeros((0, 32, 32, 3), np.uint8), np.zeros(0, np.int64)
+    none = np.zeros((0, 32, 32, 3), np.uint8)
+    nothing = none, none, np.zeros(0, np.int64)
     return Prepared(material, (*notes, "background", "several"), *nothing, material, "d", {}, ("anna",), "by hand")
 
 

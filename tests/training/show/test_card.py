@@ -196,7 +196,8 @@ def test_a_card_at_the_end_of_training_says_what_it_was_made_from(sources: card.
     from training.photos.material import Material
 
     decision = bundles.read(XTS).manifest.decision
-    nothing = np.zeros((0, 32, 32, 3), np.uint8), np.zeros(0, np.int64)
+    none = np.zeros((0, 32, 32, 3), np.uint8)
+    nothing = none, none, np.zeros(0, np.int64)
     material = Material({}, [], [], [])
     labels = ("5", "background", "several")
     prepared = Prepared(material, labels, *nothing, material, "d", {"5": 12}, ("anna", "bert"), "the source bert")
