@@ -555,7 +555,8 @@ def two_currencies(shown: Sequence[tuple[str, str]], **changes: object) -> Parts
 
     def engine(bundle: Bundle) -> FakeEngine:
         place = 1 if bundle.manifest.currency == "INR" else 0
-        looks = [[[9.0 if n == takes[place] else 0.0 for n in bundle.labels], [0.5, 0.5, 0.5, 0.5, 0.9]] for takes in shown]
+        where = [0.5, 0.5, 0.5, 0.5, 0.9]
+        looks = [[[9.0 if n == takes[place] else 0.0 for n in bundle.labels], where] for takes in shown]
         return fake_engine(bundle, *looks)
 
     return devices(["background"] * 20, engine=engine, **changes)
