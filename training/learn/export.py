@@ -5,7 +5,7 @@ It writes no bundle: whoever makes one gets `Decided`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,10 +17,9 @@ from edge.core import bundle as bundles
 from edge.core import preprocess
 from edge.core.bundle import BACKGROUND, DecisionSpec, InputSpec
 from edge.core.manifest import Turn
-from edge.core.messages import Box, Pixels
 from training.learn import calibrate, familiar, network, quantize
 from training.learn.familiar import Seen
-from training.learn.looks import looked
+from training.learn.looks import looked, round_of
 from training.learn.prepare import Prepared
 from training.learn.quantize import Parity
 from training.photos.cutout import Patch
@@ -115,7 +114,7 @@ def _wary(model: keras.Model, prepared: Prepared, composer: Composer, input_: In
     ]
     # One person's photographs do not say how unlike another camera's a note may be: composed ones do.
     held = (
-        _round(model, list(zip(prepared.held_finer, map(int, prepared.held_truth), strict=True)), input_)
+        round_of(model, list(zip(prepared.held_finer, map(int, prepared.held_truth), strict=True)), input_)
         if len(prepared.sources) > 1
         else _notes(prepared.held_material, composer, COMPOSED // 4)
     )
@@ -124,7 +123,7 @@ def _wary(model: keras.Model, prepared: Prepared, composer: Composer, input_: In
         amounts = truth < labels.index(BACKGROUND)
         return Seen(familiar.features(model, looks[amounts]), truth[amounts])
 
-    composed, real = _notes(prepared.material, composer, COMPOSED), _round(model, photographs, input_)
+    composed, real = _notes(prepared.material, composer, COMPOSED), round_of(model, photographs, input_)
     return familiar.attached(model, familiar.learnt(seen(*composed), seen(*real), seen(*held), labels))
 
 
@@ -139,22 +138,6 @@ def _notes(material: Material, trained: Composer, count: int) -> tuple[NDArray[n
 def _some(patches: list[Patch], most: int) -> list[Patch]:
     """At most so many, evenly from the first to the last."""
     return patches[:: -(-len(patches) // most)]
-
-
-def _round(
-    model: keras.Model, shown: Sequence[tuple[Pixels, int]], input_: InputSpec
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """A whole round of the device's looks at each picture, and the label of each look."""
-    whole = [preprocess.to_tensor(picture, input_) for picture, _ in shown]
-    looks, count = whole, len(input_.turns)
-    if input_.near:
-        places = network.answers(model, np.concatenate(whole))["box"]
-        areas = [preprocess.around(Box(*map(float, place)), input_.near) for place in places]
-        cut = (preprocess.cut(picture, area) for (picture, _), area in zip(shown, areas, strict=True))
-        looks, count = whole + [preprocess.to_tensor(part, input_) for part in cut], 2 * count
-    tensors = np.concatenate(looks)
-    turned = np.concatenate([preprocess.turned(tensors, turn) for turn in input_.turns])
-    return turned, np.tile([truth for _, truth in shown], count)
 
 
 def _representative(prepared: Prepared, composer: Composer) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core.bundle import RESERVED
+from training.errors import TrainingError
 from training.learn import network
 
 MIDDLE = "block_15_add"  # of MobileNetV2: the layers before tell less of what a note is, those after forget all else
@@ -64,9 +65,12 @@ def learnt(composed: Seen, real: Seen, held: Seen, labels: Sequence[str]) -> Fam
     """How features spread within an amount from `composed` looks, where amounts lie from `real` ones.
 
     What light, lens and hand do to a note spreads widest in composed looks; a note itself is what photographs show.
-    `held` ones say how unlike one may be. Each amount needs a real look and a composed one.
+    `held` ones say how unlike one may be. Raises TrainingError where an amount has no real look or no composed one.
     """
     amounts = [index for index, label in enumerate(labels) if label not in RESERVED]
+    for index in amounts:
+        if not ((composed.truth == index).any() and (real.truth == index).any()):
+            raise TrainingError(f"nothing is left to see of {labels[index]}: its photographs show too little of a note")
     means = {index: composed.features[composed.truth == index].mean(axis=0, dtype=np.float64) for index in amounts}
     within = composed.features - np.stack([means[index] for index in composed.truth])
     spread = np.cov(within.T)

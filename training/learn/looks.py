@@ -1,4 +1,4 @@
-"""Owns what an int8 model makes of one picture in a whole round of the device's looks: turned, then near.
+"""Owns a whole round of the device's looks at one picture: turned, then near; and what an int8 model makes of it.
 
 It follows `edge.core.observe` for pictures that stand still, many at a time. It chooses no number.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.core import classify, preprocess
 from edge.core.bundle import BACKGROUND, InputSpec
 from edge.core.messages import NOTE_LIKE, Box, Pixels
-from training.learn import quantize
+from training.learn import network, quantize
 
 
 def looked(
@@ -39,6 +40,25 @@ def looked(
     logits[notes] = (logits[notes] + near_logits) / 2
     visible[notes] = (visible[notes] + near_visible) / 2
     return logits, visible
+
+
+def round_of(
+    model: keras.Model, shown: Sequence[tuple[Pixels, int]], input_: InputSpec
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Tensors (looks, size, size, 3) of a whole round at each picture, and the label that goes with each.
+
+    The float `model` says where to look near, whether it takes what is there for a note or not.
+    """
+    whole = [preprocess.to_tensor(picture, input_) for picture, _ in shown]
+    looks, count = whole, len(input_.turns)
+    if input_.near:
+        places = network.answers(model, np.concatenate(whole))["box"]
+        areas = [preprocess.around(Box(*map(float, place)), input_.near) for place in places]
+        cut = (preprocess.cut(picture, area) for (picture, _), area in zip(shown, areas, strict=True))
+        looks, count = whole + [preprocess.to_tensor(part, input_) for part in cut], 2 * count
+    tensors = np.concatenate(looks)
+    turned = np.concatenate([preprocess.turned(tensors, turn) for turn in input_.turns])
+    return turned, np.tile([truth for _, truth in shown], count)
 
 
 def _turned(

@@ -10,6 +10,7 @@ pytest.importorskip("keras")
 
 import edge
 from edge.core import bundle as bundles
+from training.errors import TrainingError
 from training.learn import familiar, network, quantize, warmstart
 from training.learn.familiar import Familiar, Seen
 from training.learn.prepare import from_play_money
@@ -76,6 +77,13 @@ def test_held_out_looks_that_are_all_alike_ask_no_endless_price() -> None:
     one = Seen(np.tile(looks(rng, 0, 1, 0.0), (5, 1)), np.zeros(5, np.int64))
     found = familiar.learnt(seen(rng, 300, 1.0), seen(rng, 40, 0.2), one, LABELS)
     assert np.abs(np.linalg.norm(found.kernel[:, :2], axis=0) - familiar.MOST_PRICE).max() < 1e-3
+
+
+def test_an_amount_of_which_nothing_can_be_seen_is_named() -> None:
+    rng = np.random.default_rng(1)
+    fives = Seen(looks(rng, 0, 9, 1.0), np.zeros(9, np.int64))
+    with pytest.raises(TrainingError, match="left to see of 50"):
+        familiar.learnt(fives, seen(rng, 9, 1.0), fives, LABELS)
 
 
 @pytest.mark.integration
