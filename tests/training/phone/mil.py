@@ -146,7 +146,7 @@ OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
     "mul": lambda x, y: x * y,
     "pad": _pad,
     "reduce_log_sum_exp": _log_sum_exp,
-    "maximum": np.maximum,
+    "maximum": lambda x, y: np.maximum(x, y),
     "reduce_sum": lambda x, axes, keep_dims: x.sum(axis=tuple(axes), keepdims=bool(keep_dims)),
     "rsqrt": lambda x, epsilon: 1 / np.sqrt(x + epsilon),
     "reduce_max": lambda x, axes, keep_dims: x.max(axis=tuple(axes), keepdims=bool(keep_dims)),
