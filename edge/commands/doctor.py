@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -31,6 +32,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Try every part; 0 where all is well or nearly so, else the code of the first fault."""
+    # The installer has a new release look at the device beside the old one: what the service cannot load is told there.
+    importlib.import_module("edge.commands.run")
     # What a driver logs on the way stands in the findings as well.
     logging.getLogger("edge").setLevel(logging.DEBUG if options.verbose else logging.CRITICAL)
     patient = _patient(options)

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import fields, replace
@@ -437,3 +438,12 @@ def test_missing_permissions_are_named_with_the_group(tmp_path: Path) -> None:
     assert found.exit_code == EXIT_HARDWARE
     assert f"saynote may not open {tmp_path}" in found.found
     assert "usermod -aG" in found.to_do
+
+
+def test_a_release_whose_service_cannot_be_loaded_is_no_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The installer asks the doctor of a new release before it switches to it."""
+    monkeypatch.delitem(sys.modules, "edge.commands.run", raising=False)
+    monkeypatch.delattr("edge.app")
+    monkeypatch.setitem(sys.modules, "edge.app", None)
+    with pytest.raises(ImportError, match="app"):
+        doctor.run(argparse.Namespace(verbose=False, config=None, json=False, quiet=True))
