@@ -205,12 +205,13 @@ def follow(
     nothing for `silence_s` is ended, as if the line had broken.
     """
     said: list[str] = []
-    heard_s = [time.monotonic()]
+    heard_s = time.monotonic()
 
     def relay(lines: IO[bytes]) -> None:
+        nonlocal heard_s
         for raw in lines:
             said.append(raw.decode(errors="replace").rstrip())
-            heard_s.append(time.monotonic())
+            heard_s = time.monotonic()
             say(said[-1])
 
     stdin = subprocess.PIPE if feed else subprocess.DEVNULL
@@ -227,7 +228,7 @@ def follow(
         finally:
             while reader.is_alive() and process.returncode is None:
                 reader.join(1.0)
-                if silence_s is not None and time.monotonic() - heard_s[-1] > silence_s:
+                if silence_s is not None and time.monotonic() - heard_s > silence_s:
                     said.append(f"nothing was heard for {silence_s / 60:.0f} minutes")
                     process.kill()
                     process.wait()

@@ -112,26 +112,32 @@ def _wary(model: keras.Model, prepared: Prepared, composer: Composer, input_: In
         for label, sources in prepared.material.notes.items()
         for patch in _some([patch for found in sources.values() for patch in found], REAL)
     ]
-    # One person's photographs do not say how unlike another camera's a note may be: composed ones do.
-    held = (
-        round_of(model, list(zip(prepared.held_finer, map(int, prepared.held_truth), strict=True)), input_)
+    held = [
+        (picture, int(truth))
+        for picture, truth in zip(prepared.held_finer, prepared.held_truth, strict=True)
+        if truth < labels.index(BACKGROUND)
+    ]
+    looks = (
+        _notes(prepared.material, composer, COMPOSED),
+        round_of(model, photographs, input_),
+        # One person's photographs do not say how unlike another camera's a note may be: composed ones do.
+        round_of(model, held, input_)
         if len(prepared.sources) > 1
-        else _notes(prepared.held_material, composer, COMPOSED // 4)
+        else _notes(prepared.held_material, composer, COMPOSED // 4),
     )
-
-    def seen(looks: NDArray[np.uint8], truth: NDArray[np.int64]) -> Seen:
-        amounts = truth < labels.index(BACKGROUND)
-        return Seen(familiar.features(model, looks[amounts]), truth[amounts])
-
-    composed, real = _notes(prepared.material, composer, COMPOSED), round_of(model, photographs, input_)
-    return familiar.attached(model, familiar.learnt(seen(*composed), seen(*real), seen(*held), labels))
+    composed, real, others = (Seen(familiar.features(model, pictures), truth) for pictures, truth in looks)
+    return familiar.attached(model, familiar.learnt(composed, real, others, labels))
 
 
 def _notes(material: Material, trained: Composer, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Looks composed as those that were `trained` with, of notes alone, and their labels (count,)."""
+    """Looks composed as those that were `trained` with, of notes alone, and their labels; at most `count`.
+
+    A note of which too little shows is none.
+    """
     recipe = replace(trained.recipe, none_share=0.0, several_share=0.0)
     composer = Composer(material, trained.labels, trained.size, trained.seed, recipe)
     samples = [composer.sample(AHEAD + number) for number in range(count)]
+    samples = [s for s in samples if s.target[composer.background] == 0]
     return np.stack([s.pixels for s in samples]), np.array([int(s.target.argmax()) for s in samples])
 
 

@@ -21,7 +21,6 @@ from training.errors import TrainingError
 from training.learn import network
 
 MIDDLE = "block_15_add"  # of MobileNetV2: the layers before tell less of what a note is, those after forget all else
-WHITENED, UNLIKE = "whitened", "unlike"
 SHRINK = 0.05  # of the covariance, towards that of independent features: few pictures cannot tell small spreads
 # Of held-out looks: so many are less alike than what loses nothing, and one as unlike as the second loses so much.
 LOSING, RARE, LOST = 0.2, 0.01, 2.3  # a logit counts as in a network that learnt with label smoothing
@@ -99,8 +98,8 @@ def attached(model: keras.Model, familiar: Familiar) -> keras.Model:
     trunk, picture = model.get_layer("trunk"), keras.Input(model.input_shape[1:], name="picture")
     both = keras.Model(trunk.input, [trunk.output, trunk.get_layer(MIDDLE).output], name="trunk")
     last, middle = both(picture)
-    whitened = keras.layers.Dense(len(familiar.offset), name=WHITENED)
-    unlike = keras.layers.Dense(len(familiar.bias), activation="relu", name=UNLIKE)
+    whitened = keras.layers.Dense(len(familiar.offset), name="whitened")
+    unlike = keras.layers.Dense(len(familiar.bias), activation="relu", name="unlike")
     lost = unlike(_Unit(name="unit")(whitened(keras.layers.GlobalAveragePooling2D(name="middle")(middle))))
     plain = network.heads(model, last)
     logits = keras.layers.Subtract(name="familiar")([plain["logits"], lost])

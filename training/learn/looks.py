@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.core import classify, preprocess
 from edge.core.bundle import BACKGROUND, InputSpec
-from edge.core.messages import NOTE_LIKE, Box, Pixels
+from edge.core.messages import NOTE_LIKE, Pixels
 from training.learn import network, quantize
 
 
@@ -30,12 +30,7 @@ def looked(
     notes = [i for i, row in enumerate(logits) if classify.scores(row, 1.0)[background] < NOTE_LIKE]
     if not input_.near or not notes:
         return logits, visible
-    parts = [
-        preprocess.to_tensor(
-            preprocess.cut(pictures[i], preprocess.around(_box(places[i], input_), input_.near)), input_
-        )
-        for i in notes
-    ]
+    parts = [_near(pictures[i], places[i], input_.turns[-1], input_) for i in notes]
     near_logits, near_visible, _ = _turned(int8, parts, input_)
     logits[notes] = (logits[notes] + near_logits) / 2
     visible[notes] = (visible[notes] + near_visible) / 2
@@ -49,16 +44,14 @@ def round_of(
 
     The float `model` says where to look near, whether it takes what is there for a note or not.
     """
-    whole = [preprocess.to_tensor(picture, input_) for picture, _ in shown]
-    looks, count = whole, len(input_.turns)
+    looks, truth = [preprocess.to_tensor(picture, input_) for picture, _ in shown], [label for _, label in shown]
     if input_.near:
-        places = network.answers(model, np.concatenate(whole))["box"]
-        areas = [preprocess.around(Box(*map(float, place)), input_.near) for place in places]
-        cut = (preprocess.cut(picture, area) for (picture, _), area in zip(shown, areas, strict=True))
-        looks, count = whole + [preprocess.to_tensor(part, input_) for part in cut], 2 * count
+        places = network.answers(model, np.concatenate(looks))["box"]
+        looks += [_near(picture, place, 0, input_) for (picture, _), place in zip(shown, places, strict=True)]
+        truth *= 2
     tensors = np.concatenate(looks)
     turned = np.concatenate([preprocess.turned(tensors, turn) for turn in input_.turns])
-    return turned, np.tile([truth for _, truth in shown], count)
+    return turned, np.tile(truth, len(input_.turns))
 
 
 def _turned(
@@ -72,7 +65,8 @@ def _turned(
     return logits, visible, outputs[-1][1]
 
 
-def _box(place: NDArray[np.float32], input_: InputSpec) -> Box:
-    found = classify.box([place, place], input_.turns[-1])
-    assert found is not None  # there are two outputs
-    return found
+def _near(picture: Pixels, place: NDArray[np.float32], turn: int, input_: InputSpec) -> NDArray[np.uint8]:
+    """Tensor (1, size, size, 3) of what is cut out about `place` (5,), which was seen in a picture turned by `turn`."""
+    box = classify.box([place, place], turn)
+    assert box is not None  # there are two outputs
+    return preprocess.to_tensor(preprocess.cut(picture, preprocess.around(box, input_.near)), input_)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,11 +63,8 @@ def test_the_note_fills_a_near_look_and_lies_where_the_sample_says() -> None:
 
 
 def test_a_note_that_is_too_far_away_to_be_read_can_be_read_near() -> None:
-    far = Recipe(none_share=0, several_share=0, strength=0, stray_share=1).without("covers", "folds")
-    whole, one = composer(far.without("near")), composer(PLAIN)
-    one.recipe = Recipe(none_share=0, several_share=0, strength=0, stray_share=1, near_share=1).without(
-        "covers", "folds"
-    )
+    far = replace(PLAIN, stray_share=1)
+    whole, one = composer(far.without("near")), composer(far)
     sizes = [(whole.sample(n).box[2:4].max(), one.sample(n).target[0]) for n in range(400)]
     small = [asked for size, asked in sizes if LEAST_SIDE / 2 < size < LEAST_SIDE]
     assert len(small) > 10
